@@ -1,0 +1,43 @@
+# The benchmark behind the config, and what every rule shares. Paths are built by benchmark.paths.
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from diffattr.benchmark import LDS_SPLITS, Benchmark, registries
+from diffattr.config import ConfigError, load_schema
+from diffattr.config import parse as parse_config
+
+CONFIG_SOURCE = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
+SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.json"
+
+try:
+    benchmark = Benchmark(parse_config(config, load_schema(SCHEMA), CONFIG_SOURCE))
+except ConfigError as error:
+    raise WorkflowError(f"The config is wrong.\n{error}")
+
+paths = benchmark.paths
+ENVIRONMENT = "../envs/diffattr.yaml"
+# Memory that a job needs before it holds any data: interpreter and libraries.
+LIGHT_MB, HEAVY_MB = 400, 1000
+
+
+wildcard_constraints:
+    group="lds|retrain",
+    seed=r"\d+",
+    block=r"\d+",
+    subset=r"\d+",
+    shard=r"\d+",
+    split="|".join(["train", *benchmark.query_splits]),
+    gradient_pass="|".join(benchmark.config.features),
+    output_function="|".join(registries()["output-functions"]),
+    method="|".join(benchmark.config.methods),
+
+
+def log_path(*parts):
+    """Return the log of a job."""
+    return paths("logs", *parts) + ".log"
+
+
+def grown(megabytes):
+    """Return a memory request that doubles when a job is tried again."""
+    return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)

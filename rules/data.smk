@@ -1,0 +1,47 @@
+rule data:
+    """Draw training, val and planted images from the data set."""
+    output:
+        **{
+            f"{split}_{kind}": getattr(paths, kind)(split)
+            for split in ("train", "val", "planted")
+            for kind in ("indices", "images", "labels")
+        },
+    log:
+        log_path("data"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=grown(HEAVY_MB),
+    params:
+        config=benchmark.params("data", data=benchmark.config.data, seed=benchmark.config.seed),
+    script:
+        "../scripts/data.py"
+
+
+# One rule per block, since a rule's number of outputs is fixed and the last block may be shorter.
+for group in ("lds", "retrain"):
+    for block, members in benchmark.blocks(group).items():
+
+        rule:
+            name:
+                f"subsets_{group}_{block}"
+            input:
+                labels=paths.labels("train"),
+            output:
+                [paths.subset(group, index) for index in members],
+            log:
+                log_path("subsets", group, f"block-{block}"),
+            conda:
+                ENVIRONMENT
+            resources:
+                mem_mb=grown(LIGHT_MB),
+            params:
+                config=benchmark.params(
+                    "subsets",
+                    group=group,
+                    members=members,
+                    fraction=benchmark.group(group).fraction,
+                    seed=benchmark.config.seed,
+                ),
+            script:
+                "../scripts/subsets.py"

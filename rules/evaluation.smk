@@ -1,0 +1,30 @@
+rule lds_of_method:
+    """Hold one method's predictions against the measurements."""
+    input:
+        predictions=paths.predictions(),
+        measurements=paths.measurements("lds"),
+    output:
+        paths.lds(),
+    log:
+        log_path("lds", "{method}", "{split}"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=grown(LIGHT_MB),
+    params:
+        config=benchmark.params(
+            "evaluation", lds=benchmark.config.lds, seed=benchmark.config.seed
+        ),
+    script:
+        "../scripts/lds.py"
+
+
+LDS_FILES = [
+    paths.lds(method, split) for method in benchmark.config.methods for split in LDS_SPLITS
+]
+
+
+rule lds:
+    """LDS of every method."""
+    input:
+        LDS_FILES,

@@ -1,0 +1,50 @@
+rule losses:
+    """Evaluate the models of one block on the queries of one split."""
+    input:
+        block=paths.block(),
+        images=paths.images(),
+        ids=paths.indices(),
+    output:
+        paths.losses(),
+    log:
+        log_path("losses", "{group}", "seed-{seed}", "block-{block}", "{split}"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=benchmark.params(
+            "losses",
+            noise_schedule=benchmark.config.noise_schedule,
+            losses=benchmark.config.losses,
+            seed=benchmark.config.seed,
+        ),
+    script:
+        "../scripts/losses.py"
+
+
+rule measurements:
+    """Gather the loss tables of all blocks, averaged over timesteps."""
+    input:
+        lambda w: [
+            paths.losses(w.group, seed, block, w.split)
+            for seed in benchmark.group(w.group).seeds
+            for block in benchmark.blocks(w.group)
+        ],
+    output:
+        paths.measurements(),
+    log:
+        log_path("measurements", "{group}", "{split}"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=grown(LIGHT_MB),
+    params:
+        config=lambda w: benchmark.params(
+            "losses", seeds=benchmark.group(w.group).seeds, n_blocks=len(benchmark.blocks(w.group))
+        ),
+    script:
+        "../scripts/measurements.py"

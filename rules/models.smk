@@ -1,0 +1,87 @@
+rule train_full:
+    """Train the full model, from which images are generated and gradients are taken."""
+    input:
+        images=paths.images("train"),
+        ids=paths.indices("train"),
+    output:
+        **benchmark.full_model,
+        checkpoints=benchmark.checkpoint_files,
+    log:
+        log_path("models", "full"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    # Generated queries and every feature wait for it.
+    priority: 10
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        save_state_every_s=benchmark.config.jobs.save_state_every_s,
+    params:
+        config=benchmark.params(
+            "training",
+            recipe=benchmark.config.recipe,
+            seed=benchmark.config.training.seed,
+            keep_steps=benchmark.checkpoint_steps,
+        ),
+    script:
+        "../scripts/train_full.py"
+
+
+rule train_block:
+    """Train the models of one block of subsets with one seed."""
+    input:
+        images=paths.images("train"),
+        ids=paths.indices("train"),
+        subsets=lambda w: [
+            paths.subset(w.group, index) for index in benchmark.blocks(w.group)[int(w.block)]
+        ],
+    output:
+        paths.block(),
+    log:
+        log_path("models", "{group}", "seed-{seed}", "block-{block}"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        save_state_every_s=benchmark.config.jobs.save_state_every_s,
+    params:
+        config=lambda w: benchmark.params(
+            "training",
+            recipe=benchmark.config.recipe,
+            subsets=benchmark.blocks(w.group)[int(w.block)],
+            models_per_stack=benchmark.config.jobs.models_per_stack,
+        ),
+    script:
+        "../scripts/train_block.py"
+
+
+rule generate:
+    """Generate the queries of split gen from the full model."""
+    input:
+        **benchmark.full_model,
+    output:
+        images=paths.images("gen"),
+        ids=paths.indices("gen"),
+        pictures=directory(paths("images", "gen")),
+    log:
+        log_path("images", "gen"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    priority: 10
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=benchmark.params(
+            "sampling",
+            noise_schedule=benchmark.config.noise_schedule,
+            sampling=benchmark.config.sampling,
+            seed=benchmark.config.seed,
+        ),
+    script:
+        "../scripts/generate.py"

@@ -1,0 +1,40 @@
+REPORT_FILES = {
+    "page": paths("report", "index.html"),
+    "numbers": paths("report", "report.json"),
+    "table": paths("report", "lds.txt"),
+}
+
+
+rule build_report:
+    """Write the report: a page for people, the same numbers for machines, a table for terminals."""
+    input:
+        lds=LDS_FILES,
+        scores=[
+            paths.scores(method, split)
+            for method in benchmark.config.methods
+            for split in benchmark.query_splits
+        ],
+        checks=[paths.check(gradient_pass) for gradient_pass in benchmark.config.features],
+        images=[paths.images(split) for split in ("train", *benchmark.query_splits)],
+        indices=[paths.indices(split) for split in ("train", *benchmark.query_splits)],
+        labels=paths.labels("train"),
+    output:
+        **REPORT_FILES,
+    log:
+        log_path("report"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=grown(HEAVY_MB),
+    params:
+        config=benchmark.params(
+            "report", benchmark=benchmark.config, splits=benchmark.query_splits
+        ),
+    script:
+        "../scripts/report.py"
+
+
+rule report:
+    """The report and all it needs."""
+    input:
+        REPORT_FILES.values(),

@@ -1,0 +1,25 @@
+"""Rule check_features: features must not depend on batch size or order."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from diffattr.artifacts import read_array, write_json
+    from diffattr.config import NoiseSchedule, Pass
+    from diffattr.diffusion.models import read_network
+    from diffattr.features.gradients import GradientPass, batch_invariance
+    from diffattr.features.store import read_shards
+
+    gradient_pass = this.section("gradient_pass", Pass)
+    gradients = GradientPass(
+        read_network(this.input.network),
+        this.section("noise_schedule", NoiseSchedule),
+        gradient_pass,
+        this.config["seed"],
+        device=this.device,
+    )
+    stored = {
+        name: read_shards([this.input.shard], name).values
+        for name in gradient_pass.output_functions
+    }
+    images, ids = read_array(this.input.images), read_array(this.input.ids)
+    write_json(this.output[0], batch_invariance(gradients, images, ids, "train", stored))

@@ -1,0 +1,23 @@
+"""Rule losses: the loss tables of one block on one split."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from diffattr.artifacts import read_array, write_arrays
+    from diffattr.config import Losses, NoiseSchedule
+    from diffattr.diffusion.losses import loss_table
+    from diffattr.diffusion.models import read_block
+
+    subsets, networks = read_block(this.input.block)
+    table = loss_table(
+        networks,
+        read_array(this.input.images),
+        read_array(this.input.ids),
+        this.wildcards.split,
+        this.section("noise_schedule", NoiseSchedule),
+        this.section("losses", Losses),
+        this.config["seed"],
+        batch_size=this.batch_size,
+        device=this.device,
+    )
+    write_arrays(this.output[0], {"losses": table}, {"subsets": subsets})

@@ -1,0 +1,16 @@
+"""Rule scores: one method's scores for one split, at the selected lambda."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    import numpy as np
+
+    from diffattr.artifacts import read_json, write_arrays
+    from diffattr.attribution.store import read_attribution
+
+    attribution = read_attribution(
+        this.config["method"], this.config["output_function"], this.input
+    )
+    lam = read_json(this.input.lds)["selected"]["lambda"]
+    scores = attribution.scores(lam).astype(np.float32)
+    write_arrays(this.output[0], {"scores": scores}, {"lambda": lam})

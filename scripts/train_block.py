@@ -1,0 +1,25 @@
+"""Rule train_block: the models of one block."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from diffattr.artifacts import read_array, scratch
+    from diffattr.config import Recipe
+    from diffattr.diffusion.models import write_block
+    from diffattr.diffusion.training import TrainingSet, train
+
+    recipe = this.section("recipe", Recipe)
+    with scratch(this.output[0]) as place:
+        weights = train(
+            TrainingSet(read_array(this.input.images), read_array(this.input.ids)),
+            [read_array(path) for path in this.input.subsets],
+            int(this.wildcards.seed),
+            recipe,
+            models_per_stack=this.config["models_per_stack"],
+            scratch=place,
+            device=this.device,
+            save_state_every_s=this.save_state_every_s,
+        )
+        write_block(
+            this.output[0], weights[max(weights)], recipe.model, this.config["subsets"]
+        )

@@ -1,0 +1,29 @@
+"""Rule train_full: the full model and its checkpoints."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from pathlib import Path
+
+    import numpy as np
+
+    from diffattr.artifacts import read_array, scratch
+    from diffattr.config import Recipe
+    from diffattr.diffusion.models import write_networks
+    from diffattr.diffusion.training import TrainingSet, train
+
+    recipe, images = this.section("recipe", Recipe), read_array(this.input.images)
+    folder = Path(this.output.network).parent
+    with scratch(folder) as place:
+        weights = train(
+            TrainingSet(images, read_array(this.input.ids)),
+            [np.arange(len(images))],
+            this.config["seed"],
+            recipe,
+            models_per_stack=1,
+            scratch=place,
+            keep_steps=this.config["keep_steps"],
+            device=this.device,
+            save_state_every_s=this.save_state_every_s,
+        )
+        write_networks(folder, weights, recipe.model)

@@ -1,0 +1,3 @@
+"""A benchmark for training-data attribution in diffusion models."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,234 @@
+"""The only reader and writer of files.
+
+An artifact appears whole or not at all: it is written beside its place, flushed to the disk and
+renamed. Its bytes are a pure function of what the config says, so that making it again gives the
+same file; what differs between two runs (time, host, versions) stands in a sidecar,
+`<artifact>.provenance.json`, together with the artifact's checksum.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PROVENANCE_SUFFIX = ".provenance.json"
+# Written into directory outputs by Snakemake itself.
+_FOREIGN = {".snakemake_timestamp"}
+
+
+class ArtifactError(ValueError):
+    """A file is missing, damaged, or not what its reader expects."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Named arrays with their attributes, as read from one store."""
+
+    path: Path
+    arrays: Mapping[str, np.ndarray]
+    attributes: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.arrays:
+            raise ArtifactError(
+                f"{self.path}: has no array {name!r}, only {', '.join(sorted(self.arrays))};"
+                f" remake it: snakemake --force {self.path}"
+            )
+        return self.arrays[name]
+
+
+@contextlib.contextmanager
+def beside(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success flush it and rename it into place.
+
+    Works for a file and for a directory; after an error nothing is left of either.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unique = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+    temporary = path.parent / f".{path.name}.tmp-{unique}"
+    try:
+        yield temporary
+        for file in [temporary, *_files(temporary)] if temporary.is_dir() else [temporary]:
+            _flush(file)
+        if path.is_dir():
+            shutil.rmtree(path)
+        temporary.replace(path)
+        _flush(path.parent)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _files(directory: Path) -> list[Path]:
+    found = (file for file in directory.rglob("*") if file.is_file())
+    return sorted(file for file in found if file.name not in _FOREIGN)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file."""
+    with beside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON; NaN is refused, since it is not JSON."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Return the content of a JSON file."""
+    with _readable(path, "JSON"):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_array(path: str | Path, array: np.ndarray) -> None:
+    """Write one array as `.npy`."""
+    with beside(path) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def read_array(path: str | Path, *, mmap: bool = False) -> np.ndarray:
+    """Return an array from `.npy`; `mmap` reads only what is touched."""
+    with _readable(path, ".npy array"):
+        return np.load(path, allow_pickle=False, mmap_mode="r" if mmap else None)
+
+
+def write_arrays(
+    path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+) -> None:
+    """Write named arrays and JSON attributes as one zarr v3 store in one zip file.
+
+    One file, since Snakemake sees only a time stamp of a directory and zarr reads a lost chunk as
+    zeros; one chunk per array, since readers take whole arrays. The zip's own time stamps are
+    constant, so that equal content gives equal bytes.
+    """
+    import zarr
+    from zarr.storage import MemoryStore
+
+    memory: dict[str, Any] = {}
+    group = zarr.create_group(MemoryStore(memory), attributes=dict(attributes))
+    for name, array in arrays.items():
+        group.create_array(name, data=np.ascontiguousarray(array), compressors=None)
+    with beside(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for key in sorted(memory):
+            archive.writestr(zipfile.ZipInfo(key, (1980, 1, 1, 0, 0, 0)), memory[key].to_bytes())
+
+
+def read_arrays(path: str | Path) -> Arrays:
+    """Return all arrays and attributes of one store."""
+    import zarr
+    from zarr.storage import ZipStore
+
+    with _readable(path, "zarr store"):
+        zipfile.ZipFile(path).close()  # zarr's own error for a broken zip is an AttributeError
+    with _readable(path, "zarr store"), ZipStore(path, mode="r") as store:
+        group = zarr.open_group(store, mode="r")
+        arrays = {name: np.asarray(member[...]) for name, member in group.arrays()}
+        return Arrays(Path(path), arrays, dict(group.attrs))
+
+
+@contextlib.contextmanager
+def _readable(path: str | Path, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path}: does not exist; make it: snakemake {path}") from error
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(
+            f"{path}: is not a readable {kind} ({reason}); remake it: snakemake --force {path}"
+        ) from error
+
+
+def checksum(path: str | Path) -> dict[str, Any]:
+    """Return the size in bytes and the SHA-256 of a file, or of a directory's names and files."""
+    path = Path(path)
+    if not path.is_dir():
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+    members = {str(file.relative_to(path)): checksum(file) for file in _files(path)}
+    text = json.dumps(members, sort_keys=True)
+    return {
+        "bytes": sum(member["bytes"] for member in members.values()),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def provenance_path(path: str | Path) -> Path:
+    """Return where the sidecar of an artifact lies."""
+    return Path(f"{path}{PROVENANCE_SUFFIX}")
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Return what made an artifact."""
+    return read_json(provenance_path(path))
+
+
+def damage(path: str | Path) -> str | None:
+    """Return what is wrong with an artifact according to its recorded checksum, or None."""
+    path = Path(path)
+    if not provenance_path(path).exists():
+        return "has no provenance beside it" if path.exists() else "does not exist"
+    if not path.exists():
+        return "is missing, though its provenance is there"
+    recorded, found = read_provenance(path)["checksum"], checksum(path)
+    if recorded != found:
+        return (
+            f"is damaged: {found['bytes']} bytes with SHA-256 {found['sha256'][:12]}…,"
+            f" {recorded['bytes']} bytes with {recorded['sha256'][:12]}… were written"
+        )
+    return None
+
+
+def set_aside(path: str | Path) -> Path:
+    """Move a damaged artifact out of its place, so that the next run remakes it alone."""
+    path = Path(path)
+    aside = path.with_name(path.name + ".damaged")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    if path.exists():
+        path.replace(aside)
+    return aside
+
+
+@contextlib.contextmanager
+def scratch(path: str | Path) -> Iterator[Path]:
+    """Yield the place beside an output for the state to resume from; delete it on success.
+
+    Snakemake deletes declared outputs before a job starts, so the state cannot lie in one.
+    """
+    path = Path(path)
+    directory = path.with_name(f".{path.name}.partial")
+    directory.mkdir(parents=True, exist_ok=True)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def remove_stale_temporaries(path: str | Path) -> None:
+    """Delete what killed jobs on this host left half-written beside `path`."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{path.name}.tmp-{socket.gethostname()}-*"):
+        pid = int(leftover.name.rsplit("-", 2)[1])
+        if not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)

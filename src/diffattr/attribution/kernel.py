@@ -1,0 +1,105 @@
+"""The ridge-regularised kernel that all TRAK-like methods share, for every lambda at once.
+
+    tau(x, n) = phi(x)' (Phi' Phi + ridge I)^-1 phi_n * w_n(ridge)
+
+with Phi (train, k) and training weights w (1 for TRAK). One symmetric eigendecomposition of the
+smaller Gram matrix gives every ridge: with Phi' Phi = V S V' (primal, k x k) or Phi Phi' = U S U'
+(dual, train x train),
+
+    tau = A diag(1 / (S + ridge)) B' diag(w),   A = Q V,       B = Phi V   (primal)
+                                                A = Q Phi' U,  B = U       (dual)
+
+The two are equal since (Phi' Phi + r I)^-1 Phi' = Phi' (Phi Phi' + r I)^-1.
+Source of the score: Park et al., "TRAK" (ICML 2023), eq. 13 without the output factor Q, as used by
+Zheng et al. (ICLR 2024). Everything is float64.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64
+
+Form = Literal["primal", "dual"]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The eigendecomposition of one feature set's Gram matrix.
+
+    `eigenvectors` are (k, k) in the primal form and (train, train) in the dual.
+    """
+
+    form: Form
+    eigenvalues: Float64[np.ndarray, " rank"]
+    eigenvectors: Float64[np.ndarray, "rank rank"]
+    n_train: int
+
+    @classmethod
+    def from_features(cls, train: Float[np.ndarray, "train k"], form: Form | None = None):
+        """Return the kernel of training features, in the cheaper form unless one is named."""
+        features = train.astype(np.float64)
+        n_train, k = features.shape
+        form = form or ("dual" if n_train < k else "primal")
+        gram = features @ features.T if form == "dual" else features.T @ features
+        eigenvalues, eigenvectors = np.linalg.eigh(gram)
+        # A Gram matrix has no negative eigenvalue: what is below zero is rounding.
+        return cls(form, eigenvalues.clip(min=0), eigenvectors, n_train)
+
+    @property
+    def mean_diagonal(self) -> float:
+        """The mean of |phi_n|^2, the unit in which lambda is given."""
+        return float(self.eigenvalues.sum() / self.n_train)
+
+    def ridge(self, lam: float) -> float:
+        """Return the absolute number added to the kernel's diagonal."""
+        return lam * self.mean_diagonal
+
+    def factors(
+        self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
+    ) -> tuple[Float64[np.ndarray, "query rank"], Float64[np.ndarray, "train rank"]]:
+        """Return A and B of the module's formula."""
+        train, queries = train.astype(np.float64), queries.astype(np.float64)
+        if self.form == "dual":
+            return queries @ train.T @ self.eigenvectors, self.eigenvectors
+        return queries @ self.eigenvectors, train @ self.eigenvectors
+
+
+@dataclass(frozen=True)
+class KernelAttribution:
+    """Scores of one kernel method for one query split, at any lambda."""
+
+    kernel: Kernel
+    query_factor: Float64[np.ndarray, "query rank"]
+    train_factor: Float64[np.ndarray, "train rank"]
+    train_weights: Callable[[Kernel, Float64[np.ndarray, "train rank"], float], np.ndarray]
+
+    @property
+    def n_train(self) -> int:
+        """The number of training images."""
+        return len(self.train_factor)
+
+    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+        """Return tau at one lambda (relative to the mean kernel diagonal)."""
+        assert lam is not None
+        ridge = self.kernel.ridge(lam)
+        weights = self.train_weights(self.kernel, self.train_factor, ridge)
+        solved = self.query_factor / (self.kernel.eigenvalues + ridge)
+        return (solved @ self.train_factor.T) * weights
+
+    def predictions(
+        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
+    ) -> Float32[np.ndarray, "lambda subset query"]:
+        """Return the sum of the scores of each subset, for every lambda.
+
+        A (subset, rank) by (rank, query) product per lambda; no (query, train) matrix is formed.
+        """
+        paths = []
+        for lam in lams:
+            assert lam is not None
+            ridge = self.kernel.ridge(lam)
+            weights = self.train_weights(self.kernel, self.train_factor, ridge)
+            sums = (masks * weights) @ self.train_factor / (self.kernel.eigenvalues + ridge)
+            paths.append(sums @ self.query_factor.T)
+        return np.stack(paths).astype(np.float32)

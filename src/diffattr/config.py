@@ -1,0 +1,328 @@
+"""What one config file says, as frozen values; the home of every key's name, type and range.
+
+The JSON schema (`schemas/config.schema.json`, made by `make schema`) is derived from the types
+below and the registries. A config is first held against the schema, which names all that is wrong
+with it, then converted. Values that only a registry can judge (whether a projector can give a k)
+are checked in `diffattr.benchmark`.
+"""
+
+import difflib
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+
+class ConfigError(ValueError):
+    """A config is wrong; the message has one line per error."""
+
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="a-z, 0-9 and -")]
+Positive = Annotated[int, Meta(ge=1)]
+NonNegative = Annotated[int, Meta(ge=0)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+NonNegativeFloat = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Seeds = Annotated[
+    tuple[NonNegative, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})
+]
+
+
+def registered(registry: str) -> Meta:
+    """Mark a text whose allowed values are the names of a registry, filled in by `make schema`."""
+    return Meta(extra_json_schema={"registry": registry})
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A closed group of keys."""
+
+
+class Data(Section):
+    """Which images there are."""
+
+    source: Annotated[str, registered("data-sources")]
+    resolution: Positive
+    n_train: Annotated[int, Meta(ge=2)]
+    n_val: Positive
+    n_planted: NonNegative
+    classes: tuple[NonNegative, ...] | None = None
+    folder: str | None = None
+
+
+class Model(Section):
+    """The network; `config` goes to the family's constructor as it stands."""
+
+    family: Annotated[str, registered("model-families")]
+    config: dict[str, Any]
+
+
+class NoiseSchedule(Section):
+    """The forward process of DDPM."""
+
+    n_timesteps: Positive
+    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
+    beta_start: Fraction
+    beta_end: Fraction
+
+
+class Training(Section):
+    """The recipe, the same for the full model and for every subset model."""
+
+    seed: NonNegative
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: PositiveFloat
+    warmup_fraction: Share
+    betas: tuple[Fraction, Fraction]
+    epsilon: PositiveFloat
+    weight_decay: NonNegativeFloat
+    clip_norm: PositiveFloat
+    horizontal_flip: bool
+    mixed_precision: Literal["no", "bf16"]
+    checkpoints: tuple[Share, ...]
+
+    def n_steps(self, n_images: int) -> int:
+        """Return the number of optimiser steps on so many images; the last batch may be short."""
+        return self.epochs * math.ceil(n_images / self.batch_size)
+
+
+class Recipe(Section):
+    """All that defines a trained model, next to its training images and its seed."""
+
+    model: Model
+    noise_schedule: NoiseSchedule
+    training: Training
+
+
+class Sampling(Section):
+    """How the generated queries are made."""
+
+    n_images: Positive
+    n_steps: Positive
+
+
+class SubsetGroup(Section):
+    """Random subsets of the training set and the seeds each is trained with."""
+
+    count: NonNegative
+    fraction: Fraction
+    seeds: Seeds
+
+
+class Subsets(Section):
+    """The groups of subsets: `lds` is the ground truth, `retrain` feeds retraining-based methods."""
+
+    lds: SubsetGroup
+    retrain: SubsetGroup
+
+
+class Losses(Section):
+    """The measurement: the denoising loss over timesteps and noise draws."""
+
+    n_timesteps: Positive
+    draws: Positive
+
+
+class Projector(Section):
+    """The random projection of gradients from their full length to k."""
+
+    kind: Annotated[str, registered("projectors")]
+    seed: NonNegative = 0
+    k: Positive | None = None
+    nonzeros: Positive = 1
+
+
+class Pass(Section):
+    """One gradient pass; its output functions share the forward pass and the artifact."""
+
+    n_timesteps: Positive
+    output_functions: Annotated[
+        tuple[Annotated[str, registered("output-functions")], ...],
+        Meta(min_length=1, extra_json_schema={"uniqueItems": True}),
+    ]
+    projector: Projector
+    timesteps: Literal["uniform", "cumulative"] = "uniform"
+    draws: Positive = 1
+
+
+class Method(Section):
+    """A named way to turn features, pixels or nothing into scores."""
+
+    method: Annotated[str, registered("methods")]
+    features: str | None = None
+
+
+class Lambdas(Section):
+    """The regularisation path of the kernel methods, relative to the mean kernel diagonal."""
+
+    relative: Annotated[
+        tuple[PositiveFloat, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})
+    ]
+
+
+class Lds(Section):
+    """How predictions are held against measurements."""
+
+    folds: Annotated[int, Meta(ge=2)]
+    resamples: Annotated[int, Meta(ge=100)]
+    confidence: Fraction
+
+
+class Report(Section):
+    """What the page shows."""
+
+    queries: Positive
+    top: Positive
+
+
+class Jobs(Section):
+    """How the work is cut into jobs.
+
+    The first three are part of what an artifact is; the rest changes nothing but time and memory.
+    """
+
+    models_per_block: Positive
+    models_per_stack: Positive
+    images_per_shard: Positive
+    batch_size: Positive
+    threads: Positive
+    gpus: NonNegative
+    save_state_every_s: NonNegativeFloat
+
+
+class Config(Section):
+    """One benchmark."""
+
+    name: Name
+    seed: NonNegative
+    data: Data
+    model: Model
+    noise_schedule: NoiseSchedule
+    training: Training
+    sampling: Sampling
+    subsets: Subsets
+    losses: Losses
+    features: Annotated[dict[Name, Pass], Meta(min_length=1)]
+    methods: Annotated[dict[Name, Method], Meta(min_length=1)]
+    lambdas: Lambdas
+    lds: Lds
+    report: Report
+    jobs: Jobs
+
+    @property
+    def recipe(self) -> Recipe:
+        """How every model is trained."""
+        return Recipe(
+            model=self.model, noise_schedule=self.noise_schedule, training=self.training
+        )
+
+
+def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the JSON schema of a config; `registries` maps a registry's name to its entries."""
+    schema = msgspec.json.schema(Config)
+
+    def fill(node: Any) -> Any:
+        if isinstance(node, list):
+            return [fill(member) for member in node]
+        if not isinstance(node, dict):
+            return node
+        node = {key: fill(value) for key, value in node.items()}
+        if "registry" in node:
+            node["enum"] = sorted(registries[node.pop("registry")])
+        return node
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fill(schema)}
+
+
+def parse(raw: Any, schema: dict[str, Any], source: str) -> Config:
+    """Return the config that `raw` (as read from YAML) says.
+
+    Raises:
+        ConfigError: with one line per error: the key's path, what was found, what is allowed.
+    """
+    from jsonschema import Draft202012Validator
+
+    errors = sorted(Draft202012Validator(schema).iter_errors(raw), key=lambda e: list(e.path))
+    if errors:
+        lines = [f"{source}: {line}" for error in errors for line in _sentences(error)]
+        raise ConfigError("\n".join(dict.fromkeys(lines)))
+    return msgspec.convert(raw, Config)
+
+
+def _where(path: Any) -> str:
+    return ".".join(str(key) for key in path) or "(top level)"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _suggestion(name: Any, known: list[str]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _hint(found: Any) -> str:
+    """Explain the number that YAML reads as a text because it has an exponent and no point."""
+    try:
+        return f" (YAML reads {found} as a text; write {float(found)!r})" if found == str(found) else ""
+    except ValueError:
+        return ""
+
+
+def _sentences(error: Any) -> list[str]:
+    """Return one sentence per thing that is wrong."""
+    where, found, rule = _where(error.path), error.instance, error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            known = sorted(error.schema.get("properties", {}))
+            unknown = [key for key in found if key not in known]
+            return [
+                f"{_where([*error.path, key])}: unknown key{_suggestion(key, known)}"
+                f" (known here: {', '.join(known)})"
+                for key in unknown
+            ]
+        case "required":
+            missing = [key for key in rule if key not in found]
+            return [f"{_where([*error.path, key])}: this key is missing" for key in missing]
+        case "enum":
+            allowed = [str(value) for value in rule]
+            return [
+                f"{where}: found {_shown(found)}, allowed: {', '.join(allowed)}"
+                f"{_suggestion(found, allowed)}"
+            ]
+        case "type":
+            types = [rule] if isinstance(rule, str) else rule
+            return [f"{where}: found {_shown(found)}, expected {' or '.join(types)}{_hint(found)}"]
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
+            words = {
+                "minimum": "at least",
+                "maximum": "at most",
+                "exclusiveMinimum": "more than",
+                "exclusiveMaximum": "less than",
+            }
+            return [f"{where}: found {found}, allowed: {words[error.validator]} {rule}"]
+        case "minItems" | "minProperties":
+            return [f"{where}: found {len(found)} entries, at least {rule} expected"]
+        case "uniqueItems":
+            return [f"{where}: found {_shown(found)}, every entry may stand only once"]
+        case "pattern":
+            return [f"{where}: found {_shown(found)}, allowed: lower-case letters, digits and -"]
+        case "anyOf":
+            branches = [e for e in error.context if e.validator != "type"]
+            if branches:
+                return [line for branch in branches for line in _sentences(branch)]
+            types = [e.validator_value for e in error.context]
+            return [f"{where}: found {_shown(found)}, expected {' or '.join(map(str, types))}"]
+        case _:
+            return [f"{where}: {error.message}"]
+
+
+def load_schema(path: str | Path) -> dict[str, Any]:
+    """Return the JSON schema of a config from its file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))

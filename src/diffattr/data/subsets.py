@@ -1,0 +1,38 @@
+"""Random subsets of the training set."""
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from diffattr import rng
+from diffattr.data.source import DataError
+from diffattr.data.splits import stratified_sample
+
+
+def subset(
+    labels: Int64[np.ndarray, " train"], fraction: float, seed: int, group: str, index: int
+) -> Int64[np.ndarray, " member"]:
+    """Return sorted positions into train: a stratified share of it, keyed by group and index.
+
+    Raises:
+        DataError: the share holds no image or every image.
+    """
+    n = round(fraction * len(labels))
+    if not 0 < n < len(labels):
+        raise DataError(
+            f"subsets.{group}.fraction: {fraction} of {len(labels)} training images is a subset"
+            f" of {n}; at least 1 and at most {len(labels) - 1} expected"
+        )
+    random_state = rng.integer_seed(seed, "subset", group, index)
+    return stratified_sample(
+        np.arange(len(labels)), labels, n, random_state, f"subsets.{group}.fraction"
+    )
+
+
+def membership(
+    subsets: list[Int64[np.ndarray, " member"]], n_train: int
+) -> Bool[np.ndarray, "subset train"]:
+    """Return which training image is in which subset."""
+    masks = np.zeros((len(subsets), n_train), dtype=bool)
+    for mask, members in zip(masks, subsets, strict=True):
+        mask[members] = True
+    return masks

@@ -1,0 +1,1 @@
+"""The diffusion model: its network, training, sampling and denoising losses."""

@@ -1,0 +1,130 @@
+"""Networks: a family is one function from its config to a module, and one line in the registry."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffattr import rng
+from diffattr.artifacts import ArtifactError, beside
+from diffattr.config import ConfigError, Model
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+CONFIG_FILE = "config.json"
+_METADATA = "diffattr"
+
+
+def unet2d(config: Mapping[str, Any]) -> "torch.nn.Module":
+    """Return diffusers' `UNet2DModel`; `config` holds its constructor's arguments."""
+    from diffusers.models.unets.unet_2d import UNet2DModel
+
+    return UNet2DModel(**config)
+
+
+MODEL_FAMILIES: dict[str, Callable[[Mapping[str, Any]], "torch.nn.Module"]] = {"unet2d": unet2d}
+
+
+def build(model: Model, seed: int) -> "torch.nn.Module":
+    """Return the network with the initial weights of a seed.
+
+    Raises:
+        ConfigError: the family does not take this config.
+    """
+    try:
+        with rng.torch_seeded(seed, "initial-weights"):
+            return MODEL_FAMILIES[model.family](model.config)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.config: {model.family} does not take it: {error}") from error
+
+
+def predict(
+    network: "torch.nn.Module", noised: "torch.Tensor", timesteps: "torch.Tensor"
+) -> "torch.Tensor":
+    """Return the predicted noise (image, channel, height, width)."""
+    return network(noised, timesteps, return_dict=False)[0]
+
+
+def write_block(
+    path: str | Path,
+    weights: Mapping[str, "torch.Tensor"],
+    model: Model,
+    subsets: list[int],
+) -> None:
+    """Write the models of one block: one tensor (member, ...) per parameter.
+
+    The metadata has one key only: safetensors writes several in an order that changes.
+    """
+    from safetensors.torch import save_file
+
+    about = {"family": model.family, "config": model.config, "subsets": subsets}
+    with beside(path) as temporary:
+        save_file(
+            {name: tensor.contiguous() for name, tensor in weights.items()},
+            temporary,
+            metadata={_METADATA: json.dumps(about, sort_keys=True)},
+        )
+
+
+def read_block(path: str | Path) -> tuple[list[int], list["torch.nn.Module"]]:
+    """Return the subsets of one block and their models, in evaluation mode, in that order."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()[_METADATA])
+            stacked = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, OSError) as error:
+        raise ArtifactError(
+            f"{path}: is not a readable block of models ({error});"
+            f" remake it: snakemake --force {path}"
+        ) from error
+    networks = []
+    for member in range(len(about["subsets"])):
+        network = MODEL_FAMILIES[about["family"]](about["config"])
+        network.load_state_dict({name: tensor[member] for name, tensor in stacked.items()})
+        networks.append(network.eval())
+    return about["subsets"], networks
+
+
+def write_network(
+    directory: str | Path, weights: Mapping[str, "torch.Tensor"], model: Model
+) -> None:
+    """Write one model in diffusers' layout, so that `UNet2DModel.from_pretrained` reads it."""
+    from safetensors.torch import save_file
+
+    network = MODEL_FAMILIES[model.family](model.config)
+    with beside(Path(directory) / WEIGHTS_FILE) as temporary:
+        contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
+        save_file(contiguous, temporary, metadata={"format": "pt"})
+    with beside(Path(directory) / CONFIG_FILE) as temporary:
+        network.to_json_file(temporary)
+
+
+def write_networks(
+    folder: str | Path, weights_by_step: Mapping[int, Mapping[str, "torch.Tensor"]], model: Model
+) -> None:
+    """Write a run's last weights into `folder`, earlier ones into its checkpoints/<step>.
+
+    The tensors have a leading member axis of length 1.
+    """
+    for step, weights in weights_by_step.items():
+        place = Path(folder)
+        if step != max(weights_by_step):
+            place = place / "checkpoints" / str(step)
+        write_network(place, {name: tensor[0] for name, tensor in weights.items()}, model)
+
+
+def read_network(weights: str | Path) -> "torch.nn.Module":
+    """Return one model, in evaluation mode, from the path of its weights in diffusers' layout."""
+    from diffusers.models.unets.unet_2d import UNet2DModel
+
+    directory = Path(weights).parent
+    try:
+        return UNet2DModel.from_pretrained(directory, low_cpu_mem_usage=False).eval()
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"{directory}: is not a readable model ({error}); remake it: snakemake --force {weights}"
+        ) from error

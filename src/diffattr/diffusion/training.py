@@ -1,0 +1,309 @@
+"""Training one model or a stack of models on subsets of the training set.
+
+The models of a stack have the same shape and are trained together, as one network whose parameters
+have a leading member axis (`torch.func.vmap`): small networks spend most of a step on overhead,
+which the members then share. One model is a stack of one.
+
+Randomness is keyed by (seed, epoch, image), not by the member: models of one seed start from the
+same weights, visit the images that they share in the same order, and see them under the same noise.
+These common random numbers leave the choice of the subset as the only difference between them.
+Since nothing depends on what was drawn before, training can go on from any step.
+
+Recipe: Zheng et al., "Intriguing properties of data attribution on diffusion models" (ICLR 2024):
+AdamW, cosine decay after a linear warm-up, gradient norm clipped, loss = mean squared error of the
+predicted noise.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from tqdm import tqdm
+
+from diffattr import rng
+from diffattr.artifacts import beside
+from diffattr.config import ConfigError, Model, Recipe
+from diffattr.data.subsets import membership
+from diffattr.diffusion.models import build
+from diffattr.diffusion.noising import alphas_cumprod, noised
+from diffattr.versions import RESULT_VERSION
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The images that subsets are drawn from; `ids` name them wherever noise is keyed."""
+
+    images: Float32[np.ndarray, "train channel height width"]
+    ids: Int64[np.ndarray, " train"]
+
+
+def train(
+    data: TrainingSet,
+    subsets: Sequence[Int64[np.ndarray, " member_image"]],
+    seed: int,
+    recipe: Recipe,
+    *,
+    models_per_stack: int,
+    scratch: Path,
+    keep_steps: Sequence[int] = (),
+    device: str = "cpu",
+    save_state_every_s: float = 60.0,
+) -> dict[int, Weights]:
+    """Return the weights of one model per subset, by step: the steps to keep and the last one.
+
+    Each parameter is a tensor (member, ...) in the order of `subsets`.
+
+    Args:
+        data: the training set.
+        subsets: positions into the training set, of equal number.
+        seed: keys initial weights, order, timesteps and noise.
+        recipe: model, noise schedule and training.
+        models_per_stack: how many models are trained together; 1 trains them one by one.
+        scratch: where the state lies from which a killed run goes on. The caller deletes it when
+            the result is safe.
+        keep_steps: numbers of steps after which the weights are kept too; 0 is before training.
+        device: where to train.
+        save_state_every_s: seconds between two states; never changes the result.
+
+    Raises:
+        ConfigError: the model does not fit the images, or a stack is asked to use dropout.
+    """
+    _check_shapes(recipe.model, data)
+    stacks = [
+        subsets[start : start + models_per_stack]
+        for start in range(0, len(subsets), models_per_stack)
+    ]
+    results = [
+        _Stack(data, stack, seed, recipe, scratch, device).run(set(keep_steps), save_state_every_s)
+        for stack in stacks
+    ]
+    return {
+        step: {name: torch.cat([result[step][name] for result in results]) for name in names}
+        for step, names in results[0].items()
+    }
+
+
+def _check_shapes(model: Model, data: TrainingSet) -> None:
+    channels, height = data.images.shape[1:3]
+    for key, expected in (("in_channels", channels), ("out_channels", channels)):
+        if model.config.get(key, expected) != expected:
+            raise ConfigError(
+                f"model.config.{key}: found {model.config[key]}, the images have {channels}"
+            )
+    if model.config.get("sample_size", height) != height:
+        raise ConfigError(
+            f"model.config.sample_size: found {model.config['sample_size']},"
+            f" the images are {height} pixels wide"
+        )
+
+
+class _Stack:
+    """The models that are trained together."""
+
+    def __init__(
+        self,
+        data: TrainingSet,
+        subsets: Sequence[Int64[np.ndarray, " member_image"]],
+        seed: int,
+        recipe: Recipe,
+        scratch: Path,
+        device: str,
+    ):
+        self.data, self.seed, self.recipe = data, seed, recipe
+        self.masks = membership(list(subsets), len(data.images))
+        self.n_images = len(subsets[0])
+        self.n_steps = recipe.training.n_steps(self.n_images)
+        self.place = scratch / _fingerprint(data, self.masks, seed, recipe)
+        self.place.mkdir(parents=True, exist_ok=True)
+        self.device = device
+        self.images = torch.from_numpy(data.images)
+        self.abar = alphas_cumprod(recipe.noise_schedule)
+        network = build(recipe.model, seed).train()
+        if len(subsets) > 1 and _drops_out(network):
+            raise ConfigError(
+                "jobs.models_per_stack: a model with dropout cannot be trained in a stack, since"
+                " its dropped units would depend on its neighbours; set models_per_stack to 1"
+            )
+        self.parameters: Weights = {
+            name: tensor.detach().expand(len(subsets), *tensor.shape).clone().to(device)
+            for name, tensor in network.state_dict().items()
+        }
+        self.network = network.to("meta")
+        self.dropout = _drops_out(network)
+
+    def run(self, keep_steps: set[int], save_state_every_s: float) -> dict[int, Weights]:
+        """Train from wherever the scratch directory stands; return the weights by step."""
+        from accelerate import Accelerator
+        from diffusers.optimization import get_cosine_schedule_with_warmup
+
+        training = self.recipe.training
+        accelerator = Accelerator(
+            mixed_precision=training.mixed_precision, cpu=self.device == "cpu"
+        )
+        for tensor in self.parameters.values():
+            tensor.requires_grad_(True)
+        optimizer = torch.optim.AdamW(
+            [{"params": list(self.parameters.values()), "initial_lr": training.learning_rate}],
+            lr=training.learning_rate,
+            betas=training.betas,
+            eps=training.epsilon,
+            weight_decay=training.weight_decay,
+            fused=True,
+        )
+        keep = keep_steps | {self.n_steps}
+        done = self._resume(optimizer)
+        schedule = get_cosine_schedule_with_warmup(
+            optimizer,
+            math.ceil(training.warmup_fraction * self.n_steps),
+            self.n_steps,
+            last_epoch=done - 1 if done else -1,
+        )
+        if done == 0 and 0 in keep:
+            self._write(self._kept(0), self.parameters)
+        saved = time.monotonic()
+        batches = self._batches(done)
+        progress = tqdm(
+            batches, total=self.n_steps, initial=done, mininterval=10, unit="step", desc="train"
+        )
+        for step, (x, noise, timesteps) in enumerate(progress, start=done + 1):
+            with accelerator.autocast(), self._randomness(step):
+                prediction = self._forward(x, timesteps)
+            losses = (prediction.float() - noise).square().flatten(1).mean(1)
+            accelerator.backward(losses.sum())
+            self._clip(training.clip_norm)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            if step in keep:
+                self._write(self._kept(step), self.parameters)
+            if step in keep or time.monotonic() - saved >= save_state_every_s:
+                self._save_state(step, optimizer)
+                saved = time.monotonic()
+        return {step: _read(self._kept(step)) for step in sorted(keep)}
+
+    def _batches(self, done: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield noised images, noise and timesteps (member, image, ...) of each remaining step."""
+        training, shape = self.recipe.training, self.data.images.shape[1:]
+        stream = rng.Stream(self.seed, "training")
+        per_epoch = math.ceil(self.n_images / training.batch_size)
+        for epoch in range(done // per_epoch, training.epochs):
+            order = rng.generator(self.seed, "order", epoch).permutation(len(self.data.images))
+            # Every member keeps the common order of the images it has.
+            orders = np.stack([order[mask[order]] for mask in self.masks])
+            first = done - epoch * per_epoch if epoch == done // per_epoch else 0
+            for batch in range(first, per_epoch):
+                start = batch * training.batch_size
+                chosen = orders[:, start : start + training.batch_size]
+                unique, inverse = np.unique(chosen, return_inverse=True)
+                generators = [stream.generator(int(i), epoch) for i in self.data.ids[unique]]
+                n_timesteps = len(self.abar)
+                timesteps = torch.tensor([int(g.integers(n_timesteps)) for g in generators])
+                flips = torch.tensor([g.random() < 0.5 for g in generators])
+                noise = torch.from_numpy(
+                    np.stack([g.standard_normal(shape, dtype=np.float32) for g in generators])
+                )
+                images = self.images[torch.from_numpy(unique)]
+                if training.horizontal_flip:
+                    images = torch.where(flips[:, None, None, None], images.flip(-1), images)
+                x = noised(images, noise, self.abar[timesteps])
+                member = torch.from_numpy(inverse.reshape(chosen.shape))
+                yield tuple(values[member].to(self.device) for values in (x, noise, timesteps))
+
+    def _forward(self, x: Tensor, timesteps: Tensor) -> Tensor:
+        def one(parameters: Weights, x: Tensor, timesteps: Tensor) -> Tensor:
+            call = functional_call(self.network, parameters, (x, timesteps), {"return_dict": False})
+            return call[0]
+
+        if len(x) == 1:
+            only = {name: tensor[0] for name, tensor in self.parameters.items()}
+            return one(only, x[0], timesteps[0])[None]
+        # The fused attention kernels have no vmap rule: torch would loop over the members.
+        with sdpa_kernel(SDPBackend.MATH):
+            return vmap(one)(self.parameters, x, timesteps)
+
+    @contextlib.contextmanager
+    def _randomness(self, step: int) -> Iterator[None]:
+        if not self.dropout:
+            yield
+            return
+        with rng.torch_seeded(self.seed, "dropout", step):
+            yield
+
+    @torch.no_grad()
+    def _clip(self, clip_norm: float) -> None:
+        """Scale each member's gradient to a norm of at most `clip_norm`."""
+        gradients = [tensor.grad for tensor in self.parameters.values() if tensor.grad is not None]
+        squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)
+        scale = (clip_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))
+
+    def _kept(self, step: int) -> Path:
+        return self.place / f"step-{step}.safetensors"
+
+    def _save_state(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        tensors = {"step": torch.tensor(step)}
+        for name, parameter in self.parameters.items():
+            tensors[f"parameter/{name}"] = parameter
+            for moment in ("exp_avg", "exp_avg_sq"):
+                tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
+        self._write(self.place / "state.safetensors", tensors)
+
+    def _resume(self, optimizer: torch.optim.Optimizer) -> int:
+        """Load the last state, if there is one; return how many steps it has behind it."""
+        path = self.place / "state.safetensors"
+        if not path.exists():
+            return 0
+        tensors = _read(path)
+        step = int(tensors["step"])
+        for name, parameter in self.parameters.items():
+            with torch.no_grad():
+                parameter.copy_(tensors[f"parameter/{name}"])
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": tensors[f"exp_avg/{name}"].to(self.device),
+                "exp_avg_sq": tensors[f"exp_avg_sq/{name}"].to(self.device),
+            }
+        return step
+
+    @staticmethod
+    def _write(path: Path, tensors: Weights) -> None:
+        from safetensors.torch import save_file
+
+        with beside(path) as temporary:
+            save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, temporary)
+
+
+def _read(path: Path) -> Weights:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def _drops_out(network: torch.nn.Module) -> bool:
+    return any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in network.modules())
+
+
+def _fingerprint(
+    data: TrainingSet, masks: Bool[np.ndarray, "subset train"], seed: int, recipe: Recipe
+) -> str:
+    """Return a name under which only a run with the same result can find its state."""
+    text = json.dumps([RESULT_VERSION["training"], seed, msgspec.to_builtins(recipe)])
+    digest = hashlib.sha256(text.encode())
+    for array in (data.images, data.ids, masks):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Evaluation: how well scores predict what retraining does, and with what confidence."""

@@ -1,0 +1,56 @@
+"""The noise ceiling: how far any score can get against a noisy measurement.
+
+Let r be the Spearman correlation over subsets between the measurements of two training seeds. The
+measurement that LDS uses is the mean over S seeds; its reliability is given by Spearman-Brown,
+
+    R = S r / (1 + (S - 1) r).
+
+A predictor without noise of its own correlates with the measurement at most by sqrt(R), the bound.
+One more retraining, used as a predictor, is itself noisy and reaches only sqrt(r R). Sums of scores
+carry no training noise, so a good method may well pass the second and never the first.
+Source: Spearman (1910) and Brown (1910); Lord and Novick, "Statistical theories of mental test
+scores" (1968), ch. 3-4.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from diffattr.evaluation.lds import standardised_ranks
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What the measurement's noise allows, as means over queries."""
+
+    n_seeds: int
+    repeat: float
+    """Correlation between the measurements of two seeds."""
+    bound: float
+    """The most that a noise-free predictor can expect."""
+    one_more_retraining: float
+    """What the measurement of one more seed would achieve as a prediction."""
+
+
+def seed_correlations(
+    measurements: Float[np.ndarray, "seed subset query"],
+) -> Float64[np.ndarray, " query"]:
+    """Return Spearman's correlation between seeds, mean over pairs of seeds, per query."""
+    ranks = standardised_ranks(measurements)
+    pairs = list(itertools.combinations(range(len(ranks)), 2))
+    return np.mean([np.einsum("mq,mq->q", ranks[a], ranks[b]) for a, b in pairs], axis=0)
+
+
+def noise_ceiling(measurements: Float[np.ndarray, "seed subset query"]) -> Ceiling | None:
+    """Return the ceiling, or None where one seed leaves it unknown."""
+    n_seeds = len(measurements)
+    if n_seeds < 2:
+        return None
+    repeat = float(seed_correlations(measurements).mean())
+    # Below zero there is no signal to bound.
+    signal = max(repeat, 0.0)
+    reliability = n_seeds * signal / (1 + (n_seeds - 1) * signal)
+    return Ceiling(n_seeds, repeat, math.sqrt(reliability), math.sqrt(signal * reliability))

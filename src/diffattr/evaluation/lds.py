@@ -1,0 +1,36 @@
+"""The linear datamodelling score (LDS).
+
+    LDS(x) = Spearman over subsets m of ( prediction_m(x), -measurement_m(x) )
+
+where the prediction is the sum of the scores of the subset's training images and the measurement
+is the query's loss under the model trained on that subset. A good score has a positive LDS; the
+minus sign stands here and nowhere else.
+Source: Ilyas et al., "Datamodels" (ICML 2022); Park et al., "TRAK" (ICML 2023), Definition 2.2.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float64
+from scipy.stats import rankdata
+
+
+def standardised_ranks(
+    values: Float[np.ndarray, "*batch subset query"],
+) -> Float64[np.ndarray, "*batch subset query"]:
+    """Return ranks over subsets (ties share their mean rank) with mean 0 and length 1.
+
+    A constant column becomes 0, so that its correlation with anything is 0.
+    """
+    ranks = rankdata(values, axis=-2)
+    ranks -= ranks.mean(axis=-2, keepdims=True)
+    norms = np.linalg.norm(ranks, axis=-2, keepdims=True)
+    return ranks / np.where(norms == 0, 1, norms)
+
+
+def lds(
+    predictions: Float[np.ndarray, "*lambda subset query"],
+    measurement: Float[np.ndarray, "subset query"],
+) -> Float64[np.ndarray, "*lambda query"]:
+    """Return the LDS of every query, for every lambda: ranked once, multiplied once."""
+    predicted = standardised_ranks(predictions)
+    measured = standardised_ranks(-measurement)
+    return np.einsum("...mq,mq->...q", predicted, measured)

@@ -1,0 +1,25 @@
+"""Measurements: what predictions are held against."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from diffattr.artifacts import read_arrays
+
+
+def gather(
+    tables: Sequence[str | Path], n_seeds: int, n_blocks: int
+) -> tuple[Float64[np.ndarray, "seed subset query"], list[int]]:
+    """Return losses averaged over timesteps, and the subsets' numbers.
+
+    `tables` are in the order of seeds, then blocks.
+    """
+    stores = [read_arrays(path) for path in tables]
+    means = [store["losses"].mean(axis=1, dtype=np.float64) for store in stores]
+    by_seed = [
+        np.concatenate(means[seed * n_blocks : (seed + 1) * n_blocks]) for seed in range(n_seeds)
+    ]
+    subsets = [number for store in stores[:n_blocks] for number in store.attributes["subsets"]]
+    return np.stack(by_seed), subsets

@@ -1,0 +1,1 @@
+"""Features: gradients of output functions, averaged over timesteps, projected."""

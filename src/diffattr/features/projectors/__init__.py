@@ -1,0 +1,82 @@
+"""Projectors: random maps from a gradient of length p to k numbers that keep inner products.
+
+A projector is one small file with a class that has the attributes below, and one line in the
+registry. Classes are named by their path, so that the registry can be read without loading torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+from diffattr.config import ConfigError
+from diffattr.config import Projector as ProjectorConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Projector(Protocol):
+    """What a gradient pass needs of a projector."""
+
+    rows: int
+    """How many gradients to gather before projecting them; 1 where gathering gains nothing."""
+
+    def __init__(self, config: ProjectorConfig, n_parameters: int, device: str):
+        """Prepare the map for gradients of one length."""
+        ...
+
+    def __call__(self, gradients: "Tensor") -> "Tensor":
+        """Return (image, k), float32, of gradients (image, param)."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that defines the map; features of two identities never meet in a score."""
+        ...
+
+
+PROJECTORS: dict[str, str] = {
+    "none": "diffattr.features.projectors.none:Identity",
+    "sjlt": "diffattr.features.projectors.sjlt:Sjlt",
+    "normal": "diffattr.features.projectors.dense:Normal",
+    "rademacher": "diffattr.features.projectors.dense:Rademacher",
+    "fast-jl": "diffattr.features.projectors.fast_jl:FastJl",
+}
+
+
+def check(config: ProjectorConfig) -> None:
+    """Refuse what no gradient length could make possible; needs no torch.
+
+    Raises:
+        ConfigError: k is missing, superfluous or impossible; the message names the key.
+    """
+    if config.kind == "none":
+        if config.k is not None:
+            raise ConfigError(f"k: found {config.k}, but projector none keeps every parameter")
+        return
+    if config.k is None:
+        raise ConfigError(f"k: this key is missing; projector {config.kind} needs it")
+    if config.kind == "sjlt":
+        if config.k % config.nonzeros:
+            raise ConfigError(
+                f"nonzeros: found {config.nonzeros}, allowed: a divisor of k = {config.k}, since"
+                " each nonzero falls into its own k/nonzeros outputs"
+            )
+    elif config.nonzeros != 1:
+        raise ConfigError(f"nonzeros: found {config.nonzeros}, only projector sjlt takes it")
+    if config.kind == "fast-jl" and config.k % 512:
+        raise ConfigError(f"k: found {config.k}, allowed: multiples of 512 for projector fast-jl")
+
+
+def make(config: ProjectorConfig, n_parameters: int, device: str = "cpu") -> Projector:
+    """Return the projector of a config for gradients of length `n_parameters`.
+
+    Raises:
+        ConfigError: the projector cannot give this k, or its backend is not there.
+    """
+    check(config)
+    if config.k is not None and config.k > n_parameters:
+        raise ConfigError(
+            f"k: found {config.k}, allowed: at most {n_parameters}, the number of parameters;"
+            " to keep all of them use projector none"
+        )
+    module, name = PROJECTORS[config.kind].split(":")
+    return getattr(importlib.import_module(module), name)(config, n_parameters, device)

@@ -1,0 +1,187 @@
+"""What every job does around its work: log, check inputs, report errors, write provenance.
+
+A job gets an object with `rule`, `input`, `output`, `wildcards`, `params.config` (one JSON text),
+`log`, `threads` and `resources`, as Snakemake hands it to a script.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from diffattr import artifacts
+from diffattr.artifacts import ArtifactError
+from diffattr.config import ConfigError
+from diffattr.data.source import DataError
+
+T = TypeVar("T")
+
+_PACKAGES = ("diffattr", "torch", "diffusers", "numpy", "scipy", "scikit-learn", "zarr", "snakemake")
+# What a user can mend gets a sentence; anything else is a defect, whose traceback is in the log.
+_FOR_PEOPLE = (ConfigError, ArtifactError, DataError, OSError, MemoryError)
+
+
+class Job:
+    """The job in hand."""
+
+    def __init__(self, snakemake: Any):
+        self.rule: str = snakemake.rule
+        self.input = snakemake.input
+        self.output = snakemake.output
+        self.wildcards = snakemake.wildcards
+        self.config: dict[str, Any] = json.loads(snakemake.params.config)
+        self.threads: int = snakemake.threads
+        self.inputs: dict[str, str] = {}
+        self.device = "cuda" if snakemake.resources.get("gpu", 0) else "cpu"
+        self.batch_size: int = snakemake.resources.get("batch_size", 128)
+        self.save_state_every_s: float = snakemake.resources.get("save_state_every_s", 60)
+
+    def section(self, name: str, kind: type[T]) -> T:
+        """Return one section of the config values that this job depends on."""
+        return msgspec.convert(self.config[name], kind)
+
+    def checksum(self, path: str) -> str:
+        """Return the SHA-256 of an input."""
+        return self.inputs[path]
+
+    def use_threads(self) -> None:
+        """Tell torch how many threads it may use."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+
+
+@contextlib.contextmanager
+def job(snakemake: Any) -> Iterator[Job]:
+    """Run the block as one job.
+
+    Everything it prints goes to the rule's log. Inputs are held against their checksums first: a
+    damaged one is set aside, so that the next run remakes it alone. An error leaves one sentence
+    on the terminal, the traceback in the log and exit status 1. On success every output gets its
+    provenance.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    terminal = sys.stderr
+    with log.open("w", encoding="utf-8", buffering=1) as file:
+        with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+            handler = logging.StreamHandler(file)
+            logging.getLogger().addHandler(handler)
+            try:
+                this = Job(snakemake)
+                for path in this.output:
+                    artifacts.remove_stale_temporaries(path)
+                this.inputs = _checked_inputs(this)
+                yield this
+                _write_provenance(this, started, time.perf_counter() - clock)
+            except Exception as error:
+                traceback.print_exc(file=file)
+                text = f"{error}" if isinstance(error, _FOR_PEOPLE) else repr(error)
+                print(f"ERROR in {snakemake.rule}: {text}", file=terminal)  # noqa: T201
+                print(f"  (log: {log})", file=terminal, flush=True)  # noqa: T201
+                sys.exit(1)
+            finally:
+                logging.getLogger().removeHandler(handler)
+
+
+def _checked_inputs(this: Job) -> dict[str, str]:
+    """Return the SHA-256 of every input.
+
+    Raises:
+        ArtifactError: an input differs from what was written.
+    """
+    digests = {}
+    for path in dict.fromkeys(this.input):
+        if not artifacts.provenance_path(path).exists():
+            digests[path] = artifacts.checksum(path)["sha256"]
+            continue
+        if problem := artifacts.damage(path):
+            aside = artifacts.set_aside(path)
+            raise ArtifactError(
+                f"{path}: {problem}. It was moved to {aside.name}; run snakemake again, which"
+                " remakes it alone"
+            )
+        digests[path] = artifacts.read_provenance(path)["checksum"]["sha256"]
+    return digests
+
+
+def _write_provenance(this: Job, started: datetime, seconds: float) -> None:
+    record = {
+        "rule": this.rule,
+        "wildcards": dict(this.wildcards.items()),
+        "config": this.config,
+        "inputs": this.inputs,
+        "started": started.isoformat(timespec="milliseconds"),
+        "seconds": round(seconds, 3),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "threads": this.threads,
+        "device": this.device,
+        "host": host(),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    for path in this.output:
+        sidecar = artifacts.provenance_path(path)
+        found = artifacts.checksum(path)
+        before = artifacts.read_provenance(path) if sidecar.exists() else None
+        if before is not None and before["checksum"] == found and "written_ns" in before:
+            # Remade with the same bytes: whatever was made from it stands, unless an input is newer.
+            newest = max((os.stat(p).st_mtime_ns for p in this.input), default=0)
+            stamp = max(before["written_ns"], newest)
+            os.utime(path, ns=(stamp, stamp))
+        written = os.stat(path).st_mtime_ns
+        artifacts.write_json(sidecar, {**record, "checksum": found, "written_ns": written})
+
+
+def host() -> dict[str, Any]:
+    """Return the kind of this machine, not its name."""
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that make numbers."""
+    found = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout that the package runs from, `+` where it is edited."""
+    folder = Path(__file__).parent
+    described = subprocess.run(
+        ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or None
