@@ -1,5 +1,8 @@
 # A benchmark for data attribution in diffusion models. The stages, in the order of the data:
 #   data -> subsets, models -> generated queries -> losses, features -> attribution -> LDS -> report
+import json
+
+import msgspec
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -17,6 +20,9 @@ include: "rules/common.smk"
 localrules:
     all,
     lds,
+    report,
+    plan,
+    verify,
 
 
 include: "rules/data.smk"
@@ -26,6 +32,31 @@ include: "rules/features.smk"
 include: "rules/attribution.smk"
 include: "rules/evaluation.smk"
 include: "rules/report.smk"
+
+
+rule plan:
+    """Tell what the benchmark costs and what is left of it, without running anything of it."""
+    log:
+        log_path("plan"),
+    conda:
+        ENVIRONMENT
+    params:
+        config=json.dumps(msgspec.to_builtins(benchmark.config)),
+        cores=workflow.cores or 1,
+    script:
+        "scripts/plan.py"
+
+
+rule verify:
+    """Hold every artifact against its checksum; set damaged ones aside and say how to remake them."""
+    log:
+        log_path("verify"),
+    conda:
+        ENVIRONMENT
+    params:
+        root=paths.root,
+    script:
+        "scripts/verify.py"
 
 
 rule all:

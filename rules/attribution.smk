@@ -1,24 +1,10 @@
-def method_params(wildcards, **values):
-    """Return the params of an attribution job."""
-    feature_set = benchmark.feature_set(wildcards.method)
-    return benchmark.params(
-        "attribution",
-        method=benchmark.config.methods[wildcards.method].method,
-        output_function=feature_set[1] if feature_set else None,
-        **values,
-    )
-
-
-def method_inputs(wildcards):
-    """Return the inputs of an attribution job."""
-    return benchmark.method_inputs(wildcards.method, wildcards.split)
-
-
 rule predictions:
     """Sum the scores of each subset, for every lambda."""
     input:
         unpack(method_inputs),
-        subsets=[paths.subset("lds", index) for index in range(benchmark.group("lds").count)],
+        subsets=[
+            paths.subset("lds", index) for index in range(benchmark.group("lds").count)
+        ],
     output:
         paths.predictions(),
     log:
@@ -31,9 +17,11 @@ rule predictions:
     params:
         config=lambda w: method_params(
             w,
-            lambdas=benchmark.config.lambdas.relative
-            if benchmark.has_lambda(w.method)
-            else [None],
+            lambdas=(
+                benchmark.config.lambdas.relative
+                if benchmark.has_lambda(w.method)
+                else [None]
+            ),
         ),
     script:
         "../scripts/predictions.py"

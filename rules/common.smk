@@ -16,7 +16,7 @@ except ConfigError as error:
     raise WorkflowError(f"The config is wrong.\n{error}")
 
 paths = benchmark.paths
-ENVIRONMENT = "../envs/diffattr.yaml"
+ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
 # Memory that a job needs before it holds any data: interpreter and libraries.
 LIGHT_MB, HEAVY_MB = 400, 1000
 
@@ -41,3 +41,30 @@ def log_path(*parts):
 def grown(megabytes):
     """Return a memory request that doubles when a job is tried again."""
     return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
+
+
+def feature_params(wildcards, **values):
+    """Return the params of a gradient job."""
+    return benchmark.params(
+        "features",
+        noise_schedule=benchmark.config.noise_schedule,
+        gradient_pass=benchmark.config.features[wildcards.gradient_pass],
+        seed=benchmark.config.seed,
+        **values,
+    )
+
+
+def method_params(wildcards, **values):
+    """Return the params of an attribution job."""
+    feature_set = benchmark.feature_set(wildcards.method)
+    return benchmark.params(
+        "attribution",
+        method=benchmark.config.methods[wildcards.method].method,
+        output_function=feature_set[1] if feature_set else None,
+        **values,
+    )
+
+
+def method_inputs(wildcards):
+    """Return the inputs of an attribution job."""
+    return benchmark.method_inputs(wildcards.method, wildcards.split)

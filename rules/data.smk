@@ -13,7 +13,9 @@ rule data:
     resources:
         mem_mb=grown(HEAVY_MB),
     params:
-        config=benchmark.params("data", data=benchmark.config.data, seed=benchmark.config.seed),
+        config=benchmark.params(
+            "data", data=benchmark.config.data, seed=benchmark.config.seed
+        ),
     script:
         "../scripts/data.py"
 

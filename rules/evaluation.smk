@@ -20,7 +20,9 @@ rule lds_of_method:
 
 
 LDS_FILES = [
-    paths.lds(method, split) for method in benchmark.config.methods for split in LDS_SPLITS
+    paths.lds(method, split)
+    for method in benchmark.config.methods
+    for split in LDS_SPLITS
 ]
 
 

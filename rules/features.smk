@@ -1,14 +1,3 @@
-def feature_params(wildcards, **values):
-    """Return the params of a gradient job."""
-    return benchmark.params(
-        "features",
-        noise_schedule=benchmark.config.noise_schedule,
-        gradient_pass=benchmark.config.features[wildcards.gradient_pass],
-        seed=benchmark.config.seed,
-        **values,
-    )
-
-
 rule features:
     """Take the projected gradients of one shard of images, for all output functions of a pass."""
     input:
@@ -69,6 +58,8 @@ rule kernel:
     resources:
         mem_mb=grown(LIGHT_MB),
     params:
-        config=lambda w: benchmark.params("attribution", output_function=w.output_function),
+        config=lambda w: benchmark.params(
+            "attribution", output_function=w.output_function
+        ),
     script:
         "../scripts/kernel.py"

@@ -44,7 +44,9 @@ rule measurements:
         mem_mb=grown(LIGHT_MB),
     params:
         config=lambda w: benchmark.params(
-            "losses", seeds=benchmark.group(w.group).seeds, n_blocks=len(benchmark.blocks(w.group))
+            "losses",
+            seeds=benchmark.group(w.group).seeds,
+            n_blocks=len(benchmark.blocks(w.group)),
         ),
     script:
         "../scripts/measurements.py"

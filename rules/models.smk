@@ -8,11 +8,11 @@ rule train_full:
         checkpoints=benchmark.checkpoint_files,
     log:
         log_path("models", "full"),
+    # Generated queries and every feature wait for it.
+    priority: 10
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
-    # Generated queries and every feature wait for it.
-    priority: 10
     resources:
         mem_mb=grown(HEAVY_MB),
         gpu=benchmark.config.jobs.gpus,
@@ -34,7 +34,8 @@ rule train_block:
         images=paths.images("train"),
         ids=paths.indices("train"),
         subsets=lambda w: [
-            paths.subset(w.group, index) for index in benchmark.blocks(w.group)[int(w.block)]
+            paths.subset(w.group, index)
+            for index in benchmark.blocks(w.group)[int(w.block)]
         ],
     output:
         paths.block(),
@@ -68,10 +69,10 @@ rule generate:
         pictures=directory(paths("images", "gen")),
     log:
         log_path("images", "gen"),
+    priority: 10
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
-    priority: 10
     resources:
         mem_mb=grown(HEAVY_MB),
         gpu=benchmark.config.jobs.gpus,

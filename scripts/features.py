@@ -23,6 +23,4 @@ with job(snakemake) as this:
         this.wildcards.split,
         batch_size=this.batch_size,
     )
-    write_shard(
-        this.output[0], features, gradients.identity(this.checksum(this.input.network))
-    )
+    write_shard(this.output[0], features, gradients.identity(this.checksum(this.input.network)))

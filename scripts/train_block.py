@@ -20,6 +20,4 @@ with job(snakemake) as this:
             device=this.device,
             save_state_every_s=this.save_state_every_s,
         )
-        write_block(
-            this.output[0], weights[max(weights)], recipe.model, this.config["subsets"]
-        )
+        write_block(this.output[0], weights[max(weights)], recipe.model, this.config["subsets"])

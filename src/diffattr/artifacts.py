@@ -201,14 +201,23 @@ def damage(path: str | Path) -> str | None:
     return None
 
 
+def damaged(root: str | Path) -> dict[Path, str]:
+    """Return every artifact below `root` that is damaged or missing, with what is wrong."""
+    problems = {}
+    for sidecar in sorted(Path(root).rglob(f"*{PROVENANCE_SUFFIX}")):
+        path = sidecar.with_name(sidecar.name.removesuffix(PROVENANCE_SUFFIX))
+        if problem := damage(path):
+            problems[path] = problem
+    return problems
+
+
 def set_aside(path: str | Path) -> Path:
     """Move a damaged artifact out of its place, so that the next run remakes it alone."""
     path = Path(path)
     aside = path.with_name(path.name + ".damaged")
     if aside.is_dir():
         shutil.rmtree(aside)
-    if path.exists():
-        path.replace(aside)
+    path.replace(aside)
     return aside
 
 

@@ -251,7 +251,9 @@ class Benchmark:
         timesteps = {
             "sampling.n_steps": config.sampling.n_steps,
             "losses.n_timesteps": config.losses.n_timesteps,
-            **{f"features.{name}.n_timesteps": p.n_timesteps for name, p in config.features.items()},
+            **{
+                f"features.{name}.n_timesteps": p.n_timesteps for name, p in config.features.items()
+            },
         }
         for key, n in timesteps.items():
             if n > schedule.n_timesteps:
@@ -306,7 +308,7 @@ class Benchmark:
             wanted = getattr(method, "output_function", None)
             found = options.features.partition("/")[2]
             if wanted is not None and found != wanted:
-                yield f"{where}: found output function {found}, but {options.method} is for {wanted}"
+                yield f"{where}: found {found}, but method {options.method} is for {wanted}"
 
     def _model_errors(self) -> Iterator[str]:
         config = self.config

@@ -41,7 +41,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A closed group of keys."""
 
 
-class Data(Section):
+class Data(Section, frozen=True):
     """Which images there are."""
 
     source: Annotated[str, registered("data-sources")]
@@ -53,14 +53,14 @@ class Data(Section):
     folder: str | None = None
 
 
-class Model(Section):
+class Model(Section, frozen=True):
     """The network; `config` goes to the family's constructor as it stands."""
 
     family: Annotated[str, registered("model-families")]
     config: dict[str, Any]
 
 
-class NoiseSchedule(Section):
+class NoiseSchedule(Section, frozen=True):
     """The forward process of DDPM."""
 
     n_timesteps: Positive
@@ -69,7 +69,7 @@ class NoiseSchedule(Section):
     beta_end: Fraction
 
 
-class Training(Section):
+class Training(Section, frozen=True):
     """The recipe, the same for the full model and for every subset model."""
 
     seed: NonNegative
@@ -90,7 +90,7 @@ class Training(Section):
         return self.epochs * math.ceil(n_images / self.batch_size)
 
 
-class Recipe(Section):
+class Recipe(Section, frozen=True):
     """All that defines a trained model, next to its training images and its seed."""
 
     model: Model
@@ -98,14 +98,14 @@ class Recipe(Section):
     training: Training
 
 
-class Sampling(Section):
+class Sampling(Section, frozen=True):
     """How the generated queries are made."""
 
     n_images: Positive
     n_steps: Positive
 
 
-class SubsetGroup(Section):
+class SubsetGroup(Section, frozen=True):
     """Random subsets of the training set and the seeds each is trained with."""
 
     count: NonNegative
@@ -113,21 +113,21 @@ class SubsetGroup(Section):
     seeds: Seeds
 
 
-class Subsets(Section):
-    """The groups of subsets: `lds` is the ground truth, `retrain` feeds retraining-based methods."""
+class Subsets(Section, frozen=True):
+    """Groups of subsets: `lds` is the ground truth, `retrain` feeds retraining-based methods."""
 
     lds: SubsetGroup
     retrain: SubsetGroup
 
 
-class Losses(Section):
+class Losses(Section, frozen=True):
     """The measurement: the denoising loss over timesteps and noise draws."""
 
     n_timesteps: Positive
     draws: Positive
 
 
-class Projector(Section):
+class Projector(Section, frozen=True):
     """The random projection of gradients from their full length to k."""
 
     kind: Annotated[str, registered("projectors")]
@@ -136,7 +136,7 @@ class Projector(Section):
     nonzeros: Positive = 1
 
 
-class Pass(Section):
+class Pass(Section, frozen=True):
     """One gradient pass; its output functions share the forward pass and the artifact."""
 
     n_timesteps: Positive
@@ -149,14 +149,14 @@ class Pass(Section):
     draws: Positive = 1
 
 
-class Method(Section):
+class Method(Section, frozen=True):
     """A named way to turn features, pixels or nothing into scores."""
 
     method: Annotated[str, registered("methods")]
     features: str | None = None
 
 
-class Lambdas(Section):
+class Lambdas(Section, frozen=True):
     """The regularisation path of the kernel methods, relative to the mean kernel diagonal."""
 
     relative: Annotated[
@@ -164,7 +164,7 @@ class Lambdas(Section):
     ]
 
 
-class Lds(Section):
+class Lds(Section, frozen=True):
     """How predictions are held against measurements."""
 
     folds: Annotated[int, Meta(ge=2)]
@@ -172,14 +172,14 @@ class Lds(Section):
     confidence: Fraction
 
 
-class Report(Section):
+class Report(Section, frozen=True):
     """What the page shows."""
 
     queries: Positive
     top: Positive
 
 
-class Jobs(Section):
+class Jobs(Section, frozen=True):
     """How the work is cut into jobs.
 
     The first three are part of what an artifact is; the rest changes nothing but time and memory.
@@ -194,7 +194,7 @@ class Jobs(Section):
     save_state_every_s: NonNegativeFloat
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """One benchmark."""
 
     name: Name
@@ -216,9 +216,7 @@ class Config(Section):
     @property
     def recipe(self) -> Recipe:
         """How every model is trained."""
-        return Recipe(
-            model=self.model, noise_schedule=self.noise_schedule, training=self.training
-        )
+        return Recipe(model=self.model, noise_schedule=self.noise_schedule, training=self.training)
 
 
 def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
@@ -270,7 +268,11 @@ def _suggestion(name: Any, known: list[str]) -> str:
 def _hint(found: Any) -> str:
     """Explain the number that YAML reads as a text because it has an exponent and no point."""
     try:
-        return f" (YAML reads {found} as a text; write {float(found)!r})" if found == str(found) else ""
+        return (
+            f" (YAML reads {found} as a text; write {float(found)!r})"
+            if found == str(found)
+            else ""
+        )
     except ValueError:
         return ""
 

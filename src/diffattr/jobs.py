@@ -29,7 +29,16 @@ from diffattr.data.source import DataError
 
 T = TypeVar("T")
 
-_PACKAGES = ("diffattr", "torch", "diffusers", "numpy", "scipy", "scikit-learn", "zarr", "snakemake")
+_PACKAGES = (
+    "diffattr",
+    "torch",
+    "diffusers",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "zarr",
+    "snakemake",
+)
 # What a user can mend gets a sentence; anything else is a defect, whose traceback is in the log.
 _FOR_PEOPLE = (ConfigError, ArtifactError, DataError, OSError, MemoryError)
 
@@ -56,12 +65,6 @@ class Job:
     def checksum(self, path: str) -> str:
         """Return the SHA-256 of an input."""
         return self.inputs[path]
-
-    def use_threads(self) -> None:
-        """Tell torch how many threads it may use."""
-        import torch
-
-        torch.set_num_threads(self.threads)
 
 
 @contextlib.contextmanager
@@ -91,8 +94,8 @@ def job(snakemake: Any) -> Iterator[Job]:
             except Exception as error:
                 traceback.print_exc(file=file)
                 text = f"{error}" if isinstance(error, _FOR_PEOPLE) else repr(error)
-                print(f"ERROR in {snakemake.rule}: {text}", file=terminal)  # noqa: T201
-                print(f"  (log: {log})", file=terminal, flush=True)  # noqa: T201
+                print(f"ERROR in {snakemake.rule}: {text}", file=terminal)
+                print(f"  (log: {log})", file=terminal, flush=True)
                 sys.exit(1)
             finally:
                 logging.getLogger().removeHandler(handler)
@@ -139,7 +142,7 @@ def _write_provenance(this: Job, started: datetime, seconds: float) -> None:
         found = artifacts.checksum(path)
         before = artifacts.read_provenance(path) if sidecar.exists() else None
         if before is not None and before["checksum"] == found and "written_ns" in before:
-            # Remade with the same bytes: whatever was made from it stands, unless an input is newer.
+            # Remade with the same bytes: what was made from it stands, unless an input is newer.
             newest = max((os.stat(p).st_mtime_ns for p in this.input), default=0)
             stamp = max(before["written_ns"], newest)
             os.utime(path, ns=(stamp, stamp))
@@ -179,7 +182,16 @@ def commit() -> str | None:
     """Return the commit of the checkout that the package runs from, `+` where it is edited."""
     folder = Path(__file__).parent
     described = subprocess.run(
-        ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+        [
+            "git",
+            "-C",
+            str(folder),
+            "describe",
+            "--always",
+            "--abbrev=12",
+            "--dirty=+",
+            "--exclude=*",
+        ],
         capture_output=True,
         text=True,
         check=False,

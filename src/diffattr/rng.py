@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float32, UInt64
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 Name = int | str
 

@@ -7,7 +7,7 @@ files are not its business.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
@@ -36,6 +36,7 @@ class Attribution(Protocol):
         ...
 
 
+@runtime_checkable
 class Similarity(Protocol):
     """A method without lambda."""
 
@@ -91,7 +92,7 @@ def attribute(
     kernel: Kernel | None = None,
 ) -> Attribution:
     """Return the attribution of one query split; `kernel` is that of the training features."""
-    if not uses_kernel(type(method)):
+    if isinstance(method, Similarity):
         return DenseAttribution(method.scores(train, queries))
     kernel = kernel or Kernel.from_features(train)
     return KernelAttribution(kernel, *kernel.factors(train, queries), method.train_weights)

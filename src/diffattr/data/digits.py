@@ -3,6 +3,8 @@
 Source: Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI (1998).
 """
 
+from typing import Any
+
 import numpy as np
 
 from diffattr.data.source import DataError, Source
@@ -14,6 +16,6 @@ def load(folder: str | None) -> Source:
         raise DataError(f"digits come with scikit-learn: remove data.folder ({folder!r})")
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
+    digits: Any = load_digits()
     images = (digits.images[:, None] / 16.0).astype(np.float32)
     return Source(images, digits.target.astype(np.int64))

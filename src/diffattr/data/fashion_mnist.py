@@ -42,7 +42,9 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
     try:
         content = gzip.decompress(path.read_bytes())
     except FileNotFoundError:
-        raise DataError(f"{path}: does not exist; data.folder must hold the idx .gz files") from None
+        raise DataError(
+            f"{path}: does not exist; data.folder must hold the idx .gz files"
+        ) from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: is not a whole gzip file ({error}); fetch it again") from error
     header = 4 + 4 * n_axes

@@ -114,6 +114,9 @@ def _resized(
     import torch
 
     scaled = torch.nn.functional.interpolate(
-        torch.from_numpy(square.copy()), size=(resolution, resolution), mode="bilinear", antialias=True
+        torch.from_numpy(square.copy()),
+        size=(resolution, resolution),
+        mode="bilinear",
+        antialias=True,
     )
     return scaled.clamp(0, 1).numpy()

@@ -48,7 +48,11 @@ def loss_table(
         batch = slice(start, start + batch_size)
         t = timesteps[strata[batch]]
         noise = stacked_noise(
-            stream, ids[queries[batch]].tolist(), t.tolist(), draws[batch].tolist(), images.shape[1:]
+            stream,
+            ids[queries[batch]].tolist(),
+            t.tolist(),
+            draws[batch].tolist(),
+            images.shape[1:],
         )
         t = torch.from_numpy(t)
         x = noised(sources[queries[batch]], noise, abar[t]).to(device)

@@ -95,7 +95,7 @@ def write_network(
     """Write one model in diffusers' layout, so that `UNet2DModel.from_pretrained` reads it."""
     from safetensors.torch import save_file
 
-    network = MODEL_FAMILIES[model.family](model.config)
+    network: Any = MODEL_FAMILIES[model.family](model.config)
     with beside(Path(directory) / WEIGHTS_FILE) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
         save_file(contiguous, temporary, metadata={"format": "pt"})
@@ -126,5 +126,6 @@ def read_network(weights: str | Path) -> "torch.nn.Module":
         return UNet2DModel.from_pretrained(directory, low_cpu_mem_usage=False).eval()
     except (OSError, ValueError) as error:
         raise ArtifactError(
-            f"{directory}: is not a readable model ({error}); remake it: snakemake --force {weights}"
+            f"{directory}: is not a readable model ({error});"
+            f" remake it: snakemake --force {weights}"
         ) from error

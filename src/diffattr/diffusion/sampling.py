@@ -4,6 +4,7 @@ Source: Song, Meng, Ermon, "Denoising diffusion implicit models" (ICLR 2021), et
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,8 +40,8 @@ def generate(
     scheduler.set_timesteps(n_steps)
     stream = rng.Stream(seed, "generation")
     network = network.eval().to(device)
-    size = network.config["sample_size"]
-    shape = (network.config["in_channels"], size, size)
+    config: Any = network.config
+    shape = (config["in_channels"], config["sample_size"], config["sample_size"])
     batches = []
     starts = range(0, n_images, batch_size)
     for start in tqdm(starts, desc="generate", unit="batch", mininterval=10):
@@ -50,12 +51,15 @@ def generate(
         for timestep in scheduler.timesteps:
             timesteps = timestep.to(device).expand(len(images))
             prediction = predict(network, images, timesteps)
-            images = scheduler.step(prediction, timestep, images, eta=0.0).prev_sample
+            step: Any = scheduler.step(prediction, int(timestep), images, eta=0.0)
+            images = step.prev_sample
         batches.append(images.clamp(-1, 1).cpu().numpy())
     return np.concatenate(batches)
 
 
-def write_pictures(directory: str | Path, images: Float32[np.ndarray, "image channel height width"]):
+def write_pictures(
+    directory: str | Path, images: Float32[np.ndarray, "image channel height width"]
+):
     """Write images in [-1, 1] as 8-bit PNGs, named by their number."""
     from PIL import Image
 

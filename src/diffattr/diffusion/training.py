@@ -221,7 +221,11 @@ class _Stack:
                     images = torch.where(flips[:, None, None, None], images.flip(-1), images)
                 x = noised(images, noise, self.abar[timesteps])
                 member = torch.from_numpy(inverse.reshape(chosen.shape))
-                yield tuple(values[member].to(self.device) for values in (x, noise, timesteps))
+                yield (
+                    x[member].to(self.device),
+                    noise[member].to(self.device),
+                    timesteps[member].to(self.device),
+                )
 
     def _forward(self, x: Tensor, timesteps: Tensor) -> Tensor:
         def one(parameters: Weights, x: Tensor, timesteps: Tensor) -> Tensor:

@@ -42,7 +42,10 @@ def evaluate(
             for name in ("both", "subsets", "queries")
         },
         "selected": {"lambda": lambdas[selection.selected]},
-        "oracle": {"lambda": lambdas[selection.oracle], "lds": float(path[selection.oracle].mean())},
+        "oracle": {
+            "lambda": lambdas[selection.oracle],
+            "lds": float(path[selection.oracle].mean()),
+        },
         "curve": {"lambdas": list(lambdas), "lds": path.mean(axis=1).tolist()},
         "ceiling": None if ceiling is None else asdict(ceiling),
         "of_bound": point / ceiling.bound if ceiling and ceiling.bound > 0 else None,

@@ -37,9 +37,11 @@ def cross_fitted(
     Raises:
         ValueError: fewer queries than folds.
     """
-    n_lambdas, n_queries = lds.shape
+    n_queries = lds.shape[1]
     if n_queries < n_folds:
-        raise ValueError(f"lds.folds: {n_folds} folds asked for, split {split} has {n_queries} queries")
+        raise ValueError(
+            f"lds.folds: {n_folds} folds asked for, split {split} has {n_queries} queries"
+        )
     fold = rng.generator(seed, "folds", split).permutation(n_queries) % n_folds
     per_query = np.zeros(n_queries, dtype=np.int64)
     choices = []

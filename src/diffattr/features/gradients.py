@@ -94,9 +94,7 @@ class GradientPass:
         stream = rng.Stream(self.seed, "features", split)
         gathered: dict[str, list[Tensor]] = {name: [] for name in names}
         projected: dict[str, list[Tensor]] = {name: [] for name in names}
-        progress = tqdm(
-            range(len(images)), desc=f"features {split}", unit="image", mininterval=10
-        )
+        progress = tqdm(range(len(images)), desc=f"features {split}", unit="image", mininterval=10)
         for number in progress:
             gradients = self._gradients(images[number], int(ids[number]), stream, batch_size)
             for name, gradient in gradients.items():
@@ -134,7 +132,8 @@ class GradientPass:
                     mean, self.parameters, retain_graph=name != names[-1]
                 )
                 if name in sums:
-                    torch._foreach_add_(sums[name], gradients)
+                    for total, gradient in zip(sums[name], gradients, strict=True):
+                        total.add_(gradient)
                 else:
                     sums[name] = list(gradients)
         return {name: torch.cat([g.flatten() for g in sums[name]]) for name in names}

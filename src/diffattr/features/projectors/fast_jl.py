@@ -25,7 +25,7 @@ class FastJl:
                 " sjlt (the same on every device), or set jobs.gpus to 1 on a machine with a card"
             )
         try:
-            import fast_jl
+            import fast_jl  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise ConfigError(
                 "kind: projector fast-jl needs the package fast_jl: pip install 'diffattr[cuda]'"

@@ -33,7 +33,9 @@ class Sjlt:
         for nonzero in range(config.nonzeros):
             bits = rng.hashed_range(n_parameters, config.seed, "sjlt", nonzero)
             # The lowest bit is the sign; the upper 32 bits, scaled to the block, are the output.
-            output = nonzero * block + (((bits >> np.uint64(32)) * np.uint64(block)) >> np.uint64(32))
+            output = nonzero * block + (
+                ((bits >> np.uint64(32)) * np.uint64(block)) >> np.uint64(32)
+            )
             sign = np.where(bits & np.uint64(1), scale, -scale)
             self._maps.append(
                 (

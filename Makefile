@@ -1,0 +1,56 @@
+# Everyday commands. Everything runs in .venv, which `make env` builds from pinned versions.
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= all
+# Two jobs at once, each on its own cores, spoil each other's timing if each takes them all.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: env demo format lint types schema numbers test-fast test smoke bench check clean-env
+
+env: .venv/.done
+
+.venv/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,slurm]'
+	touch $@
+
+demo: env                ## build the default benchmark and print its LDS table
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host
+	@cat results/digits/report/lds.txt
+	@echo "Report: $(CURDIR)/results/digits/report/index.html"
+
+format: env
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile rules
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/lint-imports
+	$(BIN)/snakemake --lint
+
+types: env
+	$(BIN)/basedpyright
+
+schema: env              ## rewrite schemas/config.schema.json from the config's types and the registries
+	$(BIN)/python -m diffattr.schema schemas/config.schema.json
+
+numbers: env             ## record every stage's numbers after RESULT_VERSION was raised
+	$(BIN)/python tests/numbers.py
+
+test-fast: env           ## under two minutes
+	$(BIN)/python -m pytest -q -m "not slow and not workflow"
+
+test: env
+	$(BIN)/python -m pytest -q
+
+smoke: env               ## the whole workflow on the smallest benchmark
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/smoke.yaml
+
+bench: env
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+check: lint types test smoke
+
+clean-env:
+	rm -rf .venv

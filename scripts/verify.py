@@ -1,0 +1,16 @@
+"""Rule verify: hold every artifact against its checksum."""
+
+import sys
+
+from diffattr.artifacts import damaged, set_aside
+
+problems = damaged(snakemake.params.root)
+for path, problem in problems.items():
+    print(f"{path}: {problem}")  # noqa: T201
+    if path.exists():
+        set_aside(path)
+if problems:
+    names = " ".join(str(path) for path in problems)
+    print(f"\nDamaged files were set aside. Remake them: snakemake {names}")  # noqa: T201
+    sys.exit(1)
+print("Every artifact is as it was written.")  # noqa: T201
