@@ -36,7 +36,7 @@ schema: env              ## rewrite schemas/config.schema.json from the config's
 	$(BIN)/python -m diffattr.schema schemas/config.schema.json
 
 numbers: env             ## record every stage's numbers after RESULT_VERSION was raised
-	$(BIN)/python tests/numbers.py
+	$(BIN)/python tests/numbers_of_stages.py
 
 test-fast: env           ## under two minutes
 	$(BIN)/python -m pytest -q -m "not slow and not workflow"

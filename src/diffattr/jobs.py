@@ -80,25 +80,24 @@ def job(snakemake: Any) -> Iterator[Job]:
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr
-    with log.open("w", encoding="utf-8", buffering=1) as file:
-        with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-            handler = logging.StreamHandler(file)
-            logging.getLogger().addHandler(handler)
-            try:
-                this = Job(snakemake)
-                for path in this.output:
-                    artifacts.remove_stale_temporaries(path)
-                this.inputs = _checked_inputs(this)
-                yield this
-                _write_provenance(this, started, time.perf_counter() - clock)
-            except Exception as error:
-                traceback.print_exc(file=file)
-                text = f"{error}" if isinstance(error, _FOR_PEOPLE) else repr(error)
-                print(f"ERROR in {snakemake.rule}: {text}", file=terminal)
-                print(f"  (log: {log})", file=terminal, flush=True)
-                sys.exit(1)
-            finally:
-                logging.getLogger().removeHandler(handler)
+    with (
+        log.open("w", encoding="utf-8", buffering=1) as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        logging.basicConfig(stream=file, force=True)
+        try:
+            this = Job(snakemake)
+            for path in this.output:
+                artifacts.remove_stale_temporaries(path)
+            this.inputs = _checked_inputs(this)
+            yield this
+            _write_provenance(this, started, time.perf_counter() - clock)
+        except Exception as error:
+            traceback.print_exc(file=file)
+            text = str(error) if isinstance(error, _FOR_PEOPLE) else repr(error)
+            print(f"ERROR in {snakemake.rule}: {text}\n  (log: {log})", file=terminal)
+            sys.exit(1)
 
 
 def _checked_inputs(this: Job) -> dict[str, str]:

@@ -17,6 +17,7 @@ from diffattr.attribution.kernel import Kernel, KernelAttribution
 Reads = Literal["features", "pixels"]
 
 
+@runtime_checkable
 class Attribution(Protocol):
     """Scores of one method for one query split: positive = the image lowers the query's loss."""
 
@@ -49,6 +50,7 @@ class Similarity(Protocol):
         ...
 
 
+@runtime_checkable
 class KernelMethod(Protocol):
     """A method that solves with the ridge-regularised kernel of its feature set."""
 

@@ -5,7 +5,7 @@ registry. Classes are named by their path, so that the registry can be read with
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from diffattr.config import ConfigError
 from diffattr.config import Projector as ProjectorConfig
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@runtime_checkable
 class Projector(Protocol):
     """What a gradient pass needs of a projector."""
 

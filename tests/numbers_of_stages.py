@@ -1,0 +1,211 @@
+"""A few numbers of every stage, on inputs of its own, so that a change shows at its stage alone.
+
+`make numbers` records them with the stages' versions in numbers.json; test_numbers.py compares.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from diffattr import rng
+from diffattr.config import (
+    Data,
+    Lds,
+    Losses,
+    Model,
+    NoiseSchedule,
+    Pass,
+    Projector,
+    Recipe,
+    Training,
+)
+from diffattr.versions import RESULT_VERSION
+
+RECORD = Path(__file__).with_name("numbers.json")
+
+MODEL = Model(
+    family="unet2d",
+    config={
+        "sample_size": 8,
+        "in_channels": 1,
+        "out_channels": 1,
+        "block_out_channels": [4, 8],
+        "down_block_types": ["DownBlock2D", "DownBlock2D"],
+        "up_block_types": ["UpBlock2D", "UpBlock2D"],
+        "layers_per_block": 1,
+        "norm_num_groups": 2,
+        "add_attention": False,
+    },
+)
+SCHEDULE = NoiseSchedule(n_timesteps=1000, beta_schedule="linear", beta_start=0.0001, beta_end=0.02)
+TRAINING = Training(
+    seed=0,
+    epochs=2,
+    batch_size=4,
+    learning_rate=0.01,
+    warmup_fraction=0.1,
+    betas=(0.95, 0.999),
+    epsilon=1e-8,
+    weight_decay=1e-6,
+    clip_norm=1.0,
+    horizontal_flip=True,
+    mixed_precision="no",
+    checkpoints=(),
+)
+
+
+def images(n: int) -> np.ndarray:
+    return np.tanh(rng.generator("numbers", "images").standard_normal((n, 1, 8, 8))).astype(
+        np.float32
+    )
+
+
+def network():
+    """Initial weights, made livelier: diffusers starts its output layer near zero."""
+    import torch
+
+    from diffattr.diffusion.models import build
+
+    built = build(MODEL, seed=3)
+    generator = rng.generator("numbers", "weights")
+    with torch.no_grad():
+        for parameter in built.parameters():
+            noise = generator.standard_normal(tuple(parameter.shape), dtype=np.float32)
+            parameter.add_(0.1 * torch.from_numpy(noise))
+    return built.eval()
+
+
+def data() -> list[float]:
+    from diffattr.data import DATA_SOURCES
+    from diffattr.data.splits import split
+
+    options = Data(source="digits", resolution=6, n_train=50, n_val=20, n_planted=5)
+    parts = split(DATA_SOURCES["digits"](None), options, seed=1)
+    return [
+        number
+        for part in parts.values()
+        for number in (*part.positions[:3].tolist(), float(np.square(part.images).mean()))
+    ]
+
+
+def subsets() -> list[float]:
+    from diffattr.data.subsets import subset
+
+    labels = np.arange(40) % 4
+    return [float(np.square(subset(labels, 0.5, 1, "lds", index)).sum()) for index in range(4)]
+
+
+def training() -> list[float]:
+    import tempfile
+
+    from diffattr.diffusion.training import TrainingSet, train
+
+    recipe = Recipe(model=MODEL, noise_schedule=SCHEDULE, training=TRAINING)
+    with tempfile.TemporaryDirectory() as scratch:
+        weights = train(
+            TrainingSet(images(10), np.arange(10)),
+            [np.arange(6), np.arange(4, 10)],
+            5,
+            recipe,
+            models_per_stack=2,
+            scratch=Path(scratch),
+        )
+    last = weights[max(weights)]
+    return [float(tensor.square().mean()) for name, tensor in sorted(last.items())[:8] if name]
+
+
+def sampling() -> list[float]:
+    from diffattr.diffusion.sampling import generate
+
+    made = generate(network(), 2, SCHEDULE, 5, seed=1)
+    return [float(value) for value in np.abs(made).mean(axis=(1, 2, 3))]
+
+
+def losses() -> list[float]:
+    from diffattr.diffusion.losses import loss_table
+
+    table = loss_table(
+        [network()],
+        images(3),
+        np.array([5, 6, 9]),
+        "val",
+        SCHEDULE,
+        Losses(n_timesteps=4, draws=2),
+        seed=1,
+    )
+    return table.ravel().tolist()
+
+
+def features() -> list[float]:
+    from diffattr.features.gradients import GradientPass
+
+    numbers = []
+    for kind in ("sjlt", "rademacher", "normal"):
+        options = Pass(
+            n_timesteps=3,
+            output_functions=("loss", "mean-squared-l2-norm"),
+            projector=Projector(kind=kind, k=16),
+        )
+        taken = GradientPass(network(), SCHEDULE, options, seed=1).features(
+            images(2), np.array([4, 8]), "train"
+        )
+        numbers += [float(value) for rows in taken.values() for value in rows[:, :2].ravel()]
+    return numbers
+
+
+def attribution() -> list[float]:
+    from diffattr.attribution import METHODS
+    from diffattr.attribution.base import attribute, uses_kernel
+
+    generator = rng.generator("numbers", "features")
+    train = generator.standard_normal((6, 4)).astype(np.float32)
+    queries = generator.standard_normal((2, 4)).astype(np.float32)
+    numbers = []
+    for method in METHODS.values():
+        lam = 0.3 if uses_kernel(method) else None
+        numbers += attribute(method(), train, queries).scores(lam)[0, :2].tolist()
+    return numbers
+
+
+def evaluation() -> list[float]:
+    from diffattr.evaluation.result import evaluate
+
+    generator = rng.generator("numbers", "evaluation")
+    truth = generator.standard_normal((12, 10))
+    measurements = truth + 0.5 * generator.standard_normal((2, 12, 10))
+    predictions = -truth + generator.standard_normal((3, 12, 10))
+    options = Lds(folds=3, resamples=100, confidence=0.9)
+    result = evaluate(predictions, [0.1, 1.0, 10.0], measurements, options, 1, "val")
+    return [
+        result["lds"],
+        *result["interval"]["both"],
+        result["oracle"]["lds"],
+        result["ceiling"]["bound"],
+        result["ceiling"]["one_more_retraining"],
+    ]
+
+
+# The report has no numbers of its own.
+STAGES: dict[str, Callable[[], list[float]]] = {
+    "data": data,
+    "subsets": subsets,
+    "training": training,
+    "sampling": sampling,
+    "losses": losses,
+    "features": features,
+    "attribution": attribution,
+    "evaluation": evaluation,
+}
+
+
+if __name__ == "__main__":
+    record = {
+        stage: {
+            "version": RESULT_VERSION[stage],
+            "numbers": [float(f"{value:.4g}") for value in numbers()],
+        }
+        for stage, numbers in STAGES.items()
+    }
+    RECORD.write_text(json.dumps(record, indent=1) + "\n")
