@@ -64,3 +64,8 @@ rule all:
     default_target: True
     input:
         REPORT_FILES.values(),
+
+
+onsuccess:
+    if Path(REPORT_FILES["page"]).exists():
+        print(f"Report: {REPORT_FILES['page']}")

@@ -157,15 +157,15 @@ def features() -> list[float]:
 
 def attribution() -> list[float]:
     from diffattr.attribution import METHODS
-    from diffattr.attribution.base import attribute, uses_kernel
+    from diffattr.attribution.base import KernelMethod, attribute
 
     generator = rng.generator("numbers", "features")
     train = generator.standard_normal((6, 4)).astype(np.float32)
     queries = generator.standard_normal((2, 4)).astype(np.float32)
     numbers = []
     for method in METHODS.values():
-        lam = 0.3 if uses_kernel(method) else None
-        numbers += attribute(method(), train, queries).scores(lam)[0, :2].tolist()
+        lam = 0.3 if isinstance(method, KernelMethod) else None
+        numbers += attribute(method, train, queries).scores(lam)[0, :2].tolist()
     return numbers
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import uses_kernel
+from diffattr.attribution.base import KernelMethod
 from diffattr.config import Config, ConfigError, SubsetGroup
 from diffattr.data import DATA_SOURCES
 from diffattr.diffusion.models import CONFIG_FILE, MODEL_FAMILIES, WEIGHTS_FILE
@@ -209,7 +209,7 @@ class Benchmark:
 
     def has_lambda(self, method: str) -> bool:
         """Return whether a method has a lambda path."""
-        return uses_kernel(METHODS[self.config.methods[method].method])
+        return isinstance(METHODS[self.config.methods[method].method], KernelMethod)
 
     def method_inputs(self, method: str, split: str) -> dict[str, Any]:
         """Return the files that a method's scores for one split are made from."""

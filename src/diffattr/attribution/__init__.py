@@ -1,16 +1,16 @@
-"""Attribution methods: one small file each (or per family) and one line in METHODS."""
+"""Attribution methods: one small file per family and one line per method."""
 
-from diffattr.attribution.gradient_similarity import GradientCosine, GradientDot
-from diffattr.attribution.pixel import PixelCosine, PixelDot
+from diffattr.attribution.base import KernelMethod, Similarity
 from diffattr.attribution.random_scores import RandomScores
-from diffattr.attribution.trak import DTrak, Trak
+from diffattr.attribution.similarity import Cosine, Dot
+from diffattr.attribution.trak import Trak
 
-METHODS: dict[str, type] = {
-    "random": RandomScores,
-    "pixel-dot": PixelDot,
-    "pixel-cosine": PixelCosine,
-    "gradient-dot": GradientDot,
-    "gradient-cosine": GradientCosine,
-    "trak": Trak,
-    "d-trak": DTrak,
+METHODS: dict[str, Similarity | KernelMethod] = {
+    "random": RandomScores(),
+    "pixel-dot": Dot(reads="pixels"),
+    "pixel-cosine": Cosine(reads="pixels"),
+    "gradient-dot": Dot(reads="features"),
+    "gradient-cosine": Cosine(reads="features"),
+    "trak": Trak(output_function="loss"),
+    "d-trak": Trak(output_function="mean-squared-l2-norm"),
 }

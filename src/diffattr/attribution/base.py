@@ -1,4 +1,4 @@
-"""What a method is: a class with its options as fields, and one of two contracts.
+"""What a method is: a frozen value with its options as fields, and one of two contracts.
 
 A similarity compares queries with training images directly. A kernel method says how it weighs
 training images in the shared kernel (`diffattr.attribution.kernel`); the lambda path, shards and
@@ -7,7 +7,7 @@ files are not its business.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
@@ -41,7 +41,10 @@ class Attribution(Protocol):
 class Similarity(Protocol):
     """A method without lambda."""
 
-    reads: ClassVar[Reads]
+    @property
+    def reads(self) -> Reads:
+        """What it compares or solves with."""
+        ...
 
     def scores(
         self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
@@ -54,7 +57,10 @@ class Similarity(Protocol):
 class KernelMethod(Protocol):
     """A method that solves with the ridge-regularised kernel of its feature set."""
 
-    reads: ClassVar[Reads]
+    @property
+    def reads(self) -> Reads:
+        """What it compares or solves with."""
+        ...
 
     def train_weights(
         self, kernel: Kernel, train_factor: Float64[np.ndarray, "train rank"], ridge: float
@@ -94,12 +100,7 @@ def attribute(
     kernel: Kernel | None = None,
 ) -> Attribution:
     """Return the attribution of one query split; `kernel` is that of the training features."""
-    if isinstance(method, Similarity):
-        return DenseAttribution(method.scores(train, queries))
-    kernel = kernel or Kernel.from_features(train)
-    return KernelAttribution(kernel, *kernel.factors(train, queries), method.train_weights)
-
-
-def uses_kernel(method: type) -> bool:
-    """Return whether a method has a lambda path."""
-    return hasattr(method, "train_weights")
+    if isinstance(method, KernelMethod):
+        kernel = kernel or Kernel.from_features(train)
+        return KernelAttribution(kernel, *kernel.factors(train, queries), method.train_weights)
+    return DenseAttribution(method.scores(train, queries))

@@ -1,7 +1,6 @@
 """Random scores: what LDS looks like when a method knows nothing."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Float64, UInt64
@@ -14,7 +13,7 @@ from diffattr.attribution.base import Reads
 class RandomScores:
     """Independent uniform scores, keyed by the bytes of each query and training image."""
 
-    reads: ClassVar[Reads] = "pixels"
+    reads: Reads = "pixels"
 
     def scores(
         self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]

@@ -5,7 +5,7 @@ from typing import Any
 
 from diffattr.artifacts import read_array, read_arrays, write_arrays
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import Attribution, attribute, uses_kernel
+from diffattr.attribution.base import Attribution, KernelMethod, attribute
 from diffattr.attribution.kernel import Kernel
 from diffattr.features.store import Features, read_shards, require_same_identity
 
@@ -43,16 +43,16 @@ def read_attribution(method: str, output_function: str | None, inputs: Any) -> A
     Raises:
         ArtifactError: train, queries and kernel do not belong together.
     """
+    chosen = METHODS[method]
     if output_function is None:
         images = [read_array(path) for path in (inputs.train, inputs.queries)]
         train, queries = (array.reshape(len(array), -1) for array in images)
-        return attribute(METHODS[method](), train, queries)
-    train, queries = (
-        read_shards(as_list(paths), output_function) for paths in (inputs.train, inputs.queries)
-    )
+        return attribute(chosen, train, queries)
+    sides = [as_list(paths) for paths in (inputs.train, inputs.queries)]
+    train, queries = (read_shards(paths, output_function) for paths in sides)
     require_same_identity(train, queries)
-    kernel = read_kernel(inputs.kernel, train) if uses_kernel(METHODS[method]) else None
-    return attribute(METHODS[method](), train.values, queries.values, kernel)
+    kernel = read_kernel(inputs.kernel, train) if isinstance(chosen, KernelMethod) else None
+    return attribute(chosen, train.values, queries.values, kernel)
 
 
 def as_list(paths: Any) -> list[str]:

@@ -1,14 +1,13 @@
-"""TRAK and D-TRAK: one formula, two output functions.
+"""TRAK, and D-TRAK, which is the same formula on another output function.
 
     tau(x, n) = phi(x)' (Phi' Phi + ridge I)^-1 phi_n
 
 Sources: Park et al., "TRAK: Attributing model behavior at scale" (ICML 2023), with the identity in
 place of the output factor Q; Zheng et al., "Intriguing properties of data attribution on diffusion
-models" (ICLR 2024) for the output function of D-TRAK.
+models" (ICLR 2024), for D-TRAK's mean squared prediction in place of the loss.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -19,10 +18,10 @@ from diffattr.attribution.kernel import Kernel
 
 @dataclass(frozen=True)
 class Trak:
-    """The kernel as it stands, on gradients of the loss."""
+    """The kernel as it stands; queries and training images share the output function."""
 
-    reads: ClassVar[Reads] = "features"
-    output_function: ClassVar[str] = "loss"
+    output_function: str
+    reads: Reads = "features"
 
     def train_weights(
         self,
@@ -32,10 +31,3 @@ class Trak:
     ) -> Float64[np.ndarray, " train"]:
         """Return ones."""
         return np.ones(len(train_factor))
-
-
-@dataclass(frozen=True)
-class DTrak(Trak):
-    """TRAK on gradients of the mean squared prediction, for queries and training images alike."""
-
-    output_function: ClassVar[str] = "mean-squared-l2-norm"

@@ -1,0 +1,98 @@
+"""A finished benchmark, built once by Snakemake itself, and a way to ask for a job list."""
+
+import copy
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+SMOKE = REPOSITORY / "configs" / "smoke.yaml"
+
+
+class Workflow:
+    """Snakemake in a working directory of its own, on a config that a test may change."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.config = yaml.safe_load(SMOKE.read_text())
+        self.snakefile = REPOSITORY / "Snakefile"
+
+    @property
+    def root(self) -> Path:
+        return self.directory / "results" / self.config["name"]
+
+    def run(self, *arguments: str, check: bool = True, **environment: str):
+        path = self.directory / "config.json"
+        path.write_text(json.dumps(self.config))
+        command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", self.snakefile]
+        done = subprocess.run(
+            [*command, "--cores", "2", "--configfile", str(path)],
+            cwd=self.directory,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def pending(self, target: str = "all") -> dict[str, set[str]]:
+        """Return the outputs that Snakemake would make, below the benchmark's root, by rule."""
+        rows = csv.DictReader(self.run(target, "--summary").stdout.splitlines(), delimiter="\t")
+        pending: dict[str, set[str]] = {}
+        for row in rows:
+            if row["plan"] != "no update":
+                output = row["output_file"].removeprefix(f"results/{self.config['name']}/")
+                pending.setdefault(row["rule"], set()).add(output)
+        return pending
+
+
+def small(config: dict) -> None:
+    """Shrink the smoke benchmark to what these tests look at."""
+    config["methods"] = {
+        name: config["methods"][name] for name in ("random", "pixel-cosine", "trak-4", "d-trak-4")
+    }
+    config["features"] = {"t4": config["features"]["t4"]}
+    config["jobs"]["models_per_block"] = config["jobs"]["models_per_stack"] = 3
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished benchmark; do not change its files."""
+    workflow = Workflow(tmp_path_factory.mktemp("finished"))
+    small(workflow.config)
+    workflow.run("all")
+    return workflow
+
+
+@pytest.fixture
+def workflow(finished):
+    """The finished benchmark with a config that the test may change (its files stay)."""
+    changed = copy.copy(finished)
+    changed.config = copy.deepcopy(finished.config)
+    return changed
+
+
+@pytest.fixture
+def own_copy(finished, tmp_path):
+    """A copy of the finished benchmark, files and Snakemake's records, that a test may damage."""
+    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
+    changed = Workflow(tmp_path)
+    changed.config = copy.deepcopy(finished.config)
+    return changed
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """A benchmark of which nothing is made yet."""
+    workflow = Workflow(tmp_path)
+    small(workflow.config)
+    return workflow

@@ -1,0 +1,181 @@
+"""Bad input gets a sentence, a non-zero exit status and no half artifact."""
+
+import gzip
+import json
+import os
+import struct
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+
+def refused(workflow, *arguments):
+    """Return what a failing run says."""
+    done = workflow.run(*arguments, check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said.split("Logfile")[0]
+    return said
+
+
+def leftovers(workflow):
+    """Return what is half-written anywhere."""
+    return [path for path in workflow.directory.rglob("*.tmp-*") if ".snakemake" not in path.parts]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "sentence"),
+    [
+        ("training", "epoch", 3, "training.epoch: unknown key; did you mean 'epochs'?"),
+        ("training", "epochs", "many", 'training.epochs: found "many", expected integer'),
+        ("jobs", "models_per_block", 0, "jobs.models_per_block: found 0, allowed: at least 1"),
+        ("losses", "n_timesteps", 2000, "losses.n_timesteps: found 2000, allowed: at most"),
+        ("methods", "mine", {"method": "trak", "features": "t9/loss"}, "defined: t4/loss"),
+    ],
+)
+def test_a_wrong_config_stops_before_the_dag_is_built(empty, section, key, value, sentence):
+    empty.config[section][key] = value
+    said = refused(empty, "-n")
+    assert sentence in said
+    assert "Building DAG" not in said
+
+
+def fashion(workflow, folder):
+    """Point the benchmark at a folder of idx files."""
+    workflow.config["data"] |= {"source": "fashion-mnist", "folder": str(folder)}
+
+
+def write_idx(folder, n_train=80, n_test=40):
+    """Write a small data set in Fashion-MNIST's format."""
+    folder.mkdir()
+    for part, n in (("train", n_train), ("t10k", n_test)):
+        pixels = bytes(i % 251 for i in range(n * 64))
+        images = struct.pack(">4I", 0x803, n, 8, 8) + pixels
+        labels = struct.pack(">2I", 0x801, n) + bytes(i % 4 for i in range(n))
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+
+
+def test_a_missing_data_folder(empty):
+    fashion(empty, empty.directory / "nowhere")
+    said = refused(empty, "results/smoke/images/train.npy")
+    assert "ERROR in data:" in said
+    assert "train-images-idx3-ubyte.gz: does not exist" in said
+
+
+def test_a_truncated_data_file(empty):
+    folder = empty.directory / "idx"
+    write_idx(folder)
+    fashion(empty, folder)
+    file = folder / "train-images-idx3-ubyte.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    assert "is not a whole gzip file" in refused(empty, "results/smoke/images/train.npy")
+    assert not list(empty.root.glob("images/*"))
+
+
+def test_a_file_of_another_format(empty):
+    folder = empty.directory / "idx"
+    write_idx(folder)
+    fashion(empty, folder)
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"not an idx file"))
+    assert "is not an idx file" in refused(empty, "results/smoke/images/train.npy")
+
+
+def test_a_class_that_does_not_exist(empty):
+    empty.config["data"]["classes"] = [1, 12]
+    assert "class 12 does not exist" in refused(empty, "results/smoke/images/train.npy")
+
+
+def test_more_images_than_there_are(empty):
+    empty.config["data"]["n_train"] = 5000
+    assert "5000 images asked for" in refused(empty, "results/smoke/images/train.npy")
+
+
+def test_a_good_folder_after_a_bad_one_goes_on(empty):
+    folder = empty.directory / "idx"
+    fashion(empty, folder)
+    refused(empty, "results/smoke/images/train.npy")
+    write_idx(folder)
+    empty.run("results/smoke/images/train.npy")
+
+
+def shard_of(workflow):
+    return workflow.root / "features/t4/full/train/0000.zarr.zip"
+
+
+def test_a_damaged_shard_is_set_aside_and_remade_alone(own_copy):
+    shard = shard_of(own_copy)
+    good = shard.read_bytes()
+    stamp = shard.stat()
+    damaged = bytearray(good)
+    damaged[len(damaged) // 2] ^= 1
+    shard.write_bytes(damaged)
+    os.utime(shard, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    kernel = "results/smoke/kernels/t4/loss/full.zarr.zip"
+    said = refused(own_copy, kernel, "--force")
+    assert "ERROR in kernel:" in said
+    assert "is damaged" in said
+    assert not shard.exists()
+    own_copy.run("all")
+    assert shard.read_bytes() == good
+    assert own_copy.pending() == {}
+
+
+def test_verify_finds_damaged_and_deleted_shards_and_names_the_remedy(own_copy):
+    assert "as it was written" in own_copy.run("verify").stdout
+    shard = shard_of(own_copy)
+    other = shard.with_name("0001.zarr.zip")
+    good, other_good = shard.read_bytes(), other.read_bytes()
+    shard.write_bytes(good[:-7])
+    other.unlink()
+    said = refused(own_copy, "verify")
+    remedy = next(line for line in said.splitlines() if "Remake them: snakemake" in line)
+    targets = remedy.split("snakemake ")[1].split()
+    assert len(targets) == 2
+    pending = own_copy.pending(targets[0])
+    assert pending == {"features": {"features/t4/full/train/0000.zarr.zip"}}
+    own_copy.run(*targets)
+    assert (shard.read_bytes(), other.read_bytes()) == (good, other_good)
+    # The same bytes came back, so nothing that was made from them has to be made again.
+    assert own_copy.pending() == {}
+
+
+def test_a_shard_of_another_projector_is_refused(own_copy):
+    from diffattr.artifacts import provenance_path, read_arrays, write_arrays
+
+    shard = own_copy.root / "features/t4/full/val/0000.zarr.zip"
+    stored = read_arrays(shard)
+    identity = dict(stored.attributes["identity"])
+    identity["projector"] = {**identity["projector"], "seed": 1}
+    write_arrays(shard, stored.arrays, {"identity": identity})
+    provenance_path(shard).unlink()
+    said = refused(own_copy, "results/smoke/predictions/trak-4/val.zarr.zip", "--force")
+    assert "one score needs one projector" in said
+    assert not (own_copy.root / "predictions/trak-4/val.zarr.zip").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_fails_the_job_and_leaves_nothing_half_written(empty):
+    import subprocess
+
+    results = empty.directory / "results"
+    results.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(results)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this sandbox does not allow mounting")
+    try:
+        said = refused(empty, "results/smoke/kernels/t4/loss/full.zarr.zip")
+        assert "No space left on device" in said
+        assert leftovers(empty) == []
+        subprocess.run(["mount", "-o", "remount,size=100m", str(results)], check=True)
+        empty.run("results/smoke/kernels/t4/loss/full.zarr.zip")
+    finally:
+        subprocess.run(["umount", "-l", str(results)], check=False)
+
+
+def test_a_second_config_file_replaces_the_default_one(empty):
+    del empty.config["lds"]
+    said = refused(empty, "-n")
+    assert "lds: this key is missing" in said
+    assert json.loads((empty.directory / "config.json").read_text()).keys() >= {"name"}

@@ -1,0 +1,117 @@
+"""The finished benchmark is whole: every artifact explains itself and the plan knows them all."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+from diffattr.artifacts import checksum, damage, provenance_path, read_provenance
+from diffattr.benchmark import Benchmark
+from diffattr.config import load_schema, parse
+from diffattr.plan import jobs, network_size
+
+pytestmark = pytest.mark.workflow
+
+
+def outputs(workflow):
+    """Return every output of the whole benchmark, as Snakemake lists them."""
+    lines = workflow.run("all", "--summary").stdout.splitlines()[1:]
+    return {line.split("\t")[0]: line.split("\t")[2] for line in lines}
+
+
+def test_every_artifact_says_what_made_it(finished):
+    for output, rule in outputs(finished).items():
+        path = finished.directory / output
+        assert damage(path) is None, output
+        record = read_provenance(path)
+        assert record["checksum"] == checksum(path)
+        assert record["seconds"] >= 0
+        assert record["peak_memory_mb"] > 0
+        assert record["versions"]["torch"]
+        assert record["config"]["version"] >= 1
+        assert record["host"]["cores"] >= 1
+        assert record["rule"] == rule
+        for name, digest in record["inputs"].items():
+            assert digest == checksum(finished.directory / name)["sha256"]
+
+
+def test_the_plan_knows_exactly_the_outputs_of_the_workflow(finished):
+    schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
+    benchmark = Benchmark(parse(finished.config, schema, "test"))
+    planned = {output for job in jobs(benchmark, network_size(benchmark)) for output in job.outputs}
+    assert planned == set(outputs(finished))
+
+
+def test_the_plan_is_printed_and_runs_nothing(finished, empty):
+    said = empty.run("plan").stdout
+    assert "Plan of benchmark smoke" in said
+    assert "calibrated table" in said
+    assert not (empty.root / "images").exists()
+    done = finished.run("plan").stdout
+    left = done.split("## Left to do now")[1]
+    assert "Nothing." in left
+    assert "measured on" in done
+
+
+def test_the_plan_predicts_the_bytes_on_disk(finished):
+    schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
+    benchmark = Benchmark(parse(finished.config, schema, "test"))
+    planned = jobs(benchmark, network_size(benchmark))
+    by_rule: dict[str, list[int]] = {}
+    for job in planned:
+        found = sum(checksum(finished.directory / output)["bytes"] for output in job.outputs)
+        sums = by_rule.setdefault(job.rule, [0, 0])
+        sums[0] += job.n_bytes
+        sums[1] += found
+    for rule in ("train_block", "features", "kernel"):
+        expected, found = by_rule[rule]
+        # Headers and attributes weigh some kilobytes per file, much next to a smoke benchmark.
+        assert expected <= found <= 1.5 * expected + 4000 * len(planned), rule
+
+
+def test_the_report_holds_every_method(finished):
+    numbers = json.loads((finished.root / "report" / "report.json").read_text())
+    table = (finished.root / "report" / "lds.txt").read_text()
+    page = (finished.root / "report" / "index.html").read_text()
+    for method in finished.config["methods"]:
+        assert method in table
+        assert method in page
+        assert method in json.dumps(numbers)
+
+
+def test_remaking_an_artifact_gives_the_same_bytes(own_copy):
+    target = "results/smoke/features/t4/full/val/0000.zarr.zip"
+    before = (own_copy.directory / target).read_bytes()
+    own_copy.run(target, "--force")
+    assert (own_copy.directory / target).read_bytes() == before
+
+
+def test_the_slurm_profile_plans_from_the_root_of_the_project():
+    # The link `slurm` makes a profile's name enough; the cluster itself is not needed for a plan.
+    command = [sys.executable, "-m", "snakemake", "-n", "--profile", "slurm", "--quiet"]
+    done = subprocess.run(
+        [*command, "--configfile", "configs/smoke.yaml", "--forceall"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_default_benchmark_plans_without_a_config_file(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "-s", REPOSITORY / "Snakefile"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_provenance_lies_beside_the_artifact(finished):
+    assert provenance_path(finished.root / "images" / "gen.npy").exists()
