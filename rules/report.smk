@@ -14,10 +14,17 @@ rule build_report:
             for method in benchmark.config.methods
             for split in benchmark.query_splits
         ],
-        checks=[paths.check(gradient_pass) for gradient_pass in benchmark.config.features],
+        checks=[
+            paths.check(gradient_pass) for gradient_pass in benchmark.config.features
+        ],
         images=[paths.images(split) for split in ("train", *benchmark.query_splits)],
         indices=[paths.indices(split) for split in ("train", *benchmark.query_splits)],
-        labels=paths.labels("train"),
+        # Generated queries have no class.
+        labels=[
+            paths.labels(split)
+            for split in ("train", *benchmark.query_splits)
+            if split != "gen"
+        ],
     output:
         **REPORT_FILES,
     log:

@@ -1,0 +1,166 @@
+"""The report's plots, as SVG texts whose bytes depend on the numbers alone."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from diffattr.report import formats
+
+# Okabe and Ito's palette, whose colours stay apart for colour-blind readers; without its yellow,
+# which is too faint for a line on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("solid", "dashed", "dotted", "dashdot")
+MARKERS = ("o", "s", "^", "D", "v")
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "diffattr",
+    "font.size": 11,
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "axes.grid": True,
+    "grid.color": "#e3e3e3",
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+}
+WIDTH = 5.4
+"""Inches: narrow enough that the text can be read when the plot fills a phone's width."""
+BOUND, REPEAT = "#222222", "#777777"
+
+
+def lambda_curves(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:
+    """Return LDS against lambda, one line per method that has one; None where no method has."""
+    paths = [row for row in table["methods"] if row["curve"] is not None]
+    if not paths:
+        return None
+    methods = {method["name"]: method for method in numbers["methods"]}
+    colours = _colours(numbers)
+    dashes = _dashes([methods[row["name"]] for row in paths])
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(4.0 + 0.11 * len(paths))
+        for row in paths:
+            method = methods[row["name"]]
+            colour, dash = colours[method["method"]], dashes[method["gradient_pass"]]
+            lambdas, lds = row["curve"]["lambdas"], row["curve"]["lds"]
+            axes.plot(lambdas, lds, label=row["name"], lw=1.8, color=colour, ls=dash)
+            chosen = lambdas.index(row["selected_lambda"])
+            axes.plot(lambdas[chosen], lds[chosen], marker="o", ms=7, color=colour)
+        _ceiling(axes.axhline, table["ceiling"])
+        axes.set(xscale="log", xlabel="lambda (relative to the mean kernel diagonal)", ylabel="LDS")
+        _legend(figure)
+        return _svg(figure)
+
+
+def intervals(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str:
+    """Return the LDS of every method with its interval, and the ceiling."""
+    rows = table["methods"][::-1]
+    points = [row["lds"] for row in rows]
+    errors = [
+        [row["lds"] - row["interval"][0] for row in rows],
+        [row["interval"][1] - row["lds"] for row in rows],
+    ]
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(1.4 + 0.28 * len(rows))
+        axes.errorbar(points, range(len(rows)), xerr=errors, fmt="o", color=COLOURS[0], capsize=3)
+        axes.axvline(0, color="#999999", lw=0.8)
+        _ceiling(axes.axvline, table["ceiling"])
+        axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+        axes.grid(False, axis="y")
+        axes.set_xlabel(f"LDS with {formats.level(numbers['confidence'])} interval")
+        if table["ceiling"] is not None:
+            _legend(figure)
+        return _svg(figure)
+
+
+def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:
+    """Return LDS against gradients per image; None where no kind of method has two amounts."""
+    rows = {row["name"]: row for row in table["methods"]}
+    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    for method in numbers["methods"]:
+        if method["gradients_per_image"] is not None:
+            kinds.setdefault(method["method"], []).append(method)
+    kinds = {
+        kind: sorted(members, key=lambda m: (m["gradients_per_image"], m["name"]))
+        for kind, members in sorted(kinds.items())
+        if len({member["gradients_per_image"] for member in members}) > 1
+    }
+    if not kinds:
+        return None
+    colours = _colours(numbers)
+    amounts = sorted({m["gradients_per_image"] for members in kinds.values() for m in members})
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(3.9)
+        for number, (kind, members) in enumerate(kinds.items()):
+            # Side by side, since the intervals of methods at the same amount would lie on another.
+            shift = 1.03 ** (number - (len(kinds) - 1) / 2)
+            found = [rows[member["name"]] for member in members]
+            axes.errorbar(
+                [member["gradients_per_image"] * shift for member in members],
+                [row["lds"] for row in found],
+                yerr=[
+                    [row["lds"] - row["interval"][0] for row in found],
+                    [row["interval"][1] - row["lds"] for row in found],
+                ],
+                label=kind,
+                color=colours[kind],
+                marker=MARKERS[number % len(MARKERS)],
+                linestyle=DASHES[number % len(DASHES)],
+                capsize=3,
+            )
+        _ceiling(axes.axhline, table["ceiling"])
+        axes.set(xscale="log", xlabel="gradients per image (timesteps x noise draws)", ylabel="LDS")
+        axes.set_xticks(amounts, [str(amount) for amount in amounts])
+        axes.minorticks_off()
+        _legend(figure)
+        return _svg(figure)
+
+
+def _colours(numbers: Mapping[str, Any]) -> dict[str, str]:
+    """Return the colour of each kind of method, the same in all plots; kernel kinds come first."""
+    kinds = sorted({(not method["has_lambda"], method["method"]) for method in numbers["methods"]})
+    return {kind: COLOURS[place % len(COLOURS)] for place, (_, kind) in enumerate(kinds)}
+
+
+def _dashes(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the dash of each gradient pass; the one with most gradients is a solid line."""
+    passes = sorted(
+        {(-method["gradients_per_image"], method["gradient_pass"]) for method in methods}
+    )
+    return {name: DASHES[place % len(DASHES)] for place, (_, name) in enumerate(passes)}
+
+
+def _canvas(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasSVG(figure)
+    return figure, figure.add_subplot()
+
+
+def _ceiling(line: Any, ceiling: Mapping[str, Any] | None) -> None:
+    if ceiling is not None:
+        line(ceiling["bound"], color=BOUND, lw=1.4, ls=(0, (6, 2)), label="bound")
+        line(
+            ceiling["one_more_retraining"],
+            color=REPEAT,
+            lw=1.2,
+            ls=(0, (1, 2)),
+            label="one more retraining",
+        )
+
+
+def _legend(figure: Figure) -> None:
+    figure.legend(loc="outside lower center", ncols=2)
+
+
+def _svg(figure: Figure) -> str:
+    file = io.StringIO()
+    # Metadata would carry the date, and links to vocabularies on the web.
+    figure.savefig(
+        file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    )
+    return file.getvalue()

@@ -1,0 +1,271 @@
+"""Every number of the report, gathered from the artifacts into one JSON value.
+
+Page, figures and text table are made from this value alone, so none of them can show a number that
+is not in `report.json`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from jaxtyping import Int64
+
+from diffattr.artifacts import ArtifactError, read_array, read_arrays, read_json
+from diffattr.benchmark import LDS_SPLITS, Benchmark
+from diffattr.evaluation.planted import planted_truth
+from diffattr.report import comparison, cost
+
+TOLERANCE = 1e-4
+"""Largest relative error at which features count as independent of batch size and order: float32
+sums over some hundred timesteps in another order differ by up to some 1e-5."""
+
+
+def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
+    """Return all that the report says about a benchmark, whose artifacts exist.
+
+    `roots` are the artifacts that the report is made from: they and all they descend from are
+    counted in costs and provenance.
+    """
+    config, paths = benchmark.config, benchmark.paths
+    results = {
+        split: {name: read_json(paths.lds(name, split)) for name in config.methods}
+        for split in LDS_SPLITS
+    }
+    lds = [_lds(split, results[split], benchmark) for split in LDS_SPLITS]
+    planted = _planted(benchmark) if config.data.n_planted else None
+    roots = list(roots)
+    records = cost.lineage(cost.read_records(paths.root), roots)
+    return {
+        "name": config.name,
+        "config": msgspec.to_builtins(config),
+        "n_train": config.data.n_train,
+        "n_subsets": config.subsets.lds.count,
+        "n_seeds": len(config.subsets.lds.seeds),
+        "confidence": config.lds.confidence,
+        "methods": [_method(benchmark, name) for name in config.methods],
+        "lds": lds,
+        "claim": _claim(lds),
+        "planted": planted,
+        "queries": [
+            _queries(benchmark, split, results.get(split), planted)
+            for split in benchmark.query_splits
+        ],
+        "checks": list(_checks(benchmark)),
+        "controls": list(_controls(benchmark, lds)),
+        "costs": cost.costs(records),
+        "origin": cost.origin(records, roots),
+    }
+
+
+def _method(benchmark: Benchmark, name: str) -> dict[str, Any]:
+    options = benchmark.config.methods[name]
+    gradient_pass, output_function = benchmark.feature_set(name) or (None, None)
+    n_gradients = None
+    if gradient_pass is not None:
+        taken = benchmark.config.features[gradient_pass]
+        n_gradients = taken.n_timesteps * taken.draws
+    return {
+        "name": name,
+        "method": options.method,
+        "features": options.features,
+        "gradient_pass": gradient_pass,
+        "output_function": output_function,
+        "gradients_per_image": n_gradients,
+        "has_lambda": benchmark.has_lambda(name),
+    }
+
+
+def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[str, Any]:
+    """Return one split's table (best method first) and comparisons."""
+    ranking = sorted(results, key=lambda name: (-results[name]["lds"], name))
+    best, first = ranking[0], results[ranking[0]]
+    confidence = benchmark.config.lds.confidence
+
+    def compared(method: str, baseline: str) -> dict[str, Any]:
+        return comparison.difference(results, method, baseline, confidence)
+
+    return {
+        "split": split,
+        "n_subsets": first["n_subsets"],
+        "n_queries": first["n_queries"],
+        "ceiling": first["ceiling"],
+        "methods": [_row(name, results[name], benchmark.has_lambda(name)) for name in ranking],
+        "best": best,
+        "to_best": [compared(name, best) for name in ranking[1:]],
+        "d_trak": [
+            {"gradient_pass": gradient_pass, **compared(method, baseline)}
+            for gradient_pass, method, baseline in _d_trak_pairs(benchmark)
+        ],
+    }
+
+
+def _row(name: str, result: Mapping[str, Any], has_lambda: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "lds": result["lds"],
+        "interval": result["interval"]["both"],
+        "of_bound": result["of_bound"],
+        "selected_lambda": result["selected"]["lambda"],
+        "oracle_lambda": result["oracle"]["lambda"],
+        "oracle_lds": result["oracle"]["lds"],
+        "curve": result["curve"] if has_lambda else None,
+    }
+
+
+def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[str, str, str]]:
+    """Return (pass, D-TRAK method, TRAK method) for each pass that both read."""
+    read = [
+        (features[0], options.method, name)
+        for name, options in benchmark.config.methods.items()
+        if (features := benchmark.feature_set(name))
+    ]
+    return [
+        (gradient_pass, d_trak, trak)
+        for gradient_pass, kind, d_trak in read
+        for other_pass, other_kind, trak in read
+        if kind == "d-trak" and other_kind == "trak" and gradient_pass == other_pass
+    ]
+
+
+def _claim(lds: list[dict[str, Any]]) -> dict[str, int]:
+    """Return in how many comparisons D-TRAK is higher than TRAK, lower, or neither."""
+    verdicts = [pair["verdict"] for table in lds for pair in table["d_trak"]]
+    return {verdict: verdicts.count(verdict) for verdict in ("higher", "lower", "undecided")}
+
+
+def _planted(benchmark: Benchmark) -> dict[str, Any]:
+    """Return the ranks of the planted queries' copies, best method first."""
+    paths = benchmark.paths
+    train, queries = read_array(paths.indices("train")), read_array(paths.indices("planted"))
+    copies = copy_positions(train, queries)
+    rows = []
+    for name in benchmark.config.methods:
+        store = read_arrays(paths.scores(name, "planted"))
+        truth = planted_truth(store["scores"], copies)
+        rows.append(
+            {
+                "name": name,
+                "lambda": store.attributes["lambda"],
+                "recall_at_1": truth.recall_at_1,
+                "mean_rank": truth.mean_rank,
+                "ranks": truth.ranks.tolist(),
+            }
+        )
+    return {
+        "n_queries": len(queries),
+        "copies": copies.tolist(),
+        "chance": {"recall_at_1": 1 / len(train), "mean_rank": (len(train) + 1) / 2},
+        "methods": sorted(rows, key=lambda row: (row["mean_rank"], row["name"])),
+    }
+
+
+def copy_positions(
+    train: Int64[np.ndarray, " train"], queries: Int64[np.ndarray, " query"]
+) -> Int64[np.ndarray, " query"]:
+    """Return where in the training set each planted query's copy stands.
+
+    Raises:
+        ArtifactError: a query is not in the training set.
+    """
+    order = np.argsort(train)
+    found = order[np.searchsorted(train, queries, sorter=order).clip(max=len(train) - 1)]
+    if (missing := queries[train[found] != queries]).size:
+        raise ArtifactError(
+            f"indices/planted.npy: image {missing[0]} of the data set is not in indices/train.npy,"
+            " though every planted image is part of the training set; remake both:"
+            " snakemake --forcerun data"
+        )
+    return found
+
+
+def _queries(
+    benchmark: Benchmark,
+    split: str,
+    results: Mapping[str, Any] | None,
+    planted: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the queries of one split that the page shows, with every method's extreme scores.
+
+    `results` are the split's LDS artifacts by method, None where queries have no measurements.
+    """
+    paths, config = benchmark.paths, benchmark.config
+    ids = read_array(paths.indices(split))
+    labels = None if split == "gen" else read_array(paths.labels(split))
+    train_ids = read_array(paths.indices("train")).tolist()
+    train_labels = read_array(paths.labels("train")).tolist()
+    copies, ranks = None, {}
+    if planted is not None and split == "planted":
+        copies = planted["copies"]
+        ranks = {row["name"]: row["ranks"] for row in planted["methods"]}
+    queries: list[dict[str, Any]] = [
+        {
+            "index": query,
+            "id": int(ids[query]),
+            "label": None if labels is None else int(labels[query]),
+            "methods": [],
+        }
+        for query in evenly_spaced(len(ids), config.report.queries)
+    ]
+    for name in config.methods:
+        scores = read_arrays(paths.scores(name, split))["scores"]
+        for shown in queries:
+            query = shown["index"]
+            own = scores[query].tolist()
+            order = np.argsort(-scores[query], kind="stable").tolist()
+            extremes = {"proponents": order, "opponents": order[::-1]}
+            shown["methods"].append(
+                {
+                    "name": name,
+                    "lds": None if results is None else results[name]["per_query"][query],
+                    "copy_rank": None if copies is None else ranks[name][query],
+                    **{
+                        side: [
+                            {
+                                "train": position,
+                                "id": train_ids[position],
+                                "label": train_labels[position],
+                                "score": own[position],
+                                "is_copy": copies is not None and position == copies[query],
+                            }
+                            for position in positions[: config.report.top]
+                        ]
+                        for side, positions in extremes.items()
+                    },
+                }
+            )
+    return {"split": split, "n_queries": len(ids), "queries": queries}
+
+
+def evenly_spaced(n: int, count: int) -> list[int]:
+    """Return up to `count` distinct positions below n, the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int)).tolist()
+
+
+def _checks(benchmark: Benchmark) -> Iterable[dict[str, Any]]:
+    for gradient_pass in benchmark.config.features:
+        check = read_json(benchmark.paths.check(gradient_pass))
+        for output_function, error in check["largest_relative_error"].items():
+            yield {
+                "gradient_pass": gradient_pass,
+                "output_function": output_function,
+                "n_images": check["n_images"],
+                "largest_relative_error": error,
+                "tolerance": TOLERANCE,
+                "passed": error <= TOLERANCE,
+            }
+
+
+def _controls(benchmark: Benchmark, lds: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Yield the LDS of the methods that know nothing, which should not differ from zero."""
+    for table in lds:
+        for row in table["methods"]:
+            if benchmark.config.methods[row["name"]].method == "random":
+                low, high = row["interval"]
+                yield {
+                    "split": table["split"],
+                    "name": row["name"],
+                    "lds": row["lds"],
+                    "interval": row["interval"],
+                    "passed": low <= 0 <= high,
+                }

@@ -1,0 +1,44 @@
+"""The images of the page, each embedded once, as a rule of its style sheet."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+LARGEST_SIDE = 64
+"""Pixels; larger images are scaled down."""
+BUDGET = 1_500_000
+"""Characters that lossless images may take before they are compressed with loss."""
+
+
+def stylesheet(
+    images: Mapping[str, Float[np.ndarray, "_ channel height width"]],
+    shown: Iterable[tuple[str, int]],
+) -> str:
+    """Return a CSS class `<split>-<position>` for every image that is shown."""
+    keys = sorted(set(shown))
+    pictures = {(split, position): _picture(images[split][position]) for split, position in keys}
+    uris = {key: _uri(picture, "png") for key, picture in pictures.items()}
+    if sum(map(len, uris.values())) > BUDGET:
+        uris = {key: _uri(picture, "webp") for key, picture in pictures.items()}
+    return "\n".join(
+        f'.{split}-{position}{{background-image:url("{uri}")}}'
+        for (split, position), uri in uris.items()
+    )
+
+
+def _picture(image: Float[np.ndarray, "channel height width"]) -> Image.Image:
+    pixels: UInt8[np.ndarray, "height width channel"]
+    pixels = ((image.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8).transpose(1, 2, 0)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    return picture
+
+
+def _uri(picture: Image.Image, kind: str) -> str:
+    file = io.BytesIO()
+    picture.save(file, kind, **({"optimize": True} if kind == "png" else {"quality": 80}))
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
