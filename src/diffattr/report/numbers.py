@@ -38,7 +38,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
     records = cost.lineage(cost.read_records(paths.root), roots)
     return {
         "name": config.name,
-        "config": msgspec.to_builtins(config),
+        "config": msgspec.json.decode(msgspec.json.encode(config)),
         "n_train": config.data.n_train,
         "n_subsets": config.subsets.lds.count,
         "n_seeds": len(config.subsets.lds.seeds),

@@ -1,0 +1,184 @@
+"""A benchmark of made-up numbers, whose artifacts are files as the workflow would leave them."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import yaml
+
+from diffattr import artifacts
+from diffattr.benchmark import Benchmark
+from diffattr.config import Config
+from diffattr.report import page
+from diffattr.report.numbers import gather
+
+SMOKE = Path(__file__).parents[2] / "configs" / "smoke.yaml"
+METHODS = {
+    "random": {"method": "random"},
+    "pixel-dot": {"method": "pixel-dot"},
+    "trak-4": {"method": "trak", "features": "t4/loss"},
+    "trak-8": {"method": "trak", "features": "t8/loss"},
+    "d-trak-4": {"method": "d-trak", "features": "t4/mean-squared-l2-norm"},
+}
+SIZES = {"train": 12, "val": 7, "gen": 5, "planted": 3}
+HOST = {"cores": 2, "machine": "x86_64", "processor": "?", "python": "3.11.7", "system": "Linux"}
+
+
+def config(n_planted: int = 3, seeds: tuple[int, ...] = (0, 1)) -> Config:
+    raw = yaml.safe_load(SMOKE.read_text())
+    raw["name"] = "made-up"
+    raw["data"] |= {"n_train": 12, "n_val": 7, "n_planted": n_planted}
+    raw["sampling"]["n_images"] = 5
+    raw["subsets"]["lds"] |= {"count": 6, "seeds": list(seeds)}
+    raw["methods"] = METHODS
+    raw["report"] = {"queries": 3, "top": 2}
+    return msgspec.convert(raw, Config)
+
+
+@dataclass
+class Folder:
+    """A benchmark and what was written for it, below the working directory."""
+
+    benchmark: Benchmark
+    lds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scores: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    copies: list[int] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
+    numbers_text: str = ""
+
+
+def write_provenance(path: str, rule: str, started: str, **values: Any) -> None:
+    """Write the sidecar of an artifact; inputs are given as paths that exist."""
+    inputs = values.pop("inputs", [])
+    record = {
+        "rule": rule,
+        "started": started,
+        "wildcards": {},
+        "seconds": 1.0,
+        "peak_memory_mb": 100,
+        "host": HOST,
+        "device": "cpu",
+        "versions": {"numpy": "2.4"},
+        "commit": "abc",
+        "inputs": {name: artifacts.checksum(name)["sha256"] for name in inputs},
+        "checksum": artifacts.checksum(path),
+        **values,
+    }
+    artifacts.write_json(artifacts.provenance_path(path), record)
+
+
+def lds_result(rng: np.random.Generator, n_queries: int, lambdas: list, ceiling: bool) -> dict:
+    point = float(rng.uniform(-0.2, 0.6))
+    draws = point + rng.normal(0, 0.05, size=(2, 200))
+    bound = 0.8125
+    return {
+        "lds": point,
+        "interval": {name: [point - 0.1, point + 0.1] for name in ("both", "subsets", "queries")},
+        "selected": {"lambda": lambdas[0]},
+        "oracle": {"lambda": lambdas[-1], "lds": point + 0.01},
+        "curve": {"lambdas": lambdas, "lds": rng.uniform(0, 0.5, len(lambdas)).tolist()},
+        "ceiling": {"n_seeds": 2, "repeat": 0.49, "bound": bound, "one_more_retraining": 0.57}
+        if ceiling
+        else None,
+        "of_bound": point / bound if ceiling else None,
+        "per_query": rng.uniform(-1, 1, n_queries).tolist(),
+        "resamples": {"both": draws[0].tolist(), "subsets": draws[1].tolist()},
+        "n_subsets": 6,
+        "n_queries": n_queries,
+    }
+
+
+def fill(folder: Folder) -> None:
+    """Write every artifact that the report reads."""
+    rng = np.random.default_rng(0)
+    benchmark, paths = folder.benchmark, folder.benchmark.paths
+    several_seeds = len(benchmark.config.subsets.lds.seeds) > 1
+    ids = {
+        "train": np.array([3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]),
+        "val": np.arange(1000, 1007),
+        "gen": np.arange(5),
+        "planted": np.array([5, 89, 610]),
+    }
+    folder.copies = [1, 7, 11]
+    splits = ["train", *benchmark.query_splits]
+    for split in splits:
+        artifacts.write_array(paths.indices(split), ids[split])
+        artifacts.write_array(
+            paths.images(split), rng.uniform(-1, 1, (SIZES[split], 1, 4, 4)).astype(np.float32)
+        )
+        folder.roots += [paths.indices(split), paths.images(split)]
+        if split != "gen":
+            artifacts.write_array(paths.labels(split), rng.integers(0, 10, SIZES[split]))
+            folder.roots.append(paths.labels(split))
+    for split in benchmark.query_splits:
+        for name in benchmark.config.methods:
+            scores = rng.normal(size=(SIZES[split], SIZES["train"])).astype(np.float32)
+            folder.scores[name, split] = scores
+            artifacts.write_arrays(paths.scores(name, split), {"scores": scores}, {"lambda": 0.25})
+            folder.roots.append(paths.scores(name, split))
+    for split in ("val", "gen"):
+        folder.lds[split] = {}
+        for name in benchmark.config.methods:
+            lambdas = [0.01, 1.0] if benchmark.has_lambda(name) else [None]
+            result = lds_result(rng, SIZES[split], lambdas, several_seeds)
+            folder.lds[split][name] = result
+            artifacts.write_json(paths.lds(name, split), result)
+            folder.roots.append(paths.lds(name, split))
+    for gradient_pass, error in (("t4", 2e-6), ("t8", 0.5)):
+        check = {"n_images": 4, "largest_relative_error": {"loss": error}}
+        artifacts.write_json(paths.check(gradient_pass), check)
+        folder.roots.append(paths.check(gradient_pass))
+    for path in folder.roots:
+        write_provenance(path, "made_up", f"2026-01-01T00:00:00 {path}")
+
+
+@pytest.fixture(name="write_provenance")
+def write_provenance_fixture():
+    return write_provenance
+
+
+@pytest.fixture
+def make_folder(tmp_path, monkeypatch):
+    """Return a function that writes a benchmark into an own folder, for tests that vary it."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(**options: Any) -> Folder:
+        folder = Folder(Benchmark(config(**options)))
+        fill(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory) -> Folder:
+    """The made-up benchmark; its files are read once, for `numbers`."""
+    made = Folder(Benchmark(config()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("made-up"))
+        fill(made)
+        made.numbers_text = json.dumps(gather(made.benchmark, made.roots), allow_nan=False)
+    return made
+
+
+@pytest.fixture
+def numbers(folder) -> dict[str, Any]:
+    """The numbers of the made-up benchmark, for each test to change as it likes."""
+    return json.loads(folder.numbers_text)
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return {
+        split: rng.uniform(-1, 1, (n, 1, 4, 4)).astype(np.float32) for split, n in SIZES.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def html(folder, images) -> str:
+    return page.html(json.loads(folder.numbers_text), images)

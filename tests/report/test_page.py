@@ -1,0 +1,266 @@
+import base64
+import copy
+import io
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffattr.report import figures, formats, page, pictures, table
+from diffattr.report.numbers import gather
+
+HOSTILE = '<script>alert("x")</script><img src=https://example.org/x.png>'
+VOID = {"meta", "img", "br", "link"}
+
+
+class Read(HTMLParser):
+    """What a browser would see: elements, cells, texts; an error where tags do not match."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.cells: list[str] = []
+        self.tables: list[dict[str, bool]] = []
+        self.text, self.styles = "", ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "table":
+            self.tables.append({"caption": False})
+        if tag == "caption":
+            self.tables[-1]["caption"] = True
+        if tag == "td":
+            self.cells.append("")
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" in self._open:
+            self.styles += data
+        elif "script" not in self._open:
+            self.text += data
+            if "td" in self._open:
+                self.cells[-1] += data
+
+
+def leaves(value):
+    if isinstance(value, dict):
+        for member in value.values():
+            yield from leaves(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from leaves(member)
+    else:
+        yield value
+
+
+def test_the_page_refers_to_nothing_outside_itself(html):
+    read = Read(html)
+    for tag, attributes in read.elements:
+        assert tag not in {"link", "iframe", "object", "embed", "base", "form"}
+        for name in ("src", "href", "srcset", "data", "action", "poster", "background"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:image/"))
+    assert "@import" not in read.styles
+    targets = re.findall(r"url\(\s*['\"]?([^'\")]{0,11})", read.styles)
+    assert targets
+    assert set(targets) == {"data:image/"}
+    # A browser enforces the same.
+    (policy,) = (a["content"] for _, a in read.elements if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_plots_refer_to_nothing_outside_themselves(numbers):
+    for lds in numbers["lds"]:
+        for plot in (figures.intervals, figures.lambda_curves, figures.lds_against_gradients):
+            for element in ElementTree.fromstring(plot(numbers, lds)).iter():
+                for name, value in element.attrib.items():
+                    assert "://" not in value
+                    assert not name.endswith("href") or value.startswith("#")
+
+
+def test_every_number_in_the_tables_is_in_the_json(numbers, html):
+    known = list(leaves(numbers))
+    written = {str(leaf) for leaf in known}
+    of_numbers = [x for x in known if isinstance(x, int | float) and not isinstance(x, bool)]
+    for name in ("fixed", "signed", "rank", "percent", "certainty", "short", "seconds"):
+        written |= {getattr(formats, name)(float(x)) for x in of_numbers}
+    written |= {formats.size(x) for x in of_numbers if isinstance(x, int)}
+    words = {re.sub(r"^(over|below) ", "", text) for text in written}
+    cells = Read(html).cells
+    checked = 0
+    for cell in cells:
+        if cell in written:
+            continue
+        for token in re.findall(r"(?<![\w.-])[-+]?\d[\d.e+-]*%?(?![\w-])", cell):
+            assert token in words, cell
+            checked += 1
+    assert checked > 20
+
+
+def test_sort_keys_are_numbers_of_the_json(numbers, html):
+    known = {str(leaf) for leaf in leaves(json.loads(json.dumps(numbers)))}
+    keys = [a["data-sort"] for tag, a in Read(html).elements if "data-sort" in a]
+    assert len(keys) > 100
+    assert set(keys) - {""} <= known
+
+
+def test_page_and_table_are_made_from_the_json_alone(numbers, images):
+    again = json.loads(json.dumps(numbers, sort_keys=True))
+    assert page.html(again, images) == page.html(numbers, images)
+    assert table.text(again) == table.text(numbers)
+
+
+def test_same_numbers_give_the_same_plots(numbers):
+    for lds in numbers["lds"]:
+        for plot in (figures.intervals, figures.lambda_curves, figures.lds_against_gradients):
+            assert plot(numbers, lds) == plot(copy.deepcopy(numbers), copy.deepcopy(lds))
+
+
+def test_one_seed_is_said_in_words(make_folder, images):
+    folder = make_folder(seeds=(0,))
+    numbers = gather(folder.benchmark, folder.roots)
+    read = Read(page.html(numbers, images))
+    assert "The noise ceiling is unavailable: each subset was trained with one seed" in read.text
+    assert sum(cell.startswith("Ceiling unavailable") for cell in read.cells) == 2
+    assert table.text(numbers).count("The ceiling is unavailable") == 2
+
+
+def test_several_seeds_put_the_bound_into_the_tables(numbers, html):
+    read = Read(html)
+    assert read.cells.count("bound") == 2
+    assert read.cells.count("0.812") == 2
+    assert "unavailable" not in read.text
+    assert "unavailable" not in table.text(numbers)
+    assert table.text(numbers).count("(bound)") == 2
+
+
+def test_no_planted_queries_is_said_in_words(make_folder, images):
+    folder = make_folder(n_planted=0)
+    numbers = gather(folder.benchmark, folder.roots)
+    assert "has no planted queries" in Read(page.html(numbers, images)).text
+    assert "recall@1" not in table.text(numbers)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("higher", "the claim shows up."),
+        ("lower", "the opposite shows up."),
+        ("undecided", "these data do not decide."),
+    ],
+)
+def test_the_claim_about_d_trak_is_answered_from_the_numbers(numbers, images, verdict, words):
+    for lds in numbers["lds"]:
+        lds["d_trak"][0]["verdict"] = verdict
+    text = Read(page.html(numbers, images)).text
+    answers = ("the claim shows up.", "the opposite shows up.", "these data do not decide.")
+    assert {answer: text.count(answer) for answer in answers if answer in text} == {words: 2}
+
+
+def test_without_a_pair_nothing_is_said_about_d_trak(numbers, images):
+    for lds in numbers["lds"]:
+        lds["d_trak"] = []
+    numbers["claim"] = {"higher": 0, "lower": 0, "undecided": 0}
+    assert "Is D-TRAK better" not in Read(page.html(numbers, images)).text
+
+
+def renamed(value, old, new):
+    if isinstance(value, dict):
+        return {key: renamed(member, old, new) for key, member in value.items()}
+    if isinstance(value, list):
+        return [renamed(member, old, new) for member in value]
+    return new if value == old else value
+
+
+def test_hostile_names_are_text(numbers, images):
+    numbers = renamed(numbers, "trak-4", HOSTILE)
+    numbers["config"]["data"]["source"] = HOSTILE
+    for group in numbers["queries"]:
+        for query in group["queries"]:
+            query["label"] = HOSTILE
+            query["methods"][0]["proponents"][0]["label"] = HOSTILE
+    read = Read(page.html(numbers, images))
+    assert [tag for tag, _ in read.elements].count("script") == 2
+    assert not any("example.org" in (a.get("src") or "") for _, a in read.elements)
+    assert read.text.count(HOSTILE) > 10
+
+
+def test_every_image_is_embedded_once_and_exactly(html, images):
+    read = Read(html)
+    rules = re.findall(
+        r'\.([a-z]+)-(\d+)\{background-image:url\("data:image/png;base64,([^"]+)"\)\}', read.styles
+    )
+    shown = {
+        name
+        for _, a in read.elements
+        for name in (a.get("class") or "").split()
+        if re.fullmatch(r"(train|val|gen|planted)-\d+", name)
+    }
+    assert len(rules) == len(shown)
+    assert {f"{split}-{position}" for split, position, _ in rules} == shown
+    for split, position, data in rules:
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), dtype=float)
+        expected = (images[split][int(position), 0] + 1) * 127.5
+        # Rounding to 8 bits.
+        assert np.abs(pixels - expected).max() <= 0.5 + 1e-4
+
+
+def test_many_colour_images_stay_within_the_budget():
+    rng = np.random.default_rng(0)
+    smooth = rng.uniform(-1, 1, (1500, 3, 4, 4)).repeat(8, axis=2).repeat(8, axis=3)
+    noisy = (smooth + rng.normal(0, 0.15, smooth.shape)).astype(np.float32)
+    css = pictures.stylesheet({"train": noisy}, [("train", i) for i in range(1500)])
+    assert len(css) < 3_000_000
+    assert css.count("data:image/webp") == 1500
+
+
+def test_large_images_are_scaled_down():
+    css = pictures.stylesheet({"val": np.zeros((1, 3, 256, 128), np.float32)}, [("val", 0)])
+    data = re.search(r"base64,([^\"]+)", css)
+    assert data is not None
+    assert Image.open(io.BytesIO(base64.b64decode(data[1]))).size == (32, 64)
+
+
+def test_the_page_can_be_read_by_everyone(html):
+    read = Read(html)
+    assert all(found["caption"] for found in read.tables)
+    assert all(a.get("alt") for tag, a in read.elements if tag == "img")
+    assert all(a.get("aria-label") for _, a in read.elements if a.get("role") == "img")
+    ids = [a["id"] for _, a in read.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    targets = {a["href"] for tag, a in read.elements if tag == "a"}
+    assert targets <= {f"#{name}" for name in ids}
+    levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_the_best_of_each_kernel_kind_is_open(numbers, html):
+    opened = [a for tag, a in Read(html).elements if tag == "details"]
+    n_queries = sum(len(group["queries"]) for group in numbers["queries"])
+    # Best TRAK and best D-TRAK of each query; the config and the curves stay closed.
+    assert sum("open" in a for a in opened) == 2 * n_queries
+
+
+def test_the_text_table_has_every_method_and_the_planted_truth(numbers):
+    lines = table.text(numbers).splitlines()
+    for method in numbers["methods"]:
+        assert sum(line.split()[:1] == [method["name"]] for line in lines) == 3
+    for row in numbers["planted"]["methods"]:
+        assert any(
+            line.split()
+            == [row["name"], f"{100 * row['recall_at_1']:.0f}%", f"{row['mean_rank']:.2f}"]
+            for line in lines
+        )
