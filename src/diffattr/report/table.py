@@ -19,18 +19,10 @@ def _lines(numbers: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield (
             f"LDS on split {table['split']}: {table['n_queries']} queries,"
-            f" {table['n_subsets']} subsets, {numbers['n_seeds']} training seed(s) each"
+            f" {table['n_subsets']} subsets, training seeds per subset: {numbers['n_seeds']}"
         )
-        confidence = formats.percent(numbers["confidence"])
-        headers = [
-            "method",
-            "LDS",
-            f"{confidence} CI",
-            "of bound",
-            "lambda",
-            "oracle lambda",
-            "LDS",
-        ]
+        ci = f"{formats.level(numbers['confidence'])} CI"
+        headers = ["method", "LDS", ci, "of bound", "lambda", "oracle lambda", "oracle LDS"]
         yield _table(headers, [*map(_lds_row, table["methods"]), *_ceiling_rows(table["ceiling"])])
         if table["ceiling"] is None:
             yield "The ceiling is unavailable: it takes two training seeds or more per subset."
