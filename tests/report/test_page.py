@@ -169,6 +169,14 @@ def test_the_claim_about_d_trak_is_answered_from_the_numbers(numbers, images, ve
     assert {answer: text.count(answer) for answer in answers if answer in text} == {words: 2}
 
 
+@pytest.mark.parametrize(("low", "count"), [(-0.01, 2), (0.01, 0)])
+def test_a_best_method_that_may_be_guessing_is_said_to_be(numbers, images, low, count):
+    for lds in numbers["lds"]:
+        lds["methods"][0]["interval"][0] = low
+    text = Read(page.html(numbers, images)).text
+    assert text.count("not told apart from guessing") == count
+
+
 def test_without_a_pair_nothing_is_said_about_d_trak(numbers, images):
     for lds in numbers["lds"]:
         lds["d_trak"] = []
