@@ -43,6 +43,7 @@ rule plan:
     params:
         config=json.dumps(msgspec.to_builtins(benchmark.config)),
         cores=workflow.cores or 1,
+        snakefile=workflow.main_snakefile,
     script:
         "scripts/plan.py"
 

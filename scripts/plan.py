@@ -17,7 +17,10 @@ with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
     file.write(snakemake.params.config)
     file.flush()
     summary = subprocess.run(
-        [sys.executable, "-m", "snakemake", "all", "--summary", "--configfile", file.name],
+        [
+            *(sys.executable, "-m", "snakemake", "all", "--summary"),
+            *("--snakefile", snakemake.params.snakefile, "--configfile", file.name),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
