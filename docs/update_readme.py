@@ -1,0 +1,94 @@
+"""Puts the table, pictures and costs of the last `make demo` into README.md (`make readme`)."""
+
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from tabulate import tabulate
+
+from diffattr.artifacts import read_array, read_arrays, read_json, write_text
+from diffattr.report import figures
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results" / "digits"
+IMAGES = ROOT / "docs" / "images"
+METHODS = ("trak-100", "d-trak-100")
+SPLITS = {"val": "held-out digits", "gen": "generated digits"}
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """Return the text with new content between a block's two marks."""
+    pattern = re.compile(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    assert pattern.search(text), f"README.md has no block {name}"
+    return pattern.sub(lambda marks: f"{marks[1]}{content}\n{marks[2]}", text)
+
+
+def gallery(split: str, queries: list[int], top: int = 5) -> Figure:
+    """Return a figure: one row per query and method, the query and its top training images."""
+    train = read_array(RESULTS / "images" / "train.npy")
+    asked = read_array(RESULTS / "images" / f"{split}.npy")
+    rows = [(query, method) for query in queries for method in METHODS]
+    figure = Figure(figsize=(1 + top, 0.95 * len(rows)))
+    grid = figure.subplots(len(rows), 1 + top, squeeze=False)
+    for axes, (query, method) in zip(grid, rows, strict=True):
+        path = RESULTS / "scores" / method / f"{split}.zarr.zip"
+        best = read_arrays(path)["scores"][query].argsort()[::-1][:top]
+        for axis, image in zip(axes, [asked[query], *train[best]], strict=True):
+            axis.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=-1, vmax=1)
+            axis.set(xticks=[], yticks=[])
+        axes[0].set_ylabel(method, fontsize=8, rotation=0, ha="right", va="center")
+    grid[0][0].set_title("query", fontsize=9)
+    grid[0][1].set_title("top proponents", fontsize=9, loc="left")
+    figure.tight_layout()
+    return figure
+
+
+numbers = read_json(RESULTS / "report" / "report.json")
+tables = {table["split"]: table for table in numbers["lds"]}
+pictures = []
+IMAGES.mkdir(exist_ok=True)
+for split, words in SPLITS.items():
+    write_text(IMAGES / f"lds-{split}.svg", figures.intervals(numbers, tables[split]))
+    curves = figures.lambda_curves(numbers, tables[split])
+    assert curves is not None
+    write_text(IMAGES / f"lambda-{split}.svg", curves)
+    with mpl.rc_context(figures.STYLE):
+        gallery(split, [0, 40, 80]).savefig(IMAGES / f"gallery-{split}.png", dpi=110)
+    pictures += [
+        f"### Split {split}: {words}\n",
+        f"| LDS with its 95 % interval | LDS along lambda |\n|---|---|\n"
+        f"| ![LDS of every method, {split}](docs/images/lds-{split}.svg)"
+        f" | ![LDS against lambda, {split}](docs/images/lambda-{split}.svg) |\n",
+        f"![Queries of {split} and their top proponents](docs/images/gallery-{split}.png)\n",
+    ]
+
+costs = [*numbers["costs"]["stages"], {"stage": "total", **numbers["costs"]["total"]}]
+host = numbers["origin"]["hosts"][0]["value"]
+cost_table = tabulate(
+    [
+        [
+            c["stage"],
+            c["jobs"],
+            f"{c['seconds']:.0f}",
+            c["peak_memory_mb"],
+            f"{c['bytes'] / 1e6:.1f}",
+        ]
+        for c in costs
+    ],
+    ["stage", "jobs", "core-seconds", "peak MB", "MB on disk"],
+    tablefmt="github",
+)
+
+readme = ROOT / "README.md"
+text = readme.read_text()
+lds_text = (RESULTS / "report" / "lds.txt").read_text().rstrip()
+text = replaced(text, "table", f"```\n{lds_text}\n```")
+text = replaced(text, "pictures", "\n".join(pictures).rstrip())
+text = replaced(
+    text,
+    "cost",
+    f"The run above, on {host['cores']} cores ({host['processor']}), from its report"
+    f" (`make demo`):\n\n{cost_table}",
+)
+write_text(readme, text)
