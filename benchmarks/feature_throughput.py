@@ -24,6 +24,7 @@ for n_timesteps in (10, 100):
         """Return a call that takes the features of all images."""
         gradient_pass = Pass(
             n_timesteps=n_timesteps,
+            noise="per-image",
             output_functions=functions,
             projector=Projector(kind=kind, k=k),
         )

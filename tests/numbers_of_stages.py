@@ -145,6 +145,7 @@ def features() -> list[float]:
     for kind in ("sjlt", "rademacher", "normal"):
         options = Pass(
             n_timesteps=3,
+            noise="per-image",
             output_functions=("loss", "mean-squared-l2-norm"),
             projector=Projector(kind=kind, k=16),
         )

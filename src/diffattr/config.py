@@ -137,9 +137,15 @@ class Projector(Section, frozen=True):
 
 
 class Pass(Section, frozen=True):
-    """One gradient pass; its output functions share the forward pass and the artifact."""
+    """One gradient pass; its output functions share the forward pass and the artifact.
+
+    `noise`: `common` draws one noise per timestep and draw, the same for every image of every
+    split, so that a query and a training image are compared under the same noise; `per-image`
+    gives every image its own.
+    """
 
     n_timesteps: Positive
+    noise: Literal["common", "per-image"]
     output_functions: Annotated[
         tuple[Annotated[str, registered("output-functions")], ...],
         Meta(min_length=1, extra_json_schema={"uniqueItems": True}),

@@ -4,6 +4,10 @@
 
 The gradient of the mean is one backward pass over all timesteps of one image: no per-timestep
 gradient is formed. All output functions of a pass share the forward pass.
+
+A gradient at x_t has a part that comes from the noise in x_t. Under per-image noise that part
+differs between a query and a training image and only averages out over many timesteps; under common
+noise it is the same on both sides, so that their inner product compares the images.
 """
 
 from collections.abc import Mapping
@@ -61,6 +65,7 @@ class GradientPass:
         self.timesteps = np.repeat(timesteps, options.draws).tolist()
         self.draws = np.tile(np.arange(options.draws), len(timesteps)).tolist()
         self.abar = alphas_cumprod(schedule)
+        self.common = options.noise == "common"
         n_parameters = sum(parameter.numel() for parameter in self.parameters)
         self.projector = make_projector(options.projector, n_parameters, device)
 
@@ -74,6 +79,7 @@ class GradientPass:
                 "n_timesteps": self.options.n_timesteps,
                 "draws": self.options.draws,
             },
+            "noise": self.options.noise,
             "seed": self.seed,
         }
 
@@ -87,16 +93,17 @@ class GradientPass:
     ) -> dict[str, Float32[np.ndarray, "image k"]]:
         """Return the features of every image, by output function.
 
-        Noise is keyed by (split, image, timestep, draw); `batch_size`, the number of timesteps
-        that share a forward pass, changes rounding only.
+        Noise is keyed by (timestep, draw) and, unless it is common, by (split, image);
+        `batch_size`, the number of timesteps that share a forward pass, changes rounding only.
         """
         names = self.options.output_functions
-        stream = rng.Stream(self.seed, "features", split)
+        stream = rng.Stream(self.seed, "features", *([] if self.common else [split]))
         gathered: dict[str, list[Tensor]] = {name: [] for name in names}
         projected: dict[str, list[Tensor]] = {name: [] for name in names}
         progress = tqdm(range(len(images)), desc=f"features {split}", unit="image", mininterval=10)
         for number in progress:
-            gradients = self._gradients(images[number], int(ids[number]), stream, batch_size)
+            image_id = 0 if self.common else int(ids[number])
+            gradients = self._gradients(images[number], image_id, stream, batch_size)
             for name, gradient in gradients.items():
                 gathered[name].append(gradient)
             if len(gathered[names[0]]) == self.projector.rows or number == len(images) - 1:
