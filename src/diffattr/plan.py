@@ -25,24 +25,24 @@ class Calibration:
     per_gflop: float = 0.0
 
 
-# From `benchmarks/calibrate.py` on the default benchmark: one core of a 2-core x86-64 virtual
-# machine (AVX-512), torch 2.13, networks of 0.2 M parameters on 8x8 images. Large networks run
-# several times closer to a core's peak, and a graphics card is hundreds of times faster.
+# From `benchmarks/calibrate_plan.py` on the default benchmark: one core of a 2-core x86-64 virtual
+# machine (AVX-512), torch 2.13, a network of 0.2 M parameters on 8x8 images. Large networks come
+# closer to a core's peak, and a graphics card is hundreds of times faster.
 CALIBRATION: dict[str, Calibration] = {
-    "data": Calibration(2.0),
+    "data": Calibration(1.0),
     "subsets": Calibration(1.0),
-    "train_full": Calibration(4.0, 0.1),
-    "train_block": Calibration(4.0, 0.06),
-    "generate": Calibration(4.0, 0.05),
-    "losses": Calibration(4.0, 0.05),
-    "measurements": Calibration(0.5),
-    "features": Calibration(4.0, 0.06),
-    "check_features": Calibration(4.0, 0.06),
-    "kernel": Calibration(0.6),
-    "predictions": Calibration(0.6),
-    "lds_of_method": Calibration(2.0),
-    "scores": Calibration(0.6),
-    "build_report": Calibration(10.0),
+    "train_full": Calibration(3.0, 0.04),
+    "train_block": Calibration(3.0, 0.023),
+    "generate": Calibration(3.0, 0.02),
+    "losses": Calibration(3.0, 0.016),
+    "measurements": Calibration(0.2),
+    "features": Calibration(3.0, 0.03),
+    "check_features": Calibration(3.0, 0.03),
+    "kernel": Calibration(0.2),
+    "predictions": Calibration(0.2),
+    "lds_of_method": Calibration(0.5),
+    "scores": Calibration(0.2),
+    "build_report": Calibration(3.0),
 }
 
 

@@ -33,15 +33,50 @@ def resampled(
     """Return the mean LDS over resamples, each query at the lambda chosen for it."""
     n_subsets, n_queries = predictions.shape
     stream = rng.Stream(seed, "bootstrap", split)
-    point = lds(predictions, measurement)
-    draws = np.empty((3, n_resamples))
+    counts = np.empty((n_resamples, n_subsets))
+    columns = np.empty((n_resamples, n_queries), dtype=np.int64)
     for number in range(n_resamples):
         generator = stream.generator(number)
         rows = generator.integers(n_subsets, size=n_subsets)
-        columns = generator.integers(n_queries, size=n_queries)
-        per_query = lds(predictions[rows], measurement[rows])
-        draws[:, number] = per_query.mean(), point[columns].mean(), per_query[columns].mean()
-    return Draws(*draws)
+        counts[number] = np.bincount(rows, minlength=n_subsets)
+        columns[number] = generator.integers(n_queries, size=n_queries)
+    per_query = np.empty((n_resamples, n_queries))
+    for query in range(n_queries):
+        predicted = _centred_ranks(predictions[:, query], counts)
+        measured = _centred_ranks(-measurement[:, query], counts)
+        per_query[:, query] = _correlation(predicted, measured, counts)
+    point = lds(predictions, measurement)
+    return Draws(
+        subsets=per_query.mean(axis=1),
+        queries=point[columns].mean(axis=1),
+        both=np.take_along_axis(per_query, columns, axis=1).mean(axis=1),
+    )
+
+
+def _centred_ranks(
+    values: Float[np.ndarray, " subset"], counts: Float64[np.ndarray, "resample subset"]
+) -> Float64[np.ndarray, "resample subset"]:
+    """Return each subset's rank in every resample, minus the mean rank; ties share their mean.
+
+    A rank is the number of drawn values below, and half of those equal: one matrix product ranks
+    all resamples.
+    """
+    below = 0.5 * (values < values[:, None]) + 0.5 * (values <= values[:, None])
+    return counts @ below.T - len(values) / 2
+
+
+def _correlation(
+    first: Float64[np.ndarray, "resample subset"],
+    second: Float64[np.ndarray, "resample subset"],
+    counts: Float64[np.ndarray, "resample subset"],
+) -> Float64[np.ndarray, " resample"]:
+    """Return Pearson's correlation, every subset as often as it was drawn; 0 for constants."""
+    weighted = counts * first
+    covariance = np.einsum("rm,rm->r", weighted, second)
+    variances = np.einsum("rm,rm->r", weighted, first) * np.einsum(
+        "rm,rm->r", counts * second, second
+    )
+    return covariance / np.sqrt(np.where(variances <= 0, np.inf, variances))
 
 
 def interval(
