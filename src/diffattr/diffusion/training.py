@@ -92,8 +92,8 @@ def train(
         for stack in stacks
     ]
     return {
-        step: {name: torch.cat([result[step][name] for result in results]) for name in names}
-        for step, names in results[0].items()
+        step: {name: torch.cat([result[step][name] for result in results]) for name in weights}
+        for step, weights in results[0].items()
     }
 
 
