@@ -44,6 +44,8 @@ rule train_block:
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
+    # The longest jobs first: one that is left to the end keeps a single core busy.
+    priority: 5
     resources:
         mem_mb=grown(HEAVY_MB),
         gpu=benchmark.config.jobs.gpus,
