@@ -1,0 +1,50 @@
+"""The repository's configs with some values changed, for tests."""
+
+import copy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from diffattr.benchmark import Benchmark
+from diffattr.config import Config, load_schema, parse
+
+REPOSITORY = Path(__file__).parent.parent
+SCHEMA_FILE = REPOSITORY / "schemas" / "config.schema.json"
+DELETED = object()
+
+
+@cache
+def _loaded(name: str) -> Any:
+    return yaml.safe_load((REPOSITORY / name).read_text(encoding="utf-8"))
+
+
+@cache
+def schema() -> dict[str, Any]:
+    return load_schema(SCHEMA_FILE)
+
+
+def raw(changes: dict[str, Any] | None = None, name: str = "configs/smoke.yaml") -> Any:
+    """Return a config as read from YAML; `changes` maps dotted paths to values or DELETED."""
+    tree = copy.deepcopy(_loaded(name))
+    for path, value in (changes or {}).items():
+        put(tree, path.split("."), value)
+    return tree
+
+
+def put(tree: Any, keys: list[Any], value: Any) -> None:
+    for key in keys[:-1]:
+        tree = tree[key]
+    if value is DELETED:
+        del tree[keys[-1]]
+    else:
+        tree[keys[-1]] = value
+
+
+def config(changes: dict[str, Any] | None = None, name: str = "configs/smoke.yaml") -> Config:
+    return parse(raw(changes, name), schema(), name)
+
+
+def benchmark(changes: dict[str, Any] | None = None, name: str = "configs/smoke.yaml") -> Benchmark:
+    return Benchmark(config(changes, name))

@@ -1,0 +1,337 @@
+"""What is wrong with a config is said in sentences that name the key."""
+
+import json
+
+import pytest
+import yaml
+from changed_config import DELETED, REPOSITORY, SCHEMA_FILE, config, put, raw, schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffattr.benchmark import Benchmark
+from diffattr.config import Config, ConfigError, parse
+from diffattr.schema import schema_text
+
+CONFIG_FILES = ["config.yaml", *(f"configs/{p.name}" for p in (REPOSITORY / "configs").glob("*"))]
+DEFAULT = "config.yaml"
+
+# Keys that may be left out, written by hand.
+OPTIONAL = {"classes", "folder", "timesteps", "draws", "seed", "k", "nonzeros", "features"}
+NULLABLE = {"classes", "folder", "k", "features"}
+# The constructor arguments of the network are checked where it is built.
+FREE = ("model", "config")
+
+
+def walk(tree, path=()):
+    """Yield (path, value) of everything in a config, top first."""
+    yield path, tree
+    members = (
+        tree.items()
+        if isinstance(tree, dict)
+        else enumerate(tree)
+        if isinstance(tree, list)
+        else ()
+    )
+    for key, value in members:
+        yield from walk(value, (*path, key))
+
+
+EVERYTHING = [(path, value) for path, value in walk(raw(name=DEFAULT)) if path[:2] != FREE]
+LEAVES = [path for path, value in EVERYTHING if not isinstance(value, dict | list)]
+
+
+def is_optional(path):
+    if path == ("features",) or path == ("seed",):
+        return False
+    if path[0] == "losses" or path[:2] == ("training", "seed"):
+        return False
+    return path[-1] in OPTIONAL
+
+
+def is_section(path):
+    """Whether only known keys may stand in the mapping at a path."""
+    return path not in {("features",), ("methods",)}
+
+
+REQUIRED = [
+    path
+    for path, _ in EVERYTHING
+    if path
+    and isinstance(path[-1], str)
+    and (len(path) != 2 or path[0] not in {"features", "methods"})  # names of the user's choice
+    and not is_optional(path)
+]
+SECTIONS = [path for path, value in EVERYTHING if isinstance(value, dict) and is_section(path)]
+
+
+LOSES_PATH = pytest.mark.xfail(
+    strict=True, reason="/tmp/defects.md 7: inside a key that may be null the path is lost"
+)
+
+
+def dotted(path):
+    return ".".join(map(str, path))
+
+
+def errors_of(tree):
+    with pytest.raises(ConfigError) as caught:
+        parse(tree, schema(), DEFAULT)
+    return str(caught.value).splitlines()
+
+
+def with_value(path, value):
+    tree = raw(name=DEFAULT)
+    put(tree, list(path), value)
+    return tree
+
+
+def says(lines, path, *words):
+    """Whether a line starts with the source and the path, and has the words."""
+    return any(
+        line.startswith(f"{DEFAULT}: {dotted(path)}: ") and all(word in line for word in words)
+        for line in lines
+    )
+
+
+@pytest.mark.parametrize("name", CONFIG_FILES)
+def test_every_config_in_the_repository_is_right(name):
+    found = config(name=name)
+    assert isinstance(found, Config)
+    Benchmark(found)
+
+
+def test_the_schema_file_is_the_one_that_the_types_and_registries_give():
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run make schema"
+
+
+def test_the_values_are_those_of_the_file():
+    found = config(name=DEFAULT)
+    tree = raw(name=DEFAULT)
+    assert found.training.betas == tuple(tree["training"]["betas"])
+    assert found.features["t10"].projector.k == tree["features"]["t10"]["projector"]["k"]
+    assert found.model.config == tree["model"]["config"]
+    assert found.methods["random"].features is None
+    assert found.recipe.training == found.training
+
+
+@given(st.sampled_from(REQUIRED))
+@settings(deadline=None, max_examples=len(REQUIRED))
+def test_a_missing_key_is_named(path):
+    lines = errors_of(with_value(path, DELETED))
+    assert says(lines, path, "missing")
+    assert len(lines) == 1
+
+
+@given(st.sampled_from([path for path, _ in EVERYTHING if path and is_optional(path)]))
+@settings(deadline=None)
+def test_an_optional_key_may_be_left_out(path):
+    parse(with_value(path, DELETED), schema(), DEFAULT)
+
+
+@given(st.sampled_from(SECTIONS), st.from_regex(r"[a-z_]{1,12}", fullmatch=True))
+@settings(deadline=None)
+def test_an_unknown_key_is_named(section, key):
+    key = f"{key}_unknown"
+    lines = errors_of(with_value((*section, key), 1))
+    assert says(lines, (*section, key), "unknown key")
+    assert len(lines) == 1
+
+
+WRONG = st.sampled_from([{"a": 1}, [[1]], "some text", True, 1.5, None])
+
+
+def is_acceptable(present, key, value):
+    """Whether a value of this type may be allowed in place of the present one."""
+    if value is None:
+        return present is None or key in NULLABLE
+    if isinstance(present, bool) or isinstance(value, bool):
+        return isinstance(present, bool) and isinstance(value, bool)
+    if isinstance(present, float):
+        return isinstance(value, int | float)
+    return type(value) is type(present)
+
+
+@given(st.sampled_from(LEAVES), WRONG)
+@settings(deadline=None, max_examples=300)
+def test_a_value_of_the_wrong_type_is_named(path, value):
+    present = dict(EVERYTHING)[path]
+    if is_acceptable(present, path[-1], value):
+        return
+    lines = errors_of(with_value(path, value))
+    assert says(lines, path, json.dumps(value)) or says(lines, path, str(value))
+
+
+@given(st.sampled_from([path for path, value in EVERYTHING if isinstance(value, dict | list)]))
+@settings(deadline=None)
+def test_a_section_or_list_that_is_a_number_is_named(path):
+    lines = errors_of(with_value(path, 7) if path else 7)
+    assert says(lines, path or ("(top level)",), "found 7")
+
+
+@pytest.mark.parametrize("tree", [None, [], "text", 3])
+def test_a_file_that_is_no_mapping_is_refused(tree):
+    assert says(errors_of(tree), ("(top level)",), "expected object")
+
+
+LONG_KEYS = [
+    path for path in REQUIRED if len(path[-1]) >= 5 and is_section(path[:-1]) and path[:-1] != ()
+]
+
+
+@given(st.sampled_from(LONG_KEYS), st.data())
+@settings(deadline=None)
+def test_a_key_with_a_letter_missing_is_recognised(path, data):
+    key = path[-1]
+    place = data.draw(st.integers(0, len(key) - 1))
+    misspelt = key[:place] + key[place + 1 :]
+    tree = with_value(path, DELETED)
+    put(tree, [*path[:-1], misspelt], dict(EVERYTHING)[path])
+    lines = errors_of(tree)
+    assert says(lines, (*path[:-1], misspelt), f"did you mean {key!r}?")
+    assert says(lines, path, "missing")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "suggestion"),
+    [
+        ("methods.trak-10.method", "track", "trak"),
+        ("methods.random.method", "gradient-cosin", "gradient-cosine"),
+        ("data.source", "fashion-minst", "fashion-mnist"),
+        ("features.t10.projector.kind", "sjtl", "sjlt"),
+        ("noise_schedule.beta_schedule", "linaer", "linear"),
+    ],
+)
+def test_a_misspelt_name_lists_what_is_allowed_and_the_closest(path, value, suggestion):
+    (line,) = errors_of(with_value(path.split("."), value))
+    assert line.startswith(f'{DEFAULT}: {path}: found "{value}", allowed: ')
+    assert line.endswith(f"did you mean {suggestion!r}?")
+
+
+def test_an_exponent_that_yaml_reads_as_a_text_is_explained():
+    value = yaml.safe_load("1e-3")
+    assert value == "1e-3"  # YAML 1.1 wants a point in the mantissa
+    (line,) = errors_of(with_value(("training", "learning_rate"), value))
+    assert "YAML reads 1e-3 as a text; write 0.001" in line
+    assert yaml.safe_load("0.001") == 1e-3
+
+
+def test_a_text_that_is_no_number_gets_no_such_hint():
+    (line,) = errors_of(with_value(("training", "learning_rate"), "fast"))
+    assert "YAML" not in line
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "bound"),
+    [
+        ("training.epochs", 0, "at least 1"),
+        ("data.n_train", 1, "at least 2"),
+        ("seed", -1, "at least 0"),
+        ("training.learning_rate", 0.0, "more than 0"),
+        ("training.warmup_fraction", 1.1, "at most 1"),
+        ("subsets.lds.fraction", 1.0, "less than 1"),
+        ("subsets.lds.fraction", 0, "more than 0"),
+        ("lds.folds", 1, "at least 2"),
+        ("lds.confidence", 1, "less than 1"),
+        ("training.betas.1", 1.0, "less than 1"),
+        ("jobs.gpus", -1, "at least 0"),
+        pytest.param("features.t10.projector.k", 0, "at least 1", marks=LOSES_PATH),
+    ],
+)
+def test_a_number_out_of_range_says_the_bound(path, value, bound):
+    keys = [int(key) if key.isdigit() else key for key in path.split(".")]
+    (line,) = errors_of(with_value(keys, value))
+    assert line == f"{DEFAULT}: {path}: found {value}, allowed: {bound}"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("subsets.lds.seeds", [], "at least 1"),
+        ("subsets.lds.seeds", [0, 0], "only once"),
+        ("lambdas.relative", [1.0, 1.0], "only once"),
+        ("features.t10.output_functions", ["loss", "loss"], "only once"),
+        ("features", {}, "at least 1"),
+        ("training.betas", [0.9], "at least 2"),
+        ("training.betas", [0.9, 0.9, 0.9], "[0.9, 0.9, 0.9]"),
+        ("name", "My Benchmark", "lower-case letters, digits and -"),
+        ("name", "../escape", "lower-case letters, digits and -"),
+        pytest.param("data.classes", [-1], "at least 0", marks=LOSES_PATH),
+    ],
+)
+def test_lists_and_names_out_of_range_say_so(path, value, words):
+    lines = errors_of(with_value(path.split("."), value))
+    assert all(line.startswith(f"{DEFAULT}: {path}") for line in lines)
+    assert words in "\n".join(lines)
+
+
+def test_a_name_of_a_pass_that_is_no_file_name_is_refused():
+    tree = raw(name=DEFAULT)
+    tree["features"]["T 10/x"] = tree["features"]["t10"]
+    (line,) = errors_of(tree)
+    assert line.startswith(f"{DEFAULT}: features: ")
+    assert '"T 10/x"' in line
+
+
+def test_the_word_no_must_be_quoted():
+    assert yaml.safe_load("no") is False
+    (line,) = errors_of(with_value(("training", "mixed_precision"), False))
+    assert "training.mixed_precision: found false, allowed: bf16, no" in line
+
+
+@given(st.lists(st.sampled_from(LEAVES), unique=True, min_size=2, max_size=6))
+@settings(deadline=None)
+def test_several_errors_are_all_reported_at_once(paths):
+    tree = raw(name=DEFAULT)
+    for path in paths:
+        put(tree, list(path), {"no": "mapping here"})
+    tree["unknown"] = 1
+    del tree["losses"]
+    paths = [path for path in paths if path[0] != "losses"]
+    lines = errors_of(tree)
+    assert all(says(lines, path) for path in paths)
+    assert says(lines, ("unknown",), "unknown key")
+    assert says(lines, ("losses",), "missing")
+    assert len(lines) == len(set(lines))
+
+
+def test_an_error_of_every_kind_is_reported_at_once():
+    tree = raw(name=DEFAULT)
+    tree["training"]["epochs"] = 0
+    tree["training"]["lerning_rate"] = tree["training"].pop("learning_rate")
+    tree["data"]["source"] = "digit"
+    tree["name"] = 5
+    lines = errors_of(tree)
+    wanted = [("training", "epochs"), ("training", "lerning_rate"), ("training", "learning_rate")]
+    wanted += [("data", "source"), ("name",)]
+    assert all(says(lines, path) for path in wanted)
+    assert len(lines) == len(wanted)
+
+
+@pytest.mark.xfail(strict=True, reason="/tmp/defects.md 8: the error is not a ConfigError")
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (("training", "epochs"), "100.0"),
+        (("training", "learning_rate"), ".nan"),
+        (("training", "learning_rate"), ".inf"),
+        (("features", 10), "{n_timesteps: 1}"),
+        (("methods", True), "{method: random}"),
+        (("name",), "2024-01-01"),
+        (("data", "classes"), "[2024-01-01]"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else dotted(value),
+)
+def test_odd_values_that_yaml_can_hold_are_refused_in_a_sentence(path, text):
+    tree = with_value(path, yaml.safe_load(text))
+    if path[0] == "features":
+        tree["features"]["another"] = {"n_timesteps": 0}  # keys of two types do not sort
+    text = "\n".join(errors_of(tree))
+    assert dotted(path) in text
+
+
+@pytest.mark.parametrize("epochs", [1, 7])
+@pytest.mark.parametrize(("n_images", "batch_size"), [(16, 16), (17, 16), (15, 16), (1, 3), (9, 3)])
+def test_the_number_of_steps_is_that_of_a_loop_over_batches(epochs, n_images, batch_size):
+    training = config({"training.epochs": epochs, "training.batch_size": batch_size}).training
+    steps = sum(1 for _ in range(epochs) for _ in range(0, n_images, batch_size))
+    assert training.n_steps(n_images) == steps
