@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,13 +105,16 @@ def read_json(path: str | Path) -> Any:
 def write_array(path: str | Path, array: np.ndarray) -> None:
     """Write one array as `.npy`."""
     with beside(path) as temporary, temporary.open("wb") as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def read_array(path: str | Path, *, mmap: bool = False) -> np.ndarray:
     """Return an array from `.npy`; `mmap` reads only what is touched."""
     with _readable(path, ".npy array"):
-        return np.load(path, allow_pickle=False, mmap_mode="r" if mmap else None)
+        array = np.load(path, allow_pickle=False, mmap_mode="r" if mmap else None)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("holds several arrays")
+        return array
 
 
 def write_arrays(
@@ -128,7 +132,7 @@ def write_arrays(
     memory: dict[str, Any] = {}
     group = zarr.create_group(MemoryStore(memory), attributes=dict(attributes))
     for name, array in arrays.items():
-        group.create_array(name, data=np.ascontiguousarray(array), compressors=None)
+        group.create_array(name, data=np.asarray(array, order="C"), compressors=None)
     with beside(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for key in sorted(memory):
             archive.writestr(zipfile.ZipInfo(key, (1980, 1, 1, 0, 0, 0)), memory[key].to_bytes())
@@ -139,8 +143,10 @@ def read_arrays(path: str | Path) -> Arrays:
     import zarr
     from zarr.storage import ZipStore
 
-    with _readable(path, "zarr store"):
-        zipfile.ZipFile(path).close()  # zarr's own error for a broken zip is an AttributeError
+    with _readable(path, "zarr store"), zipfile.ZipFile(path) as archive:
+        # Compares every member's name and checksum; zarr reads a chunk it cannot find as zeros.
+        if (damaged_member := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"{damaged_member} is damaged")
     with _readable(path, "zarr store"), ZipStore(path, mode="r") as store:
         group = zarr.open_group(store, mode="r")
         arrays = {name: np.asarray(member[...]) for name, member in group.arrays()}
@@ -151,9 +157,12 @@ def read_arrays(path: str | Path) -> Arrays:
 def _readable(path: str | Path, kind: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path}: does not exist; make it: snakemake {path}") from error
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (
+        *(ValueError, KeyError, EOFError, OSError, RuntimeError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
+        if not Path(path).exists():
+            raise ArtifactError(f"{path}: does not exist; make it: snakemake {path}") from error
         reason = " ".join(str(error).split())
         raise ArtifactError(
             f"{path}: is not a readable {kind} ({reason}); remake it: snakemake --force {path}"
@@ -192,13 +201,18 @@ def damage(path: str | Path) -> str | None:
         return "has no provenance beside it" if path.exists() else "does not exist"
     if not path.exists():
         return "is missing, though its provenance is there"
-    recorded, found = read_provenance(path)["checksum"], checksum(path)
-    if recorded != found:
-        return (
-            f"is damaged: {found['bytes']} bytes with SHA-256 {found['sha256'][:12]}…,"
-            f" {recorded['bytes']} bytes with {recorded['sha256'][:12]}… were written"
-        )
-    return None
+    try:
+        recorded = read_provenance(path)["checksum"]
+        n_bytes, sha256 = recorded["bytes"], recorded["sha256"]
+    except (ArtifactError, KeyError, TypeError):
+        return "has a damaged provenance beside it"
+    found = checksum(path)
+    if recorded == found:
+        return None
+    return (
+        f"is damaged: {found['bytes']} bytes with SHA-256 {found['sha256'][:12]}…,"
+        f" {n_bytes} bytes with {sha256[:12]}… were written"
+    )
 
 
 def damaged(root: str | Path) -> dict[Path, str]:

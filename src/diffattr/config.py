@@ -9,6 +9,7 @@ are checked in `diffattr.benchmark`.
 import difflib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ class ConfigError(ValueError):
     """A config is wrong; the message has one line per error."""
 
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="a-z, 0-9 and -")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z", description="a-z, 0-9 and -")]
 Positive = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
@@ -250,11 +251,40 @@ def parse(raw: Any, schema: dict[str, Any], source: str) -> Config:
     """
     from jsonschema import Draft202012Validator
 
-    errors = sorted(Draft202012Validator(schema).iter_errors(raw), key=lambda e: list(e.path))
-    if errors:
-        lines = [f"{source}: {line}" for error in errors for line in _sentences(error)]
-        raise ConfigError("\n".join(dict.fromkeys(lines)))
-    return msgspec.convert(raw, Config)
+    lines = list(_unlike_json(raw, ()))
+    if not lines:
+        errors = Draft202012Validator(schema).iter_errors(raw)
+        ordered = sorted(errors, key=lambda error: [str(key) for key in error.absolute_path])
+        lines = [line for error in ordered for line in _sentences(error)]
+    if not lines:
+        try:
+            return msgspec.convert(raw, Config)
+        except msgspec.ValidationError as error:
+            message, _, path = str(error).rstrip("`").partition(" - at `$.")
+            lines = [f"{path or '(top level)'}: {message}"]
+    raise ConfigError("\n".join(f"{source}: {line}" for line in dict.fromkeys(lines)))
+
+
+def _unlike_json(value: Any, path: tuple[str, ...]) -> Iterator[str]:
+    """Yield what YAML can hold and JSON, hence the schema, cannot: one sentence each."""
+    match value:
+        case dict():
+            for key, member in value.items():
+                if not isinstance(key, str):
+                    yield (
+                        f"{_where([*path, key])}: found the key {key!r}, which YAML does not read"
+                        f" as a text; put it in quotes"
+                    )
+                yield from _unlike_json(member, (*path, str(key)))
+        case list():
+            for index, member in enumerate(value):
+                yield from _unlike_json(member, (*path, str(index)))
+        case float() if not math.isfinite(value):
+            yield f"{_where(path)}: found {value}, a finite number is expected"
+        case None | bool() | int() | float() | str():
+            pass
+        case _:
+            yield f"{_where(path)}: found {value}, which YAML reads as a {type(value).__name__}"
 
 
 def _where(path: Any) -> str:
@@ -274,30 +304,31 @@ def _suggestion(name: Any, known: list[str]) -> str:
 def _hint(found: Any) -> str:
     """Explain the number that YAML reads as a text because it has an exponent and no point."""
     try:
-        return (
-            f" (YAML reads {found} as a text; write {float(found)!r})"
-            if found == str(found)
-            else ""
-        )
+        number = float(found) if isinstance(found, str) else math.nan
     except ValueError:
         return ""
+    if not math.isfinite(number):
+        return ""
+    written = int(number) if number.is_integer() else number
+    return f" (YAML reads {found} as a text; write {written!r})"
 
 
 def _sentences(error: Any) -> list[str]:
     """Return one sentence per thing that is wrong."""
-    where, found, rule = _where(error.path), error.instance, error.validator_value
+    path, found, rule = list(error.absolute_path), error.instance, error.validator_value
+    where = _where(path)
     match error.validator:
         case "additionalProperties":
             known = sorted(error.schema.get("properties", {}))
             unknown = [key for key in found if key not in known]
             return [
-                f"{_where([*error.path, key])}: unknown key{_suggestion(key, known)}"
+                f"{_where([*path, key])}: unknown key{_suggestion(key, known)}"
                 f" (known here: {', '.join(known)})"
                 for key in unknown
             ]
         case "required":
             missing = [key for key in rule if key not in found]
-            return [f"{_where([*error.path, key])}: this key is missing" for key in missing]
+            return [f"{_where([*path, key])}: this key is missing" for key in missing]
         case "enum":
             allowed = [str(value) for value in rule]
             return [
@@ -317,12 +348,16 @@ def _sentences(error: Any) -> list[str]:
             return [f"{where}: found {found}, allowed: {words[error.validator]} {rule}"]
         case "minItems" | "minProperties":
             return [f"{where}: found {len(found)} entries, at least {rule} expected"]
+        case "maxItems":
+            return [f"{where}: found {len(found)} entries, at most {rule} expected"]
+        case "items" if rule is False:
+            return []  # maxItems says it
         case "uniqueItems":
             return [f"{where}: found {_shown(found)}, every entry may stand only once"]
         case "pattern":
             return [f"{where}: found {_shown(found)}, allowed: lower-case letters, digits and -"]
         case "anyOf":
-            branches = [e for e in error.context if e.validator != "type"]
+            branches = [e for e in error.context if e.validator != "type" or e.path]
             if branches:
                 return [line for branch in branches for line in _sentences(branch)]
             types = [e.validator_value for e in error.context]
