@@ -322,8 +322,12 @@ class Benchmark:
                 f"model.config.block_out_channels: {len(channels)} levels halve the image"
                 f" {len(channels) - 1} times, which {resolution} pixels do not allow"
             )
-        if model.get("dropout") and config.jobs.models_per_stack > 1:
-            yield (
-                f"jobs.models_per_stack: found {config.jobs.models_per_stack}, allowed: 1 for a"
-                " model with dropout"
-            )
+        blocks = [*model.get("down_block_types", []), *model.get("up_block_types", [])]
+        # diffusers puts attention into the middle of a network unless it is told not to.
+        attends = model.get("add_attention", True) or any("Attn" in str(name) for name in blocks)
+        for found, kind in ((model.get("dropout"), "dropout"), (attends, "attention")):
+            if found and config.jobs.models_per_stack > 1:
+                yield (
+                    f"jobs.models_per_stack: found {config.jobs.models_per_stack}, allowed: 1 for"
+                    f" a model with {kind}"
+                )

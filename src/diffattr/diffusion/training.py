@@ -29,7 +29,6 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 from torch.func import functional_call, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from diffattr import rng
@@ -80,7 +79,7 @@ def train(
         save_state_every_s: seconds between two states; never changes the result.
 
     Raises:
-        ConfigError: the model does not fit the images, or a stack is asked to use dropout.
+        ConfigError: the model does not fit the images, or cannot be trained in a stack.
     """
     _check_shapes(recipe.model, data)
     stacks = [
@@ -133,11 +132,8 @@ class _Stack:
         self.images = torch.from_numpy(data.images)
         self.abar = alphas_cumprod(recipe.noise_schedule)
         network = build(recipe.model, seed).train()
-        if len(subsets) > 1 and _drops_out(network):
-            raise ConfigError(
-                "jobs.models_per_stack: a model with dropout cannot be trained in a stack, since"
-                " its dropped units would depend on its neighbours; set models_per_stack to 1"
-            )
+        if len(subsets) > 1:
+            _check_stackable(network)
         self.parameters: Weights = {
             name: tensor.detach().expand(len(subsets), *tensor.shape).clone().to(device)
             for name, tensor in network.state_dict().items()
@@ -235,9 +231,7 @@ class _Stack:
         if len(x) == 1:
             only = {name: tensor[0] for name, tensor in self.parameters.items()}
             return one(only, x[0], timesteps[0])[None]
-        # The fused attention kernels have no vmap rule: torch would loop over the members.
-        with sdpa_kernel(SDPBackend.MATH):
-            return vmap(one)(self.parameters, x, timesteps)
+        return vmap(one)(self.parameters, x, timesteps)
 
     @contextlib.contextmanager
     def _randomness(self, step: int) -> Iterator[None]:
@@ -296,6 +290,19 @@ def _read(path: Path) -> Weights:
     from safetensors.torch import load_file
 
     return load_file(path)
+
+
+def _check_stackable(network: torch.nn.Module) -> None:
+    if _drops_out(network):
+        raise ConfigError(
+            "jobs.models_per_stack: a model with dropout cannot be trained in a stack, since its"
+            " dropped units would depend on its neighbours; set models_per_stack to 1"
+        )
+    if any(type(module).__name__ == "Attention" for module in network.modules()):
+        raise ConfigError(
+            "jobs.models_per_stack: a model with attention cannot be trained in a stack, since"
+            " torch.func.vmap has no rule for it; set models_per_stack to 1"
+        )
 
 
 def _drops_out(network: torch.nn.Module) -> bool:
