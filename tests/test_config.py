@@ -64,11 +64,6 @@ REQUIRED = [
 SECTIONS = [path for path, value in EVERYTHING if isinstance(value, dict) and is_section(path)]
 
 
-LOSES_PATH = pytest.mark.xfail(
-    strict=True, reason="/tmp/defects.md 7: inside a key that may be null the path is lost"
-)
-
-
 def dotted(path):
     return ".".join(map(str, path))
 
@@ -146,18 +141,20 @@ def is_acceptable(present, key, value):
         return present is None or key in NULLABLE
     if isinstance(present, bool) or isinstance(value, bool):
         return isinstance(present, bool) and isinstance(value, bool)
-    if isinstance(present, float):
+    if isinstance(present, float) or key == "save_state_every_s":
         return isinstance(value, int | float)
     return type(value) is type(present)
 
 
 @given(st.sampled_from(LEAVES), WRONG)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=500)
 def test_a_value_of_the_wrong_type_is_named(path, value):
     present = dict(EVERYTHING)[path]
     if is_acceptable(present, path[-1], value):
         return
     lines = errors_of(with_value(path, value))
+    if path == ("data", "classes") and isinstance(value, list):
+        path, value = (*path, 0), value[0]  # a list is right there, its member is not
     assert says(lines, path, json.dumps(value)) or says(lines, path, str(value))
 
 
@@ -215,9 +212,15 @@ def test_an_exponent_that_yaml_reads_as_a_text_is_explained():
     assert yaml.safe_load("0.001") == 1e-3
 
 
-def test_a_text_that_is_no_number_gets_no_such_hint():
-    (line,) = errors_of(with_value(("training", "learning_rate"), "fast"))
+@pytest.mark.parametrize("text", ["fast", "nan", "inf"])
+def test_a_text_that_is_no_number_gets_no_such_hint(text):
+    (line,) = errors_of(with_value(("training", "learning_rate"), text))
     assert "YAML" not in line
+
+
+def test_a_quoted_whole_number_is_explained_with_one_that_is_taken():
+    (line,) = errors_of(with_value(("training", "epochs"), "100"))
+    assert line.endswith("write 100)")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +237,7 @@ def test_a_text_that_is_no_number_gets_no_such_hint():
         ("lds.confidence", 1, "less than 1"),
         ("training.betas.1", 1.0, "less than 1"),
         ("jobs.gpus", -1, "at least 0"),
-        pytest.param("features.t10.projector.k", 0, "at least 1", marks=LOSES_PATH),
+        ("features.t10.projector.k", 0, "at least 1"),
     ],
 )
 def test_a_number_out_of_range_says_the_bound(path, value, bound):
@@ -252,16 +255,17 @@ def test_a_number_out_of_range_says_the_bound(path, value, bound):
         ("features.t10.output_functions", ["loss", "loss"], "only once"),
         ("features", {}, "at least 1"),
         ("training.betas", [0.9], "at least 2"),
-        ("training.betas", [0.9, 0.9, 0.9], "[0.9, 0.9, 0.9]"),
+        ("training.betas", [0.9, 0.9, 0.9], "at most 2"),
         ("name", "My Benchmark", "lower-case letters, digits and -"),
         ("name", "../escape", "lower-case letters, digits and -"),
-        pytest.param("data.classes", [-1], "at least 0", marks=LOSES_PATH),
+        ("name", "line\n", "lower-case letters, digits and -"),
+        ("data.classes", [-1], "at least 0"),
     ],
 )
 def test_lists_and_names_out_of_range_say_so(path, value, words):
-    lines = errors_of(with_value(path.split("."), value))
-    assert all(line.startswith(f"{DEFAULT}: {path}") for line in lines)
-    assert words in "\n".join(lines)
+    (line,) = errors_of(with_value(path.split("."), value))
+    assert line.startswith(f"{DEFAULT}: {path}")
+    assert words in line
 
 
 def test_a_name_of_a_pass_that_is_no_file_name_is_refused():
@@ -307,7 +311,6 @@ def test_an_error_of_every_kind_is_reported_at_once():
     assert len(lines) == len(wanted)
 
 
-@pytest.mark.xfail(strict=True, reason="/tmp/defects.md 8: the error is not a ConfigError")
 @pytest.mark.parametrize(
     ("path", "text"),
     [
