@@ -286,7 +286,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def size_text(n_bytes: float) -> str:
+def size_text(n_bytes: int) -> str:
     """Return a size in the unit that suits it (powers of 1000)."""
     for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= length:
