@@ -1,0 +1,77 @@
+"""The measurement against a naive loop in float64."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from numbers_of_stages import MODEL, SCHEDULE, images, network
+
+from diffattr import rng
+from diffattr.config import Losses
+from diffattr.diffusion.losses import loss_table
+from diffattr.diffusion.models import build
+
+IDS = np.array([11, 4, 250])
+OPTIONS = Losses(n_timesteps=4, draws=2)
+SEED = 9
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return [network(), build(MODEL, seed=8).eval()]
+
+
+def table(networks, batch_size=5, queries=slice(None), options=OPTIONS, split="val"):
+    return loss_table(
+        networks,
+        images(3)[queries],
+        IDS[queries],
+        split,
+        SCHEDULE,
+        options,
+        SEED,
+        batch_size=batch_size,
+    )
+
+
+def naive(own):
+    double = copy.deepcopy(own).double()
+    abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))
+    losses = np.zeros((4, 3))
+    # The middles of 0-249, 250-499, 500-749, 750-999.
+    for row, t in enumerate([125, 375, 625, 875]):
+        for column, (image, image_id) in enumerate(zip(images(3), IDS, strict=True)):
+            for draw in range(2):
+                noise = rng.Stream(SEED, "losses", "val").normal(int(image_id), t, draw, (1, 8, 8))
+                x = np.sqrt(abar[t]) * image + np.sqrt(1 - abar[t]) * noise
+                with torch.no_grad():
+                    predicted = double(torch.tensor(x[None]), torch.tensor([t])).sample[0]
+                losses[row, column] += ((predicted.numpy() - noise) ** 2).mean() / 2
+    return losses
+
+
+def test_the_table_equals_a_naive_loop(networks):
+    found = table(networks)
+    assert found.dtype == np.float32
+    for losses, own in zip(found, networks, strict=True):
+        # float32 through some twenty layers.
+        np.testing.assert_allclose(losses, naive(own), rtol=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_the_batch_changes_rounding_only(networks, batch_size):
+    np.testing.assert_allclose(table(networks, batch_size), table(networks), rtol=1e-5)
+
+
+def test_a_model_s_losses_do_not_depend_on_its_block(networks):
+    np.testing.assert_array_equal(table(networks)[1:], table(networks[1:]))
+
+
+def test_a_query_s_losses_do_not_depend_on_the_other_queries(networks):
+    alone = table(networks, queries=slice(1, 2))
+    np.testing.assert_allclose(alone[:, :, 0], table(networks)[:, :, 1], rtol=1e-5)
+
+
+def test_splits_have_noise_of_their_own(networks):
+    assert not np.allclose(table(networks, split="gen"), table(networks), rtol=1e-3)
