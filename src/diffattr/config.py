@@ -21,7 +21,7 @@ class ConfigError(ValueError):
     """A config is wrong; the message has one line per error."""
 
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z", description="a-z, 0-9 and -")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*(?![\s\S])", description="a-z, 0-9 and -")]
 Positive = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]

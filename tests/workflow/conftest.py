@@ -1,67 +1,10 @@
-"""A finished benchmark, built once by Snakemake itself, and a way to ask for a job list."""
+"""A finished benchmark, built once by Snakemake itself, and copies of it to change."""
 
 import copy
-import csv
-import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import yaml
-
-REPOSITORY = Path(__file__).parents[2]
-SMOKE = REPOSITORY / "configs" / "smoke.yaml"
-
-
-class Workflow:
-    """Snakemake in a working directory of its own, on a config that a test may change."""
-
-    def __init__(self, directory: Path):
-        self.directory = directory
-        self.config = yaml.safe_load(SMOKE.read_text())
-        self.snakefile = REPOSITORY / "Snakefile"
-
-    @property
-    def root(self) -> Path:
-        return self.directory / "results" / self.config["name"]
-
-    def run(self, *arguments: str, check: bool = True, **environment: str):
-        path = self.directory / "config.json"
-        path.write_text(json.dumps(self.config))
-        command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", self.snakefile]
-        done = subprocess.run(
-            [*command, "--cores", "2", "--configfile", str(path)],
-            cwd=self.directory,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if check:
-            assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    def pending(self, target: str = "all") -> dict[str, set[str]]:
-        """Return the outputs that Snakemake would make, below the benchmark's root, by rule."""
-        rows = csv.DictReader(self.run(target, "--summary").stdout.splitlines(), delimiter="\t")
-        pending: dict[str, set[str]] = {}
-        for row in rows:
-            if row["plan"] != "no update":
-                output = row["output_file"].removeprefix(f"results/{self.config['name']}/")
-                pending.setdefault(row["rule"], set()).add(output)
-        return pending
-
-
-def small(config: dict) -> None:
-    """Shrink the smoke benchmark to what these tests look at."""
-    config["methods"] = {
-        name: config["methods"][name] for name in ("random", "pixel-cosine", "trak-4", "d-trak-4")
-    }
-    config["features"] = {"t4": config["features"]["t4"]}
-    config["jobs"]["models_per_block"] = config["jobs"]["models_per_stack"] = 3
+from running import Workflow, small
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import Workflow, small
+from running import Workflow, small
 
 pytestmark = pytest.mark.workflow
 

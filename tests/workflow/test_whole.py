@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
+from running import REPOSITORY
 
 from diffattr.artifacts import checksum, damage, provenance_path, read_provenance
 from diffattr.benchmark import Benchmark
