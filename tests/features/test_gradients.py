@@ -1,0 +1,177 @@
+"""Features against per-sample gradients in float64."""
+
+import copy
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from numbers_of_stages import SCHEDULE, images, network
+from torch.func import functional_call, grad, vmap
+
+from diffattr import rng
+from diffattr.config import Pass, Projector
+from diffattr.features.gradients import GradientPass, batch_invariance, timestep_set
+
+SEED = 4
+IDS = np.array([12, 3, 700, 41])
+OPTIONS = Pass(
+    n_timesteps=5,
+    noise="per-image",
+    draws=2,
+    output_functions=("loss", "mean-squared-l2-norm"),
+    projector=Projector(kind="none"),
+)
+ABAR = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))
+
+
+def gradient_pass(**changes):
+    return GradientPass(network(), SCHEDULE, msgspec.structs.replace(OPTIONS, **changes), SEED)
+
+
+def taken(batch_size=128, chosen=slice(None), split="val", **changes):
+    return gradient_pass(**changes).features(
+        images(4)[chosen], IDS[chosen], split, batch_size=batch_size
+    )
+
+
+VALUES = {
+    "loss": lambda prediction, noise: ((prediction - noise) ** 2).mean(),
+    "mean-squared-l2-norm": lambda prediction, noise: (prediction**2).mean(),  # noqa: ARG005
+}
+
+
+def by_hand(name, noise_kind, split="val"):
+    """The mean over timesteps and draws of vmapped per-sample gradients, in float64."""
+    double = copy.deepcopy(network()).double()
+    weights = {key: p.detach() for key, p in double.named_parameters()}
+
+    def value(weights, x, noise, t):
+        return VALUES[name](functional_call(double, weights, (x[None], t[None])).sample[0], noise)
+
+    rows = []
+    for image, image_id in zip(images(4), IDS, strict=True):
+        inputs, noises, ts = [], [], []
+        for t in (0, 200, 400, 600, 800):
+            for draw in range(2):
+                if noise_kind == "common":
+                    noise = rng.Stream(SEED, "features").normal(0, t, draw, (1, 8, 8))
+                else:
+                    stream = rng.Stream(SEED, "features", split)
+                    noise = stream.normal(int(image_id), t, draw, (1, 8, 8))
+                inputs.append(np.sqrt(ABAR[t]) * image + np.sqrt(1 - ABAR[t]) * noise)
+                noises.append(noise)
+                ts.append(t)
+        x = torch.tensor(np.array(inputs), dtype=torch.float64)
+        target = torch.tensor(np.array(noises), dtype=torch.float64)
+        per_sample = vmap(grad(value), in_dims=(None, 0, 0, 0))(
+            weights, x, target, torch.tensor(ts)
+        )
+        rows.append(torch.cat([g.mean(0).flatten() for g in per_sample.values()]).numpy())
+    return np.stack(rows)
+
+
+def relative_error(found, expected):
+    error = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
+    return error.max()
+
+
+@pytest.mark.parametrize("noise", ["per-image", "common"])
+@pytest.mark.parametrize("name", OPTIONS.output_functions)
+def test_a_feature_is_the_mean_of_per_sample_gradients(name, noise):
+    found = taken(noise=noise)[name]
+    assert found.dtype == np.float32
+    # The bound that the project promises; float32 through the network gives about 1e-6.
+    assert relative_error(found, by_hand(name, noise)) <= 1e-5
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 1000])
+def test_the_batch_changes_rounding_only(batch_size):
+    whole = taken()
+    for name, rows in taken(batch_size).items():
+        assert relative_error(rows, whole[name]) <= 1e-5
+
+
+@pytest.mark.parametrize("chosen", [[3, 1, 0, 2], [2], [1, 2]], ids=["order", "one", "shard"])
+def test_a_feature_does_not_depend_on_the_other_images(chosen):
+    whole = taken()
+    for name, rows in taken(chosen=chosen).items():
+        np.testing.assert_array_equal(rows, whole[name][chosen])
+
+
+def test_the_global_random_state_changes_nothing():
+    torch.manual_seed(1)
+    first = taken()
+    torch.manual_seed(2)
+    for name, rows in taken().items():
+        np.testing.assert_array_equal(rows, first[name])
+
+
+def test_sharing_the_forward_pass_changes_nothing():
+    together = taken()
+    for name in OPTIONS.output_functions:
+        alone = taken(output_functions=(name,))
+        assert relative_error(alone[name], together[name]) <= 1e-6
+
+
+def test_splits_have_noise_of_their_own_unless_it_is_common():
+    for name, rows in taken(split="train").items():
+        assert relative_error(rows, taken()[name]) > 1e-2
+    for name, rows in taken(split="train", noise="common").items():
+        np.testing.assert_array_equal(rows, taken(noise="common")[name])
+
+
+def test_projecting_is_multiplying_with_the_projector_s_matrix():
+    projector = Projector(kind="sjlt", k=32)
+    whole, small = taken(), gradient_pass(projector=projector)
+    matrix = small.projector(torch.eye(whole["loss"].shape[1])).numpy()
+    found = small.features(images(4), IDS, "val")
+    for name, rows in found.items():
+        # float32 sums of some thousand terms in another order.
+        np.testing.assert_allclose(rows, whole[name] @ matrix, rtol=1e-3, atol=1e-5)
+
+
+def test_dense_projectors_gather_rows_without_losing_any():
+    rademacher = Projector(kind="rademacher", k=8)
+    small = gradient_pass(projector=rademacher)
+    small.projector.rows = 3
+    gathered = small.features(images(4), IDS, "val")
+    one_by_one = gradient_pass(projector=rademacher)
+    one_by_one.projector.rows = 1
+    for name, rows in one_by_one.features(images(4), IDS, "val").items():
+        np.testing.assert_allclose(gathered[name], rows, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 50, 100, 1000])
+def test_uniform_timesteps_are_d_trak_s_where_it_defines_them(n):
+    assert timestep_set("uniform", n, 1000).tolist() == list(range(0, 1000, 1000 // n))
+    assert timestep_set("cumulative", n, 1000).tolist() == list(range(n))
+
+
+def test_every_number_of_timesteps_is_kept():
+    for n in range(1, 101):
+        found = timestep_set("uniform", n, 100)
+        assert len(set(found.tolist())) == n
+        assert found.max() < 100
+    with pytest.raises(ValueError, match="101 timesteps asked for, the noise schedule has 100"):
+        timestep_set("uniform", 101, 100)
+
+
+def test_the_identity_tells_what_two_sides_must_share():
+    first = gradient_pass().identity("abc")
+    for changes in ({"n_timesteps": 4}, {"draws": 1}, {"noise": "common"}):
+        assert gradient_pass(**changes).identity("abc") != first
+    assert gradient_pass().identity("abd") != first
+    assert gradient_pass(output_functions=("loss",)).identity("abc") == first
+
+
+def test_the_invariance_check_sees_a_planted_difference():
+    made = gradient_pass()
+    stored = made.features(images(4), IDS, "val")
+    result = batch_invariance(made, images(4), IDS, "val", stored)
+    assert result["n_images"] == 4
+    assert max(result["largest_relative_error"].values()) < 1e-5
+    stored["loss"][2] *= 1.01
+    result = batch_invariance(made, images(4), IDS, "val", stored)
+    # |x - 1.01 x| / |1.01 x|
+    assert result["largest_relative_error"]["loss"] == pytest.approx(0.01 / 1.01, rel=1e-3)
