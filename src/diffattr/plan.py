@@ -278,7 +278,7 @@ def pending_outputs(summary: str) -> set[str]:
     return {row["output_file"] for row in rows if row["plan"] != "no update"}
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: int | float) -> str:
     """Return a time in the unit that suits it."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
@@ -286,7 +286,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def size_text(n_bytes: int) -> str:
+def size_text(n_bytes: int | float) -> str:
     """Return a size in the unit that suits it (powers of 1000)."""
     for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= length:

@@ -29,7 +29,7 @@ def subset(
 
 
 def membership(
-    subsets: list[Int64[np.ndarray, " member"]], n_train: int
+    subsets: list[Int64[np.ndarray, " _"]], n_train: int
 ) -> Bool[np.ndarray, "subset train"]:
     """Return which training image is in which subset."""
     masks = np.zeros((len(subsets), n_train), dtype=bool)
