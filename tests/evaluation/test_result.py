@@ -1,0 +1,128 @@
+"""What is said about one method on one split hangs together, and equals its parts by hand."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from diffattr.config import Lds
+from diffattr.evaluation.ceiling import noise_ceiling
+from diffattr.evaluation.result import evaluate
+
+OPTIONS = Lds(folds=5, resamples=200, confidence=0.9)
+LAMBDAS = [0.1, 1.0, 10.0]
+N_SUBSETS, N_QUERIES = 16, 20
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    """Measurements of two seeds, and predictions of three qualities, the middle one the best."""
+    generator = np.random.default_rng(0)
+    truth = generator.normal(size=(N_SUBSETS, N_QUERIES))
+    measurements = truth + 0.5 * generator.normal(size=(2, N_SUBSETS, N_QUERIES))
+    noise = generator.normal(size=(3, N_SUBSETS, N_QUERIES))
+    predictions = -truth + np.array([2.0, 0.4, 3.0])[:, None, None] * noise
+    return predictions.astype(np.float32), measurements
+
+
+@pytest.fixture(scope="module")
+def result(inputs):
+    return evaluate(inputs[0], LAMBDAS, inputs[1], OPTIONS, 1, "val")
+
+
+def path_by_hand(predictions, measurements):
+    mean = (measurements[0] + measurements[1]) / 2
+    return np.array(
+        [
+            [stats.spearmanr(lam[:, q], -mean[:, q]).statistic for q in range(N_QUERIES)]
+            for lam in predictions
+        ]
+    )
+
+
+def test_the_curve_is_the_mean_over_queries_of_spearman_against_the_mean_measurement(
+    inputs, result
+):
+    path = path_by_hand(*inputs)
+    assert result["curve"]["lambdas"] == LAMBDAS
+    np.testing.assert_allclose(result["curve"]["lds"], path.mean(axis=1), atol=1e-12)
+
+
+def test_the_best_lambda_is_found(result):
+    # By far the best quality was given to the middle lambda: every fold must choose it.
+    assert result["selected"] == {"lambda": 1.0}
+    assert result["oracle"]["lambda"] == 1.0
+    assert result["oracle"]["lds"] == max(result["curve"]["lds"])
+    assert result["lds"] == pytest.approx(result["oracle"]["lds"])
+
+
+def test_the_lds_is_the_mean_over_queries_each_at_its_own_lambda(inputs):
+    generator = np.random.default_rng(7)
+    predictions = generator.normal(size=inputs[0].shape)  # no lambda is best: folds differ
+    result = evaluate(predictions, LAMBDAS, inputs[1], OPTIONS, 1, "val")
+    path = path_by_hand(predictions, inputs[1])
+    assert result["lds"] == pytest.approx(np.mean(result["per_query"]), abs=1e-12)
+    for query, value in enumerate(result["per_query"]):
+        assert np.isclose(path[:, query], value, atol=1e-12).any()
+    assert result["lds"] <= result["oracle"]["lds"]
+
+
+def test_every_interval_contains_the_point(result):
+    for name in ("both", "subsets", "queries"):
+        low, high = result["interval"][name]
+        assert low < result["lds"] < high
+    widths = {name: high - low for name, (low, high) in result["interval"].items()}
+    assert widths["both"] > max(widths["subsets"], widths["queries"])
+
+
+def test_the_resamples_are_those_of_the_intervals(result):
+    for name in ("both", "subsets"):
+        draws = np.array(result["resamples"][name])
+        assert len(draws) == OPTIONS.resamples
+        half = stats.norm.ppf(0.95) * draws.std(ddof=1)
+        assert result["interval"][name][1] == pytest.approx(result["lds"] + half)
+
+
+def test_the_ceiling_is_that_of_the_measurements(inputs, result):
+    ceiling = noise_ceiling(inputs[1])
+    assert result["ceiling"] == {
+        "n_seeds": 2,
+        "repeat": ceiling.repeat,
+        "bound": ceiling.bound,
+        "one_more_retraining": ceiling.one_more_retraining,
+    }
+    assert result["of_bound"] == pytest.approx(result["lds"] / ceiling.bound)
+
+
+def test_one_seed_gives_an_lds_and_no_ceiling(inputs):
+    result = evaluate(inputs[0], LAMBDAS, inputs[1][:1], OPTIONS, 1, "val")
+    assert result["ceiling"] is None
+    assert result["of_bound"] is None
+    assert result["lds"] > 0.5
+
+
+def test_measurements_without_signal_have_no_share_of_the_bound(inputs):
+    first = inputs[1][0]
+    # The mean of the two must not be constant, or there would be no ranks at all.
+    result = evaluate(inputs[0], LAMBDAS, np.stack([first, -1.5 * first]), OPTIONS, 1, "val")
+    assert result["ceiling"]["bound"] == 0
+    assert result["of_bound"] is None
+
+
+def test_a_method_without_lambda_says_null(inputs):
+    result = evaluate(inputs[0][:1], [None], inputs[1], OPTIONS, 1, "val")
+    assert result["selected"] == {"lambda": None}
+    assert result["oracle"]["lambda"] is None
+    assert result["oracle"]["lds"] == pytest.approx(result["lds"])
+
+
+def test_the_result_is_json_and_counts_what_went_in(result):
+    assert json.loads(json.dumps(result, allow_nan=False))["lds"] == result["lds"]
+    assert result["n_subsets"] == N_SUBSETS
+    assert result["n_queries"] == len(result["per_query"]) == N_QUERIES
+
+
+def test_nothing_depends_on_the_scale_of_predictions(inputs, result):
+    again = evaluate(inputs[0] * 1e-6, LAMBDAS, inputs[1], OPTIONS, 1, "val")
+    assert again == result
