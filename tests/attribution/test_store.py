@@ -1,0 +1,143 @@
+"""From files to scores; what does not belong together is refused."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from diffattr.artifacts import ArtifactError, write_array
+from diffattr.attribution import METHODS
+from diffattr.attribution.base import KernelMethod, attribute
+from diffattr.attribution.kernel import Kernel
+from diffattr.attribution.store import read_attribution, read_kernel, write_kernel
+from diffattr.features.store import Features, read_shards, write_shard
+
+IDENTITY = {
+    "projector": {"kind": "sjlt", "k": 4, "seed": 0},
+    "model": "abc",
+    "timesteps": {"kind": "uniform", "n_timesteps": 10, "draws": 1},
+}
+OTHERS = {
+    "projector": {**IDENTITY, "projector": {"kind": "sjlt", "k": 4, "seed": 1}},
+    "model": {**IDENTITY, "model": "def"},
+    "timesteps": {**IDENTITY, "timesteps": {"kind": "cumulative", "n_timesteps": 10, "draws": 1}},
+}
+FUNCTIONS = ("loss", "mean-squared-l2-norm")
+
+
+def arrays(n, seed):
+    generator = np.random.default_rng(seed)
+    return {name: generator.normal(size=(n, 4)).astype(np.float32) for name in FUNCTIONS}
+
+
+def shards(folder, values, identity, cuts):
+    """Write features as shards that end at `cuts`."""
+    folder.mkdir(parents=True)
+    paths = []
+    for start, end in zip([0, *cuts[:-1]], cuts, strict=True):
+        paths.append(str(folder / f"{start:04d}.zarr.zip"))
+        write_shard(paths[-1], {name: rows[start:end] for name, rows in values.items()}, identity)
+    return paths
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Features of both sides and one kernel per output function, as jobs leave them."""
+    train, queries = arrays(7, 0), arrays(3, 1)
+    inputs = SimpleNamespace(
+        train=shards(tmp_path / "train", train, IDENTITY, [3, 6, 7]),
+        queries=shards(tmp_path / "val", queries, IDENTITY, [3]),
+    )
+    kernels = {}
+    for name in FUNCTIONS:
+        kernels[name] = str(tmp_path / f"{name}.zarr.zip")
+        side = read_shards(inputs.train, name)
+        write_kernel(kernels[name], Kernel.from_features(side.values), side)
+    return SimpleNamespace(train=train, queries=queries, inputs=inputs, kernels=kernels)
+
+
+def read(stored, method, output_function):
+    inputs = SimpleNamespace(**vars(stored.inputs), kernel=stored.kernels[output_function])
+    return read_attribution(method, output_function, inputs)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].reads == "features"])
+@pytest.mark.parametrize("output_function", FUNCTIONS)
+def test_features_from_files_score_as_features_in_memory(stored, method, output_function):
+    lam = 0.1 if isinstance(METHODS[method], KernelMethod) else None
+    found = read(stored, method, output_function)
+    expected = attribute(
+        METHODS[method], stored.train[output_function], stored.queries[output_function]
+    )
+    assert found.n_train == 7
+    assert np.array_equal(found.scores(lam), expected.scores(lam))
+
+
+def test_images_from_files_are_compared_pixel_by_pixel(tmp_path):
+    generator = np.random.default_rng(2)
+    images = {"train": generator.random((5, 3, 2, 2)), "queries": generator.random((2, 3, 2, 2))}
+    inputs = SimpleNamespace(**{name: str(tmp_path / f"{name}.npy") for name in images})
+    for name, values in images.items():
+        write_array(getattr(inputs, name), values)
+    found = read_attribution("pixel-dot", None, inputs).scores(None)
+    for query in range(2):
+        for image in range(5):
+            expected = (images["queries"][query] * images["train"][image]).sum()
+            assert found[query, image] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_single_shard_may_be_named_by_its_path_alone(stored):
+    whole = read(stored, "gradient-dot", "loss").scores(None)
+    stored.inputs.queries = stored.inputs.queries[0]  # as Snakemake does for an input of one file
+    assert np.array_equal(read(stored, "gradient-dot", "loss").scores(None), whole)
+
+
+@pytest.mark.parametrize("form", ["primal", "dual"])
+def test_a_kernel_comes_back_as_it_was(stored, tmp_path, form):
+    side = read_shards(stored.inputs.train, "loss")
+    kernel = Kernel.from_features(side.values, form)
+    write_kernel(tmp_path / "kernel.zarr.zip", kernel, side)
+    found = read_kernel(tmp_path / "kernel.zarr.zip", side)
+    assert (found.form, found.n_train) == (form, 7)
+    assert np.array_equal(found.eigenvalues, kernel.eigenvalues)
+    assert np.array_equal(found.eigenvectors, kernel.eigenvectors)
+
+
+@pytest.mark.parametrize("differing", OTHERS)
+@pytest.mark.parametrize("method", ["trak", "gradient-cosine"])
+def test_queries_of_another_map_than_the_training_images_are_refused(
+    stored, tmp_path, method, differing
+):
+    other = shards(tmp_path / "other", stored.queries, OTHERS[differing], [3])
+    stored.inputs.queries = other
+    with pytest.raises(ArtifactError) as caught:
+        read(stored, method, "loss")
+    text = str(caught.value)
+    assert text.startswith(f"{other[0]}: {differing} is ")  # which file, and what differs
+    assert stored.inputs.train[0] in text  # from which other
+    assert f"snakemake --force {other[0]}" in text
+
+
+def test_a_training_shard_of_another_map_than_its_neighbours_is_refused(stored, tmp_path):
+    other = shards(tmp_path / "other", arrays(2, 5), OTHERS["projector"], [2])
+    stored.inputs.train = [*stored.inputs.train, *other]
+    with pytest.raises(ArtifactError, match="projector is ") as caught:
+        read(stored, "gradient-dot", "loss")
+    assert str(caught.value).startswith(other[0])
+
+
+@pytest.mark.parametrize("differing", OTHERS)
+def test_a_kernel_of_other_features_is_refused(stored, tmp_path, differing):
+    path = tmp_path / "other-kernel.zarr.zip"
+    values = stored.train["loss"]
+    write_kernel(path, Kernel.from_features(values), Features(path, values, OTHERS[differing]))
+    stored.kernels["loss"] = path
+    with pytest.raises(ArtifactError) as caught:
+        read(stored, "trak", "loss")
+    assert str(caught.value).startswith(f"{path}: {differing} is ")
+
+
+def test_a_feature_set_that_the_shards_do_not_hold_is_named(stored):
+    stored.kernels["l1-norm"] = stored.kernels["loss"]
+    with pytest.raises(ArtifactError, match="no array 'l1-norm', only loss, mean-squared-l2-norm"):
+        read(stored, "trak", "l1-norm")
