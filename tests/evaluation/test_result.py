@@ -7,8 +7,10 @@ import pytest
 from scipy import stats
 
 from diffattr.config import Lds
+from diffattr.evaluation.bootstrap import resampled
 from diffattr.evaluation.ceiling import noise_ceiling
 from diffattr.evaluation.result import evaluate
+from diffattr.evaluation.selection import cross_fitted
 
 OPTIONS = Lds(folds=5, resamples=200, confidence=0.9)
 LAMBDAS = [0.1, 1.0, 10.0]
@@ -126,3 +128,44 @@ def test_the_result_is_json_and_counts_what_went_in(result):
 def test_nothing_depends_on_the_scale_of_predictions(inputs, result):
     again = evaluate(inputs[0] * 1e-6, LAMBDAS, inputs[1], OPTIONS, 1, "val")
     assert again == result
+
+
+def test_point_and_resamples_are_those_of_predictions_taken_query_by_query_at_its_lambda(inputs):
+    # Predictions without a best lambda, so that folds choose differently.
+    predictions = np.random.default_rng(7).normal(size=inputs[0].shape).astype(np.float32)
+    mean = (inputs[1][0] + inputs[1][1]) / 2
+    chosen = cross_fitted(path_by_hand(predictions, inputs[1]), OPTIONS.folds, 1, "val").per_query
+    assert len(set(chosen)) > 1
+    judged = np.empty((N_SUBSETS, N_QUERIES))
+    for query in range(N_QUERIES):
+        for subset in range(N_SUBSETS):
+            judged[subset, query] = predictions[chosen[query], subset, query]
+    points = [stats.spearmanr(judged[:, q], -mean[:, q]).statistic for q in range(N_QUERIES)]
+    draws = resampled(judged, mean, OPTIONS.resamples, 1, "val")
+
+    result = evaluate(predictions, LAMBDAS, inputs[1], OPTIONS, 1, "val")
+    # 1e-12: ranks are summed in float64 in another order.
+    np.testing.assert_allclose(result["per_query"], points, atol=1e-12)
+    np.testing.assert_allclose(result["resamples"]["both"], draws.both, atol=1e-12)
+    np.testing.assert_allclose(result["resamples"]["subsets"], draws.subsets, atol=1e-12)
+    half = stats.norm.ppf(0.95) * draws.queries.std(ddof=1)
+    np.testing.assert_allclose(
+        result["interval"]["queries"], [np.mean(points) - half, np.mean(points) + half], atol=1e-12
+    )
+    assert result["selected"]["lambda"] in {LAMBDAS[index] for index in chosen}
+
+
+def test_a_result_holds_these_keys_and_no_others(result):
+    assert set(result) == {
+        "lds",
+        "interval",
+        "selected",
+        "oracle",
+        "curve",
+        "ceiling",
+        "of_bound",
+        "per_query",
+        "resamples",
+        "n_subsets",
+        "n_queries",
+    }
