@@ -1,5 +1,8 @@
 """Keyed draws: pure functions of names and counters, and as random as they should be."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -135,6 +138,15 @@ def test_hashed_range_walks_the_stream_of_splitmix64(n, names):
     for word in longer:
         assert word == splitmix64_finaliser(state)
         state = (state + golden) & MASK
+
+
+@given(NAMES)
+def test_hashed_range_starts_at_the_hash_of_its_names(names):
+    text = json.dumps(names, separators=(",", ":")).encode()
+    start = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+    # Java's SplittableRandom and its kin add the golden step before each number.
+    expected = splitmix64_finaliser((start + 0x9E3779B97F4A7C15) & MASK)
+    assert rng.hashed_range(1, *names).tolist() == [expected]
 
 
 def inverse_finaliser(word):
