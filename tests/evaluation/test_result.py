@@ -70,6 +70,17 @@ def test_the_lds_is_the_mean_over_queries_each_at_its_own_lambda(inputs):
     assert result["lds"] <= result["oracle"]["lds"]
 
 
+def test_the_selected_lambda_is_not_the_best_in_hindsight(inputs):
+    # Chance predictions, of a seed at which the folds' median and the best of all queries differ.
+    truth = np.random.default_rng(0).normal(size=(N_SUBSETS, N_QUERIES))
+    predictions = np.random.default_rng(6).normal(size=inputs[0].shape)
+    result = evaluate(predictions, LAMBDAS, truth[None], OPTIONS, 1, "val")
+    found = cross_fitted(path_by_hand(predictions, [truth, truth]), OPTIONS.folds, 1, "val")
+    assert found.selected != found.oracle
+    assert result["selected"]["lambda"] == LAMBDAS[found.selected]
+    assert result["oracle"]["lambda"] == LAMBDAS[found.oracle]
+
+
 def test_every_interval_contains_the_point(result):
     for name in ("both", "subsets", "queries"):
         low, high = result["interval"][name]
