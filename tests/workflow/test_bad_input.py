@@ -112,11 +112,13 @@ def test_a_damaged_shard_is_set_aside_and_remade_alone(own_copy):
     damaged[len(damaged) // 2] ^= 1
     shard.write_bytes(damaged)
     os.utime(shard, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    kernel = "results/smoke/kernels/t4/loss/full.zarr.zip"
-    said = refused(own_copy, kernel, "--force")
-    assert "ERROR in kernel:" in said
+    # A new method is the first to read the shard again.
+    own_copy.config["methods"]["gradient-dot-4"] = {"method": "gradient-dot", "features": "t4/loss"}
+    said = refused(own_copy, "all")
+    assert "ERROR in predictions:" in said
     assert "is damaged" in said
     assert not shard.exists()
+    assert own_copy.pending()["features"] == {"features/t4/full/train/0000.zarr.zip"}
     own_copy.run("all")
     assert shard.read_bytes() == good
     assert own_copy.pending() == {}
