@@ -22,7 +22,7 @@ from hypothesis.extra import numpy as hnp
 from diffattr import artifacts
 from diffattr.artifacts import ArtifactError
 
-DTYPES = ["bool", "uint8", "uint64", "int16", "int64", "float16", "float32", "float64", "complex64"]
+DTYPES = ["bool", "uint8", "uint64", "int16", "int64", "float16", "float32", "float64"]
 
 
 def names(folder):
