@@ -41,11 +41,11 @@ rule train_block:
         paths.block(),
     log:
         log_path("models", "{group}", "seed-{seed}", "block-{block}"),
+    # The longest jobs first: one that is left to the end keeps a single core busy.
+    priority: 5
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
-    # The longest jobs first: one that is left to the end keeps a single core busy.
-    priority: 5
     resources:
         mem_mb=grown(HEAVY_MB),
         gpu=benchmark.config.jobs.gpus,
