@@ -1,6 +1,7 @@
 """Puts the table, pictures and costs of the last `make demo` into README.md (`make readme`)."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import matplotlib as mpl
@@ -80,6 +81,28 @@ cost_table = tabulate(
     tablefmt="github",
 )
 
+claim = tabulate(
+    [
+        [
+            table["split"],
+            f"{pair['method']} - {pair['baseline']}",
+            f"{pair['difference']:+.3f}",
+            f"{pair['interval'][0]:+.3f} to {pair['interval'][1]:+.3f}",
+            pair["verdict"],
+        ]
+        for table in numbers["lds"]
+        for pair in table["d_trak"]
+    ],
+    ["split", "LDS of", "difference", "95 % interval (paired)", "D-TRAK is"],
+    tablefmt="github",
+    disable_numparse=True,
+)
+
+records = [read_json(path) for path in RESULTS.rglob("*.provenance.json")]
+starts = [datetime.fromisoformat(record["started"]).timestamp() for record in records]
+ends = [start + record["seconds"] for start, record in zip(starts, records, strict=True)]
+minutes = (max(ends) - min(starts)) / 60
+
 readme = ROOT / "README.md"
 text = readme.read_text()
 lds_text = (RESULTS / "report" / "lds.txt").read_text().rstrip()
@@ -88,7 +111,8 @@ text = replaced(text, "pictures", "\n".join(pictures).rstrip())
 text = replaced(
     text,
     "cost",
-    f"The run above, on {host['cores']} cores ({host['processor']}), from its report"
-    f" (`make demo`):\n\n{cost_table}",
+    f"The run above (`make demo`) took {minutes:.1f} minutes on {host['cores']} cores"
+    f" ({host['processor']}); its report says:\n\n{cost_table}",
 )
+text = replaced(text, "claim", f"\n{claim}\n")
 write_text(readme, text)
