@@ -1,0 +1,171 @@
+"""Files that an attacker, a failing disk or another program left: each gets a refusal in words."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from numbers_of_stages import MODEL, network
+from safetensors.torch import save_file
+
+from diffattr import artifacts
+from diffattr.artifacts import ArtifactError
+from diffattr.diffusion.models import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    read_block,
+    read_network,
+    write_block,
+    write_network,
+)
+
+
+def refusal(read, path, wanted=None):
+    with pytest.raises(ArtifactError) as caught:
+        read(path)
+    text = str(caught.value)
+    assert text.startswith(f"{wanted or path}: ")
+    assert "snakemake --force" in text
+    return text
+
+
+# --- .npy -------------------------------------------------------------------------------------
+
+
+def npy(header):
+    """Return an array file of this header and no data."""
+    padded = header.encode() + b" " * (63 - (len(header) + 10) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded
+
+
+def shaped(shape, descr="<f8"):
+    return npy(repr({"descr": descr, "fortran_order": False, "shape": shape}))
+
+
+HEADERS = {
+    "negative": shaped((-1,)),
+    "objects": shaped((3,), "|O"),
+    "no type": shaped((3,), "nonsense"),
+    "a call": npy("{'descr': __import__('os').getcwd(), 'fortran_order': False, 'shape': (3,)}"),
+}
+
+
+@pytest.mark.parametrize("mmap", [False, True], ids=["read", "mmap"])
+@pytest.mark.parametrize("content", HEADERS.values(), ids=HEADERS)
+def test_the_header_of_an_array_is_not_trusted(tmp_path, content, mmap):
+    path = tmp_path / "a.npy"
+    path.write_bytes(content)
+    refusal(lambda path: artifacts.read_array(path, mmap=mmap), path)
+
+
+def test_several_arrays_in_one_file_are_no_array(tmp_path):
+    path = tmp_path / "a.npy"
+    np.savez(tmp_path / "a.npz", a=np.arange(3))
+    (tmp_path / "a.npz").rename(path)
+    refusal(artifacts.read_array, path)
+
+
+# --- stores and JSON --------------------------------------------------------------------------
+
+
+def test_a_member_named_outside_of_the_store_is_not_unpacked(tmp_path):
+    path = tmp_path / "folder" / "a.zarr.zip"
+    artifacts.write_arrays(path, {"a": np.arange(3)}, {})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../escaped", "x")
+        archive.writestr(f"{tmp_path}/absolute", "x")
+    refusal(artifacts.read_arrays, path)
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["folder", "a.zarr.zip"]
+
+
+def rewritten(source, target, change):
+    """Copy a store member by member, through `change(name, content)`; None leaves one out."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = change(name, old.read(name))
+            if content is not None:
+                new.writestr(name, content)
+
+
+def test_an_array_of_zeros_is_not_taken_for_one_whose_numbers_were_left_out(tmp_path):
+    path = tmp_path / "a.zarr.zip"
+    artifacts.write_arrays(path, {"a": np.zeros((2, 3)), "none": np.zeros((0, 3))}, {})
+    stored = artifacts.read_arrays(path)
+    assert stored["a"].tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert stored["none"].shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda metadata: metadata | {"data_type": "object"},
+        lambda metadata: metadata | {"codecs": [{"name": "pickle"}]},
+        lambda _: {},
+        lambda _: [],
+    ],
+    ids=["type", "codec", "empty", "list"],
+)
+def test_the_metadata_of_a_store_are_not_trusted(tmp_path, harm):
+    path, changed = tmp_path / "a.zarr.zip", tmp_path / "changed.zarr.zip"
+    artifacts.write_arrays(path, {"a": np.arange(1, 4)}, {})
+
+    def change(name, content):
+        return json.dumps(harm(json.loads(content))) if name == "a/zarr.json" else content
+
+    rewritten(path, changed, change)
+    refusal(artifacts.read_arrays, changed)
+
+
+def test_json_without_an_end_is_refused(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("[" * 100_000)
+    refusal(artifacts.read_json, path)
+
+
+# --- models -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return {name: tensor.detach() for name, tensor in network().state_dict().items()}
+
+
+@pytest.fixture
+def folder(tmp_path, weights):
+    write_network(tmp_path / "net", weights, MODEL)
+    return tmp_path / "net"
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["[]", "{"],
+)
+def test_a_network_whose_config_is_not_its_own_is_refused(folder, config):
+    (folder / CONFIG_FILE).write_text(config)
+    refusal(read_network, folder / WEIGHTS_FILE, wanted=folder)
+
+
+METADATA = {
+    "none": None,
+    "another program's": {"format": "pt"},
+}
+
+
+@pytest.mark.parametrize("metadata", METADATA.values(), ids=METADATA)
+def test_the_metadata_of_a_block_are_not_trusted(tmp_path, weights, metadata):
+    path = tmp_path / "block-0.safetensors"
+    stacked = {name: torch.stack([tensor, tensor]) for name, tensor in weights.items()}
+    write_block(path, stacked, MODEL, [3, 4])
+    assert read_block(path)[0] == [3, 4]
+    save_file(stacked, path, metadata=metadata)
+    refusal(read_block, path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff" * 8 + b"{}", (10**9).to_bytes(8, "little") + b"{}", b"\x80\x04K*."]
+)
+def test_the_length_that_a_block_claims_is_not_trusted(tmp_path, content):
+    path = tmp_path / "block-0.safetensors"
+    path.write_bytes(content)
+    refusal(read_block, path)
