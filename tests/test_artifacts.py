@@ -360,7 +360,7 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path, kind):
     path = tmp_path / "missing"
     with pytest.raises(ArtifactError) as caught:
         READERS[kind](path)
-    assert str(caught.value) == f"{path}: does not exist; make it: snakemake {path}"
+    assert str(caught.value) == f"{path}: does not exist; make it: snakemake --force {path}"
 
 
 @pytest.mark.parametrize("kind", READERS)

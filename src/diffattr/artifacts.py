@@ -13,7 +13,6 @@ import os
 import shutil
 import socket
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +97,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file."""
-    with _readable(path, "JSON"):
+    with readable(path, "JSON"):
         return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
@@ -110,7 +109,7 @@ def write_array(path: str | Path, array: np.ndarray) -> None:
 
 def read_array(path: str | Path, *, mmap: bool = False) -> np.ndarray:
     """Return an array from `.npy`; `mmap` reads only what is touched."""
-    with _readable(path, ".npy array"):
+    with readable(path, ".npy array"):
         array = np.load(path, allow_pickle=False, mmap_mode="r" if mmap else None)
         if not isinstance(array, np.ndarray):
             raise ValueError("holds several arrays")
@@ -132,7 +131,11 @@ def write_arrays(
     memory: dict[str, Any] = {}
     group = zarr.create_group(MemoryStore(memory), attributes=dict(attributes))
     for name, array in arrays.items():
-        group.create_array(name, data=np.asarray(array, order="C"), compressors=None)
+        # A chunk of zeros is written too: a reader can then tell a lost chunk, which zarr reads as
+        # zeros, from one that holds them.
+        config: Any = {"write_empty_chunks": True}
+        data = np.asarray(array, order="C")
+        group.create_array(name, data=data, compressors=None, config=config)
     with beside(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for key in sorted(memory):
             archive.writestr(zipfile.ZipInfo(key, (1980, 1, 1, 0, 0, 0)), memory[key].to_bytes())
@@ -143,30 +146,42 @@ def read_arrays(path: str | Path) -> Arrays:
     import zarr
     from zarr.storage import ZipStore
 
-    with _readable(path, "zarr store"), zipfile.ZipFile(path) as archive:
-        # Compares every member's name and checksum; zarr reads a chunk it cannot find as zeros.
+    with readable(path, "zarr store"), zipfile.ZipFile(path) as archive:
+        # Compares every member's name and checksum.
         if (damaged_member := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged_member} is damaged")
-    with _readable(path, "zarr store"), ZipStore(path, mode="r") as store:
+    with readable(path, "zarr store"), ZipStore(path, mode="r") as store:
         group = zarr.open_group(store, mode="r")
-        arrays = {name: np.asarray(member[...]) for name, member in group.arrays()}
+        arrays = {}
+        for name, member in group.arrays():
+            if member.nchunks_initialized != member.nchunks:
+                raise ValueError(
+                    f"{name}: {member.nchunks - member.nchunks_initialized} chunks lost"
+                )
+            arrays[name] = np.asarray(member[...])
         return Arrays(Path(path), arrays, dict(group.attrs))
 
 
 @contextlib.contextmanager
-def _readable(path: str | Path, kind: str) -> Iterator[None]:
+def readable(path: str | Path, kind: str, remake: str | Path | None = None) -> Iterator[None]:
+    """Turn whatever a parser raises inside the block into one sentence about the file.
+
+    A file may be anything, and the parsers beneath (numpy, zarr, zipfile, safetensors, diffusers)
+    raise nearly anything on a bad one, MemoryError and RecursionError included.
+
+    Raises:
+        ArtifactError: says what is wrong and what remakes the file (`remake`, or itself).
+    """
     try:
         yield
-    except (
-        *(ValueError, KeyError, EOFError, OSError, RuntimeError),
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
+    except ArtifactError:
+        raise
+    except Exception as error:
+        remedy = f"make it: snakemake --force {remake or path}"
         if not Path(path).exists():
-            raise ArtifactError(f"{path}: does not exist; make it: snakemake {path}") from error
+            raise ArtifactError(f"{path}: does not exist; {remedy}") from error
         reason = " ".join(str(error).split())
-        raise ArtifactError(
-            f"{path}: is not a readable {kind} ({reason}); remake it: snakemake --force {path}"
-        ) from error
+        raise ArtifactError(f"{path}: is not a readable {kind} ({reason}); re{remedy}") from error
 
 
 def checksum(path: str | Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffattr import rng
-from diffattr.artifacts import ArtifactError, beside
+from diffattr.artifacts import beside, readable
 from diffattr.config import ConfigError, Model
 
 if TYPE_CHECKING:
@@ -70,23 +70,21 @@ def write_block(
 
 def read_block(path: str | Path) -> tuple[list[int], list["torch.nn.Module"]]:
     """Return the subsets of one block and their models, in evaluation mode, in that order."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
+    networks = []
+    with readable(path, "block of models"):
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()[_METADATA])
             stacked = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, OSError) as error:
-        raise ArtifactError(
-            f"{path}: is not a readable block of models ({error});"
-            f" remake it: snakemake --force {path}"
-        ) from error
-    networks = []
-    for member in range(len(about["subsets"])):
-        network = MODEL_FAMILIES[about["family"]](about["config"])
-        network.load_state_dict({name: tensor[member] for name, tensor in stacked.items()})
-        networks.append(network.eval())
-    return about["subsets"], networks
+        subsets = about["subsets"]
+        if any(len(tensor) != len(subsets) for tensor in stacked.values()):
+            raise ValueError(f"its tensors are not those of {len(subsets)} models")
+        for member in range(len(subsets)):
+            network = MODEL_FAMILIES[about["family"]](about["config"])
+            network.load_state_dict({name: tensor[member] for name, tensor in stacked.items()})
+            networks.append(network.eval())
+    return subsets, networks
 
 
 def write_network(
@@ -118,14 +116,20 @@ def write_networks(
 
 
 def read_network(weights: str | Path) -> "torch.nn.Module":
-    """Return one model, in evaluation mode, from the path of its weights in diffusers' layout."""
-    from diffusers.models.unets.unet_2d import UNet2DModel
+    """Return one model, in evaluation mode, from the path of its weights in diffusers' layout.
 
-    directory = Path(weights).parent
-    try:
-        return UNet2DModel.from_pretrained(directory, low_cpu_mem_usage=False).eval()
-    except (OSError, ValueError) as error:
-        raise ArtifactError(
-            f"{directory}: is not a readable model ({error});"
-            f" remake it: snakemake --force {weights}"
-        ) from error
+    Not by diffusers' own `from_pretrained`, which fills missing weights with noise, falls back on
+    pickled ones, and looks for a missing folder on the internet.
+
+    Raises:
+        ArtifactError: config or weights are missing, damaged, or do not belong together.
+    """
+    from diffusers.models.unets.unet_2d import UNet2DModel
+    from safetensors.torch import load_file
+
+    folder = Path(weights).parent
+    with readable(folder, "model", remake=weights):
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        network: Any = UNet2DModel.from_config(config)
+        network.load_state_dict(load_file(weights))
+        return network.eval()
