@@ -1,7 +1,9 @@
 """Files that an attacker, a failing disk or another program left: each gets a refusal in words."""
 
 import json
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,16 @@ def refusal(read, path, wanted=None):
     return text
 
 
+class Payload:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
 # --- .npy -------------------------------------------------------------------------------------
 
 
@@ -44,10 +56,15 @@ def shaped(shape, descr="<f8"):
 
 
 HEADERS = {
+    "7 PiB": shaped((10**15,)),
+    "more than 64 bits": shaped((10**21,)),
     "negative": shaped((-1,)),
     "objects": shaped((3,), "|O"),
     "no type": shaped((3,), "nonsense"),
+    "keys of two types": npy("{1: 2, 'a': 3}"),
+    "an open bracket": npy("{'descr': ("),
     "a call": npy("{'descr': __import__('os').getcwd(), 'fortran_order': False, 'shape': (3,)}"),
+    "deep": npy("(" * 9000),
 }
 
 
@@ -88,6 +105,14 @@ def rewritten(source, target, change):
                 new.writestr(name, content)
 
 
+def test_a_store_whose_numbers_were_left_out_is_refused(tmp_path):
+    # To zarr a missing chunk is a chunk of zeros.
+    path, changed = tmp_path / "a.zarr.zip", tmp_path / "changed.zarr.zip"
+    artifacts.write_arrays(path, {"a": np.arange(1, 4)}, {})
+    rewritten(path, changed, lambda name, content: None if "/c/" in name else content)
+    refusal(artifacts.read_arrays, changed)
+
+
 def test_an_array_of_zeros_is_not_taken_for_one_whose_numbers_were_left_out(tmp_path):
     path = tmp_path / "a.zarr.zip"
     artifacts.write_arrays(path, {"a": np.zeros((2, 3)), "none": np.zeros((0, 3))}, {})
@@ -99,12 +124,14 @@ def test_an_array_of_zeros_is_not_taken_for_one_whose_numbers_were_left_out(tmp_
 @pytest.mark.parametrize(
     "harm",
     [
+        lambda metadata: metadata | {"shape": [10**15]},
+        lambda metadata: metadata | {"shape": "many"},
         lambda metadata: metadata | {"data_type": "object"},
         lambda metadata: metadata | {"codecs": [{"name": "pickle"}]},
         lambda _: {},
         lambda _: [],
     ],
-    ids=["type", "codec", "empty", "list"],
+    ids=["7 PiB", "shape", "type", "codec", "empty", "list"],
 )
 def test_the_metadata_of_a_store_are_not_trusted(tmp_path, harm):
     path, changed = tmp_path / "a.zarr.zip", tmp_path / "changed.zarr.zip"
@@ -137,18 +164,63 @@ def folder(tmp_path, weights):
     return tmp_path / "net"
 
 
+def test_a_network_without_some_of_its_weights_is_refused_and_not_filled_with_noise(
+    folder, weights
+):
+    part = {name: tensor for name, tensor in weights.items() if "conv_out" not in name}
+    save_file(part, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    refusal(read_network, folder / WEIGHTS_FILE, wanted=folder)
+
+
+def test_a_network_with_weights_too_many_is_refused(folder, weights):
+    more = {**weights, "extra": torch.zeros(2)}
+    save_file(more, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    refusal(read_network, folder / WEIGHTS_FILE, wanted=folder)
+
+
 @pytest.mark.parametrize(
     "config",
-    ["[]", "{"],
+    ["[]", "{}", '{"a": 1}', "{", json.dumps({**MODEL.config, "block_out_channels": [8, 8]})],
 )
 def test_a_network_whose_config_is_not_its_own_is_refused(folder, config):
     (folder / CONFIG_FILE).write_text(config)
     refusal(read_network, folder / WEIGHTS_FILE, wanted=folder)
 
 
+def test_pickled_weights_are_not_read_in_place_of_missing_ones(folder, tmp_path, weights):
+    # diffusers falls back on a .bin file beside, which torch reads by unpickling.
+    (folder / WEIGHTS_FILE).unlink()
+    torch.save(weights, folder / "diffusion_pytorch_model.bin")
+    refusal(read_network, folder / WEIGHTS_FILE, wanted=folder)
+    torch.save({"a": Payload(tmp_path / "trace")}, folder / "diffusion_pytorch_model.bin")
+    refusal(read_network, folder / WEIGHTS_FILE, wanted=folder)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_missing_network_is_not_looked_for_on_the_internet(tmp_path, monkeypatch):
+    def connect(*_):
+        raise AssertionError("a connection was tried")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    monkeypatch.setattr("socket.getaddrinfo", connect)
+    monkeypatch.chdir(tmp_path)
+    refusal(read_network, Path("google", "ddpm", WEIGHTS_FILE), wanted="google/ddpm")
+
+
+ABOUT = {"family": "unet2d", "config": MODEL.config, "subsets": [3, 4]}
 METADATA = {
     "none": None,
     "another program's": {"format": "pt"},
+    "not JSON": {"diffattr": "{"},
+    "a list": {"diffattr": "[]"},
+    "no subsets": {"diffattr": json.dumps({"family": "unet2d", "config": MODEL.config})},
+    "a family that is not there": {"diffattr": json.dumps({**ABOUT, "family": "os"})},
+    "another config": {
+        "diffattr": json.dumps({**ABOUT, "config": {**MODEL.config, "layers_per_block": 2}})
+    },
+    "a config that no family takes": {"diffattr": json.dumps({**ABOUT, "config": {"x": 1}})},
+    "more subsets than models": {"diffattr": json.dumps({**ABOUT, "subsets": [1, 2, 3]})},
+    "fewer subsets than models": {"diffattr": json.dumps({**ABOUT, "subsets": [1]})},
 }
 
 
