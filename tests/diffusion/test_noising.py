@@ -1,5 +1,8 @@
 """The forward process against its formula in float64."""
 
+import math
+
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -7,13 +10,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numbers_of_stages import SCHEDULE
 
-from diffattr.diffusion.noising import alphas_cumprod, noised, strata_midpoints
+from diffattr import rng
+from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise, strata_midpoints
 
 
 def test_alphas_are_the_cumulated_product_of_one_minus_beta():
     expected = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))
     # A product of a thousand float32 factors.
     np.testing.assert_allclose(alphas_cumprod(SCHEDULE).numpy(), expected, rtol=1e-4)
+
+
+def cosine_betas(n):
+    """Nichol and Dhariwal (2021), eq. 17, with the betas cut at 0.999."""
+
+    def f(t):
+        return math.cos((t / n + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    return np.array([min(1 - f(t + 1) / f(t), 0.999) for t in range(n)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "betas"),
+    [
+        ("scaled_linear", np.linspace(0.0001**0.5, 0.02**0.5, 1000) ** 2),
+        ("squaredcos_cap_v2", cosine_betas(1000)),
+    ],
+)
+def test_the_other_schedules_follow_their_formulas(kind, betas):
+    found = alphas_cumprod(msgspec.structs.replace(SCHEDULE, beta_schedule=kind)).numpy()
+    # float32; the cosine schedule ends near 0, where only the absolute error is small.
+    np.testing.assert_allclose(found, np.cumprod(1 - betas), rtol=1e-4, atol=1e-7)
+
+
+def test_stacked_noise_is_each_triple_s_own():
+    stream = rng.Stream(3, "noise")
+    found = stacked_noise(stream, [7, 7, 2], [0, 900, 900], [1, 0, 1], (1, 2, 2)).numpy()
+    for row, triple in zip(found, [(7, 0, 1), (7, 900, 0), (2, 900, 1)], strict=True):
+        expected = rng.Stream(3, "noise").generator(*triple)
+        np.testing.assert_array_equal(row, expected.standard_normal((1, 2, 2), dtype=np.float32))
 
 
 def test_noised_images_follow_the_formula():

@@ -12,16 +12,20 @@ from diffattr.diffusion.sampling import generate, write_pictures
 SEED, N_STEPS = 3, 10
 
 
-def by_hand(number):
-    """Song et al. (2021), eq. 12, eta 0, with the clean estimate clipped to [-1, 1]."""
+def by_hand(number, n_steps=N_STEPS):
+    """Song et al. (2021), eq. 12, eta 0, with the clean estimate clipped to [-1, 1].
+
+    Timesteps are multiples of T/n, rounded down: ... 2T/n, T/n, 0.
+    """
     abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))
     double = network().double()
     x = rng.Stream(SEED, "generation").normal(number, 0, 0, (1, 8, 8)).astype(np.float64)
-    for t in range(900, -1, -100):
+    stride = 1000 // n_steps
+    for t in range((n_steps - 1) * stride, -1, -stride):
         with torch.no_grad():
             noise = double(torch.tensor(x[None]), torch.tensor([t])).sample[0].numpy()
         clean = np.clip((x - np.sqrt(1 - abar[t]) * noise) / np.sqrt(abar[t]), -1, 1)
-        before = abar[t - 100] if t >= 100 else 1.0
+        before = abar[t - stride] if t >= stride else 1.0
         x = np.sqrt(before) * clean + np.sqrt(1 - before) * noise
     return np.clip(x, -1, 1)
 
@@ -38,10 +42,32 @@ def test_images_equal_the_update_written_out(generated):
         np.testing.assert_allclose(image, by_hand(number), atol=1e-3)
 
 
-def test_an_image_depends_on_its_number_alone(generated):
-    more = generate(network(), 5, SCHEDULE, N_STEPS, SEED, batch_size=2)
+@pytest.mark.parametrize("n_steps", [1, 7, 40])
+def test_every_number_of_steps_equals_the_update_written_out(n_steps):
+    (image,) = generate(network(), 1, SCHEDULE, n_steps, SEED)
+    # As above; rounding grows with the steps, and the clipping holds it down.
+    np.testing.assert_allclose(image, by_hand(0, n_steps), atol=2e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 1000])
+def test_an_image_depends_on_its_number_alone(generated, batch_size):
+    more = generate(network(), 5, SCHEDULE, N_STEPS, SEED, batch_size=batch_size)
+    # float32 sums in another order, carried through ten steps.
     np.testing.assert_allclose(more[:3], generated, atol=1e-4)
+
+
+def test_seeds_differ_and_the_global_random_state_changes_nothing(generated):
+    torch.manual_seed(1)
+    np.testing.assert_array_equal(generate(network(), 3, SCHEDULE, N_STEPS, SEED), generated)
     assert not np.allclose(generate(network(), 1, SCHEDULE, N_STEPS, SEED + 1), generated[:1])
+
+
+def test_pictures_replace_those_of_a_former_run(tmp_path):
+    for n in (3, 2):
+        write_pictures(tmp_path / "pictures", np.zeros((n, 1, 4, 4), np.float32))
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["0000.png", "0001.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
