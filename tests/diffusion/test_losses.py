@@ -2,6 +2,7 @@
 
 import copy
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -75,3 +76,29 @@ def test_a_query_s_losses_do_not_depend_on_the_other_queries(networks):
 
 def test_splits_have_noise_of_their_own(networks):
     assert not np.allclose(table(networks, split="gen"), table(networks), rtol=1e-3)
+
+
+def test_the_global_random_state_and_the_training_mode_change_nothing():
+    """Dropout is for training; a network that comes in training mode is measured without."""
+    model = msgspec.structs.replace(MODEL, config={**MODEL.config, "dropout": 0.5})
+    torch.manual_seed(1)
+    evaluated = table([build(model, seed=2).eval()])
+    torch.manual_seed(2)
+    np.testing.assert_array_equal(table([build(model, seed=2).train()]), evaluated)
+
+
+def test_draws_are_averaged_and_nested(networks):
+    """The first draw is the same however many there are."""
+    one, two = (
+        table(networks, options=Losses(n_timesteps=4, draws=draws)).astype(float)
+        for draws in (1, 2)
+    )
+    second = 2 * two - one
+    # The second draw, taken alone by hand: the loss of an untouched loop at draw 1.
+    abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))[125]
+    noise = rng.Stream(SEED, "losses", "val").normal(11, 125, 1, (1, 8, 8))
+    x = torch.tensor(np.sqrt(abar) * images(1) + np.sqrt(1 - abar) * noise[None])
+    with torch.no_grad():
+        predicted = networks[0](x.float(), torch.tensor([125])).sample[0].numpy()
+    # A difference of two float32 numbers near 1.
+    assert second[0, 0, 0] == pytest.approx(((predicted - noise) ** 2).mean(), rel=1e-4)
