@@ -6,11 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import SCHEDULE, images, network
+from numbers_of_stages import MODEL, SCHEDULE, images, network
 from torch.func import functional_call, grad, vmap
 
 from diffattr import rng
 from diffattr.config import Pass, Projector
+from diffattr.diffusion.models import build
 from diffattr.features.gradients import GradientPass, batch_invariance, timestep_set
 
 SEED = 4
@@ -41,7 +42,7 @@ VALUES = {
 }
 
 
-def by_hand(name, noise_kind, split="val"):
+def by_hand(name, noise_kind, draws, timesteps=(0, 200, 400, 600, 800), split="val"):
     """The mean over timesteps and draws of vmapped per-sample gradients, in float64."""
     double = copy.deepcopy(network()).double()
     weights = {key: p.detach() for key, p in double.named_parameters()}
@@ -52,8 +53,8 @@ def by_hand(name, noise_kind, split="val"):
     rows = []
     for image, image_id in zip(images(4), IDS, strict=True):
         inputs, noises, ts = [], [], []
-        for t in (0, 200, 400, 600, 800):
-            for draw in range(2):
+        for t in timesteps:
+            for draw in range(draws):
                 if noise_kind == "common":
                     noise = rng.Stream(SEED, "features").normal(0, t, draw, (1, 8, 8))
                 else:
@@ -76,13 +77,57 @@ def relative_error(found, expected):
     return error.max()
 
 
+@pytest.mark.parametrize("draws", [1, 2])
 @pytest.mark.parametrize("noise", ["per-image", "common"])
 @pytest.mark.parametrize("name", OPTIONS.output_functions)
-def test_a_feature_is_the_mean_of_per_sample_gradients(name, noise):
-    found = taken(noise=noise)[name]
+def test_a_feature_is_the_mean_of_per_sample_gradients(name, noise, draws):
+    found = taken(noise=noise, draws=draws)[name]
     assert found.dtype == np.float32
     # The bound that the project promises; float32 through the network gives about 1e-6.
-    assert relative_error(found, by_hand(name, noise)) <= 1e-5
+    assert relative_error(found, by_hand(name, noise, draws)) <= 1e-5
+
+
+@pytest.mark.parametrize("name", OPTIONS.output_functions)
+def test_a_feature_of_cumulative_timesteps_is_that_of_the_first_ones(name):
+    found = taken(timesteps="cumulative", n_timesteps=3, noise="common")[name]
+    # As above.
+    assert relative_error(found, by_hand(name, "common", 2, timesteps=(0, 1, 2))) <= 1e-5
+
+
+class Linear(torch.nn.Module):
+    """Predicts W x_t, whatever t is; the gradient of both output functions can be written down."""
+
+    def __init__(self):
+        super().__init__()
+        weights = np.random.default_rng(5).standard_normal((64, 64)) / 8
+        self.weights = torch.nn.Parameter(torch.tensor(weights, dtype=torch.float32))
+        self.frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+
+    def forward(self, x, timesteps, return_dict):
+        assert x.shape[:1] == timesteps.shape
+        assert return_dict is False
+        return ((self.frozen * x.flatten(1) @ self.weights.T).view_as(x),)
+
+
+def test_a_linear_network_has_the_features_of_the_closed_form():
+    """No autograd on this side: 2/64 (W x - e) x' and 2/64 W x x', mean over t and draw."""
+    linear = Linear()
+    found = GradientPass(linear, SCHEDULE, OPTIONS, SEED).features(images(4), IDS, "val")
+    weights = linear.weights.detach().double().numpy()
+    for number, (image, image_id) in enumerate(zip(images(4), IDS, strict=True)):
+        expected = {name: np.zeros((64, 64)) for name in OPTIONS.output_functions}
+        for t in (0, 200, 400, 600, 800):
+            for draw in (0, 1):
+                stream = rng.Stream(SEED, "features", "val")
+                e = stream.normal(int(image_id), t, draw, (1, 8, 8)).ravel().astype(float)
+                x = np.sqrt(ABAR[t]) * image.ravel() + np.sqrt(1 - ABAR[t]) * e
+                expected["loss"] += np.outer(weights @ x - e, x) * 2 / 64 / 10
+                expected["mean-squared-l2-norm"] += np.outer(weights @ x, x) * 2 / 64 / 10
+        for name, gradient in expected.items():
+            # float32 sums of ten terms; the frozen parameter has no place in the feature.
+            assert found[name].shape == (4, 64 * 64)
+            error = np.linalg.norm(found[name][number] - gradient.ravel())
+            assert error <= 1e-5 * np.linalg.norm(gradient)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 1000])
@@ -107,10 +152,44 @@ def test_the_global_random_state_changes_nothing():
         np.testing.assert_array_equal(rows, first[name])
 
 
+def test_the_training_mode_of_the_network_changes_nothing():
+    config = {**MODEL.config, "dropout": 0.5}
+    model = msgspec.structs.replace(MODEL, config=config)
+    modes = [build(model, seed=1).train(mode) for mode in (True, False)]
+    passes = [GradientPass(own, SCHEDULE, OPTIONS, SEED) for own in modes]
+    first, second = (own.features(images(4), IDS, "val") for own in passes)
+    for name, rows in first.items():
+        np.testing.assert_array_equal(rows, second[name])
+
+
+def test_ids_matter_unless_the_noise_is_common():
+    def renamed(noise):
+        return gradient_pass(noise=noise).features(images(4), IDS + 1, "val")
+
+    for name, rows in taken(noise="common").items():
+        np.testing.assert_array_equal(renamed("common")[name], rows)
+    for name, rows in taken().items():
+        assert relative_error(renamed("per-image")[name], rows) > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["none", "sjlt", "normal", "rademacher"])
+def test_shards_put_together_are_the_whole(kind):
+    projector = Projector(kind=kind, k=None if kind == "none" else 16)
+    whole = taken(projector=projector)
+    parts = [taken(projector=projector, chosen=c) for c in ([0], [1, 2], [3])]
+    for name, rows in whole.items():
+        together = np.concatenate([part[name] for part in parts])
+        # Dense projectors multiply as many rows as a shard has: another order of summation.
+        assert relative_error(together, rows) <= 1e-5
+
+
 def test_sharing_the_forward_pass_changes_nothing():
     together = taken()
+    swapped = taken(output_functions=OPTIONS.output_functions[::-1])
     for name in OPTIONS.output_functions:
+        np.testing.assert_array_equal(swapped[name], together[name])
         alone = taken(output_functions=(name,))
+        # Rounding, should autograd sum in another order.
         assert relative_error(alone[name], together[name]) <= 1e-6
 
 
@@ -170,8 +249,24 @@ def test_the_invariance_check_sees_a_planted_difference():
     stored = made.features(images(4), IDS, "val")
     result = batch_invariance(made, images(4), IDS, "val", stored)
     assert result["n_images"] == 4
+    assert result["largest_relative_error"].keys() == stored.keys()
+    # The bound that the project promises.
     assert max(result["largest_relative_error"].values()) < 1e-5
     stored["loss"][2] *= 1.01
     result = batch_invariance(made, images(4), IDS, "val", stored)
     # |x - 1.01 x| / |1.01 x|
     assert result["largest_relative_error"]["loss"] == pytest.approx(0.01 / 1.01, rel=1e-3)
+    assert result["largest_relative_error"]["mean-squared-l2-norm"] < 1e-5
+
+
+def test_the_invariance_check_looks_at_the_first_images_and_sees_swapped_rows():
+    made = gradient_pass()
+    stored = made.features(images(4), IDS, "val")
+    swapped = {name: rows[[1, 0, 2, 3]] for name, rows in stored.items()}
+    result = batch_invariance(made, images(4), IDS, "val", swapped, n_images=2)
+    assert result["n_images"] == 2
+    assert min(result["largest_relative_error"].values()) > 1e-2
+    stored["loss"][3] *= 2
+    result = batch_invariance(made, images(4), IDS, "val", stored, n_images=3)
+    assert max(result["largest_relative_error"].values()) < 1e-5
+    assert batch_invariance(made, images(4), IDS, "val", stored, n_images=9)["n_images"] == 4
