@@ -15,7 +15,6 @@ rows = []
 for size, batch_size in [(8, 16)] if options.tiny else [(8, 16), (8, 64), (16, 64)]:
     n_models, n_images = (2, 32) if options.tiny else (16, 8 * batch_size)
     training = Training(
-        seed=0,
         epochs=1 if options.tiny else 2,
         batch_size=batch_size,
         learning_rate=1e-3,
@@ -26,7 +25,6 @@ for size, batch_size in [(8, 16)] if options.tiny else [(8, 16), (8, 64), (16, 6
         clip_norm=1.0,
         horizontal_flip=False,
         mixed_precision="no",
-        checkpoints=(),
     )
     recipe = Recipe(model=unet(size), noise_schedule=SCHEDULE, training=training)
     generator = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 rule features:
     """Take the projected gradients of one shard of images, for all output functions of a pass."""
     input:
-        **benchmark.full_model,
+        **benchmark.network_files,
         images=paths.images(),
         ids=paths.indices(),
     output:
@@ -24,7 +24,7 @@ rule features:
 rule check_features:
     """Take the features of a few images again, one timestep at a time and in another order."""
     input:
-        **benchmark.full_model,
+        **benchmark.network_files,
         images=paths.images("train"),
         ids=paths.indices("train"),
         shard=paths.features(split="train", shard="0000"),

@@ -4,7 +4,7 @@ rule train_full:
         images=paths.images("train"),
         ids=paths.indices("train"),
     output:
-        **benchmark.full_model,
+        **benchmark.network_files,
         checkpoints=benchmark.checkpoint_files,
     log:
         log_path("models", "full"),
@@ -21,7 +21,7 @@ rule train_full:
         config=benchmark.params(
             "training",
             recipe=benchmark.config.recipe,
-            seed=benchmark.config.training.seed,
+            seed=benchmark.config.full_model.seed,
             keep_steps=benchmark.checkpoint_steps,
         ),
     script:
@@ -64,7 +64,7 @@ rule train_block:
 rule generate:
     """Generate the queries of split gen from the full model."""
     input:
-        **benchmark.full_model,
+        **benchmark.network_files,
     output:
         images=paths.images("gen"),
         ids=paths.indices("gen"),

@@ -41,7 +41,6 @@ MODEL = Model(
 )
 SCHEDULE = NoiseSchedule(n_timesteps=1000, beta_schedule="linear", beta_start=0.0001, beta_end=0.02)
 TRAINING = Training(
-    seed=0,
     epochs=2,
     batch_size=4,
     learning_rate=0.01,
@@ -52,7 +51,6 @@ TRAINING = Training(
     clip_norm=1.0,
     horizontal_flip=True,
     mixed_precision="no",
-    checkpoints=(),
 )
 
 

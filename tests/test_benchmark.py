@@ -298,7 +298,7 @@ def test_every_split_has_its_number_of_images():
 )
 def test_checkpoints_are_shares_of_the_steps_without_the_end(shares, steps):
     # 48 images in batches of 8, 3 epochs: 18 steps.
-    assert benchmark({"training.checkpoints": shares}).checkpoint_steps == steps
+    assert benchmark({"full_model.checkpoints": shares}).checkpoint_steps == steps
 
 
 # --- methods and their inputs -----------------------------------------------------------------

@@ -43,7 +43,7 @@ LEAVES = [path for path, value in EVERYTHING if not isinstance(value, dict | lis
 def is_optional(path):
     if path == ("features",) or path == ("seed",):
         return False
-    if path[0] == "losses" or path[:2] == ("training", "seed"):
+    if path[0] == "losses" or path[:2] == ("full_model", "seed"):
         return False
     return path[-1] in OPTIONAL
 

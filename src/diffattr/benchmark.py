@@ -179,20 +179,20 @@ class Benchmark:
     def checkpoint_steps(self) -> list[int]:
         """The steps at which the full model is kept, next to its end."""
         n_steps = self.config.training.n_steps(self.config.data.n_train)
-        shares = self.config.training.checkpoints
+        shares = self.config.full_model.checkpoints
         return sorted({round(share * n_steps) for share in shares} - {n_steps})
 
     @property
     def checkpoint_files(self) -> list[str]:
         """Every file of the full model's checkpoints."""
-        seed = self.config.training.seed
+        seed = self.config.full_model.seed
         folders = [self.paths.network(seed, step) for step in self.checkpoint_steps]
         return [f"{folder}/{name}" for folder in folders for name in (CONFIG_FILE, WEIGHTS_FILE)]
 
     @property
-    def full_model(self) -> dict[str, str]:
+    def network_files(self) -> dict[str, str]:
         """The two files of the finished full model."""
-        folder = self.paths.network(self.config.training.seed)
+        folder = self.paths.network(self.config.full_model.seed)
         return {"network": f"{folder}/{WEIGHTS_FILE}", "network_config": f"{folder}/{CONFIG_FILE}"}
 
     def feature_set(self, method: str) -> tuple[str, str] | None:

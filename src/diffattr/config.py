@@ -50,7 +50,7 @@ class Data(Section, frozen=True):
     n_train: Annotated[int, Meta(ge=2)]
     n_val: Positive
     n_planted: NonNegative
-    classes: tuple[NonNegative, ...] | None = None
+    classes: Annotated[tuple[NonNegative, ...], Meta(min_length=1)] | None = None
     folder: str | None = None
 
 
@@ -73,7 +73,6 @@ class NoiseSchedule(Section, frozen=True):
 class Training(Section, frozen=True):
     """The recipe, the same for the full model and for every subset model."""
 
-    seed: NonNegative
     epochs: Positive
     batch_size: Positive
     learning_rate: PositiveFloat
@@ -84,11 +83,20 @@ class Training(Section, frozen=True):
     clip_norm: PositiveFloat
     horizontal_flip: bool
     mixed_precision: Literal["no", "bf16"]
-    checkpoints: tuple[Share, ...]
 
     def n_steps(self, n_images: int) -> int:
         """Return the number of optimiser steps on so many images; the last batch may be short."""
         return self.epochs * math.ceil(n_images / self.batch_size)
+
+
+class FullModel(Section, frozen=True):
+    """What concerns the full model alone, so that a change leaves the subset models as they are.
+
+    `checkpoints` are the shares of its training at which it is kept as well.
+    """
+
+    seed: NonNegative
+    checkpoints: tuple[Share, ...]
 
 
 class Recipe(Section, frozen=True):
@@ -210,6 +218,7 @@ class Config(Section, frozen=True):
     model: Model
     noise_schedule: NoiseSchedule
     training: Training
+    full_model: FullModel
     sampling: Sampling
     subsets: Subsets
     losses: Losses

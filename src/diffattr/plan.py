@@ -119,7 +119,7 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
     planned.append(
         PlannedJob(
             "train_full",
-            (*benchmark.full_model.values(), *benchmark.checkpoint_files),
+            (*benchmark.network_files.values(), *benchmark.checkpoint_files),
             model_steps=config.training.n_steps(n_train),
             forwards=config.training.epochs * n_train,
             backwards=config.training.epochs * n_train,

@@ -217,6 +217,12 @@ def test_a_missing_network_is_not_looked_for_on_the_internet(tmp_path, monkeypat
     assert connections == []
 
 
+def test_a_config_that_names_a_network_on_the_internet_is_not_followed(folder, connections):
+    (folder / CONFIG_FILE).write_text('"google/ddpm-cifar10-32"')
+    refusal(read_network, folder / WEIGHTS_FILE, wanted=folder)
+    assert connections == []
+
+
 ABOUT = {"family": "unet2d", "config": MODEL.config, "subsets": [3, 4]}
 METADATA = {
     "none": None,

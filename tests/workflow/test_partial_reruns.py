@@ -94,6 +94,17 @@ def test_the_learning_rate_changes_everything_from_training_on(workflow):
     assert everything == set(pending)
 
 
+def test_the_full_model_s_seed_and_checkpoints_leave_subset_models_alone(workflow):
+    workflow.config["full_model"]["checkpoints"] = [0.0]
+    pending = workflow.pending()
+    assert "train_full" in pending
+    assert "train_block" not in pending
+    workflow.config["full_model"]["seed"] = 7
+    pending = workflow.pending()
+    assert "train_full" in pending
+    assert "train_block" not in pending
+
+
 def test_job_sizes_that_change_no_number_rerun_only_the_report_that_shows_them(workflow):
     workflow.config["jobs"]["batch_size"] = 7
     workflow.config["jobs"]["threads"] = 2

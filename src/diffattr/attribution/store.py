@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from diffattr.artifacts import read_array, read_arrays, write_arrays
+from diffattr.artifacts import ArtifactError, read_array, read_arrays, write_arrays
 from diffattr.attribution import METHODS
 from diffattr.attribution.base import Attribution, KernelMethod, attribute
 from diffattr.attribution.kernel import Kernel
@@ -29,6 +29,11 @@ def read_kernel(path: str | Path, train: Features) -> Kernel:
     own = Features(stored.path, train.values, stored.attributes["identity"])
     require_same_identity(train, own)
     attributes = stored.attributes
+    if attributes["n_train"] != len(train.values):
+        raise ArtifactError(
+            f"{path}: is a kernel of {attributes['n_train']} training images, the features have"
+            f" {len(train.values)}; remake it: snakemake --force {path}"
+        )
     return Kernel(
         attributes["form"], stored["eigenvalues"], stored["eigenvectors"], attributes["n_train"]
     )

@@ -130,6 +130,8 @@ def read_network(weights: str | Path) -> "torch.nn.Module":
     folder = Path(weights).parent
     with readable(folder, "model", remake=weights):
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        if not isinstance(config, dict):  # diffusers takes a text for the name of an online model
+            raise ValueError(f"{CONFIG_FILE} holds no mapping")
         network: Any = UNet2DModel.from_config(config)
         network.load_state_dict(load_file(weights))
         return network.eval()

@@ -27,12 +27,13 @@ import msgspec
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int64
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.func import functional_call, vmap
 from tqdm import tqdm
 
 from diffattr import rng
-from diffattr.artifacts import beside
+from diffattr.artifacts import ArtifactError, beside
 from diffattr.config import ConfigError, Model, Recipe
 from diffattr.data.subsets import membership
 from diffattr.diffusion.models import build
@@ -266,8 +267,14 @@ class _Stack:
         path = self.place / "state.safetensors"
         if not path.exists():
             return 0
-        tensors = _read(path)
-        step = int(tensors["step"])
+        try:
+            tensors = _read(path)
+            step = int(tensors["step"])
+        except (SafetensorError, KeyError, OSError) as error:
+            raise ArtifactError(
+                f"{path}: the state to resume from is damaged ({error}); delete {self.place}, and"
+                " training starts from the beginning"
+            ) from error
         for name, parameter in self.parameters.items():
             with torch.no_grad():
                 parameter.copy_(tensors[f"parameter/{name}"])
