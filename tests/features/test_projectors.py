@@ -64,12 +64,71 @@ def test_sjlt_adds_each_coordinate_to_one_output_of_every_block(nonzeros):
     assert scipy.stats.binomtest(int((found > 0).sum()), P * nonzeros).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("nonzeros", [1, 2, 4])
+def test_sjlt_s_outputs_and_signs_are_independent_of_one_another(nonzeros):
+    """Within a coordinate, between its blocks, and between neighbouring coordinates."""
+    width = 8
+    found = matrix(Projector(kind="sjlt", k=width * nonzeros, nonzeros=nonzeros))
+    blocks = found.reshape(P, nonzeros, width)
+    outputs = np.abs(blocks).argmax(axis=2)
+    cells = 2 * outputs + (blocks.sum(axis=2) > 0)
+    pairs = [(cells[:-1, 0], cells[1:, 0]), (outputs[:, 0], cells[:, 0] % 2)]
+    pairs += [(cells[:, 0], cells[:, block]) for block in range(1, nonzeros)]
+    for first, second in pairs:
+        table = np.zeros((2 * width, 2 * width))
+        np.add.at(table, (first, second), 1)
+        table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
+        # A seed that fails by chance fails once in a thousand.
+        assert scipy.stats.chi2_contingency(table).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("config", RANDOM, ids=IDS)
+def test_two_seeds_have_independent_maps(config):
+    other = Projector(kind=config.kind, k=config.k, nonzeros=config.nonzeros, seed=1)
+    first, second = matrix(config).ravel(), matrix(other).ravel()
+    # Of independent entries with mean 0, the correlation has a standard error of 1/sqrt(n).
+    correlation = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+    assert abs(correlation) < 4 / first.size**0.5
+
+
+@pytest.mark.parametrize("config", RANDOM, ids=IDS)
+def test_projecting_is_linear(config):
+    x, y = torch.randn(2, 3, P, generator=torch.Generator().manual_seed(2))
+    project = make(config, P)
+    # float32 sums of 3000 terms in another order.
+    torch.testing.assert_close(
+        project(2.5 * x - y), 2.5 * project(x) - project(y), rtol=1e-4, atol=1e-3
+    )
+    assert not project(torch.zeros(1, P)).any()
+
+
+@pytest.mark.parametrize("p", [24, 1023, 1024, 1025, 2048])
+@pytest.mark.parametrize("config", RANDOM, ids=IDS)
+def test_a_coordinate_s_part_of_the_map_does_not_depend_on_the_length(config, p):
+    """Lengths on both sides of the dense projectors' blocks; 24 is the least for k = 24."""
+    # One nonzero product per output, hence exact.
+    np.testing.assert_array_equal(matrix(config, p), matrix(config)[:p])
+
+
+def test_no_coordinate_of_a_dense_map_repeats_an_earlier_block():
+    for kind in ("normal", "rademacher"):
+        found = matrix(Projector(kind=kind, k=24))
+        correlation = (found[:1024] * found[1024:2048]).sum() / (found[:1024] ** 2).sum()
+        # As above.
+        assert abs(correlation) < 4 / (1024 * 24) ** 0.5
+
+
 def test_dense_entries_have_their_distribution():
     scale = 24**0.5
     rademacher = matrix(Projector(kind="rademacher", k=24)) * scale
     np.testing.assert_allclose(np.abs(rademacher), 1, rtol=1e-5)
     assert scipy.stats.binomtest(int((rademacher > 0).sum()), rademacher.size).pvalue > 1e-3
     normal = matrix(Projector(kind="normal", k=24)).ravel() * scale
+    # Four standard errors of the mean, the variance and the fourth moment of N(0, 1).
+    n = normal.size
+    assert abs(normal.mean()) < 4 / n**0.5
+    assert abs((normal**2).mean() - 1) < 4 * (2 / n) ** 0.5
+    assert abs((normal**4).mean() - 3) < 4 * (96 / n) ** 0.5
     assert scipy.stats.kstest(normal, "norm").pvalue > 1e-3
     # No two outputs are copies of one another.
     correlations = np.corrcoef(rademacher.T) - np.eye(24)
@@ -91,6 +150,14 @@ def test_inner_products_are_kept_on_average(config):
     for found, exact in ((products, first @ second), (lengths, first @ first)):
         error = abs(np.mean(found) - exact)
         assert error <= 4 * np.std(found, ddof=1) / len(found) ** 0.5
+    # The variance is known: of N(0, 1) entries (|x|^2 |y|^2 + (x y)^2)/k; signs, dense or sparse,
+    # lack a part from the fourth moments.
+    squares = first.astype(float) ** 2, second.astype(float) ** 2
+    variance = squares[0].sum() * squares[1].sum() + (first @ second) ** 2
+    if config.kind != "normal":
+        variance -= 2 * squares[0] @ squares[1]
+    # Four standard errors of the variance of 200 nearly normal numbers: 4 sqrt(2/199) = 0.4.
+    assert np.var(products, ddof=1) == pytest.approx(variance / config.k, rel=0.4)
 
 
 def test_no_projector_keeps_every_parameter():
@@ -105,6 +172,14 @@ def test_identities_name_kind_k_and_seed():
         identity = make(config, P).identity()
         assert (identity["kind"], identity["k"], identity["seed"]) == (config.kind, config.k, 0)
     assert make(RANDOM[1], P).identity()["nonzeros"] == 3
+    identities = [make(config, P).identity() for config in RANDOM]
+    assert len({str(identity) for identity in identities}) == len(RANDOM)
+
+
+def test_the_registry_names_every_projector_by_its_kind():
+    for kind in PROJECTORS.keys() - {"fast-jl"}:
+        k = None if kind == "none" else 8
+        assert make(Projector(kind=kind, k=k), 50).identity()["kind"] == kind
 
 
 @pytest.mark.parametrize(
@@ -125,9 +200,11 @@ def test_impossible_projectors_are_refused(config, sentence):
         check(config)
 
 
-def test_more_outputs_than_parameters_are_refused():
+@pytest.mark.parametrize("kind", ["sjlt", "normal", "rademacher"])
+def test_more_outputs_than_parameters_are_refused(kind):
     with pytest.raises(ConfigError, match="k: found 11, allowed: at most 10, the number of param"):
-        make(Projector(kind="sjlt", k=11), 10)
+        make(Projector(kind=kind, k=11), 10)
+    assert make(Projector(kind=kind, k=10), 10)(torch.ones(1, 10)).shape == (1, 10)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="tells of a machine without a card")
