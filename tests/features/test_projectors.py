@@ -1,5 +1,8 @@
 """Projectors against their explicit matrices."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -212,3 +215,56 @@ def test_fast_jl_without_a_card_names_the_way_out():
     assert "fast-jl" in PROJECTORS
     with pytest.raises(ConfigError, match=r"runs on CUDA only.*use\s+sjlt"):
         make(Projector(kind="fast-jl", k=512), 1000)
+
+
+KERNEL_MATRIX = np.random.default_rng(3).choice([-1.0, 1.0], (700, 512))
+
+
+@pytest.fixture
+def kernel_calls(monkeypatch):
+    """A machine with a card, and a kernel like fast_jl's: 32 rows, taken as fp16, not scaled.
+
+    It stands for the kernel's contract as MadryLab/trak uses it, not for the kernel.
+    """
+    calls = []
+
+    def project_rademacher_32(rows, k, seed, n_multiprocessors):
+        calls.append((tuple(rows.shape), k, seed, n_multiprocessors))
+        half = rows.half().double().numpy()
+        assert np.isfinite(half).all()
+        return torch.tensor(half @ KERNEL_MATRIX, dtype=torch.float32)
+
+    kernel = types.SimpleNamespace(project_rademacher_32=project_rademacher_32)
+    monkeypatch.setitem(sys.modules, "fast_jl", kernel)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    card = types.SimpleNamespace(multi_processor_count=77)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)  # noqa: ARG005
+    return calls
+
+
+@pytest.mark.parametrize("n", [1, 31, 32])
+def test_fast_jl_keeps_the_scale_of_gradients_that_fp16_cannot_hold(kernel_calls, n):
+    project = make(Projector(kind="fast-jl", k=512, seed=9), 700, "cuda")
+    gradients = np.random.default_rng(4).standard_normal((n, 700))
+    gradients *= np.logspace(-12, 7, n)[:, None]
+    gradients[n // 2] = 0
+    found = project(torch.tensor(gradients, dtype=torch.float32)).numpy()
+    assert kernel_calls == [((32, 700), 512, 9, 77)]
+    expected = gradients @ KERNEL_MATRIX / 512**0.5
+    lengths = np.linalg.norm(gradients, axis=1, keepdims=True) + 1e-30
+    # fp16 keeps 11 bits; the errors of 700 terms are independent.
+    np.testing.assert_allclose(found / lengths, expected / lengths, atol=1e-3)
+    assert not found[n // 2].any()
+
+
+@pytest.mark.usefixtures("kernel_calls")
+def test_fast_jl_s_identity_tells_the_card():
+    identity = make(Projector(kind="fast-jl", k=512, seed=9), 700, "cuda").identity()
+    assert identity == {"kind": "fast-jl", "k": 512, "seed": 9, "multiprocessors": 77}
+
+
+@pytest.mark.usefixtures("kernel_calls")
+def test_fast_jl_without_its_package_names_the_way_out(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fast_jl", None)
+    with pytest.raises(ConfigError, match=r"needs the package fast_jl: pip install"):
+        make(Projector(kind="fast-jl", k=512), 700, "cuda")
