@@ -10,7 +10,7 @@ with job(snakemake) as this:
     predictions = read_arrays(this.input.predictions)
     result = evaluate(
         predictions["predictions"],
-        predictions.attributes["lambdas"],
+        predictions.attribute("lambdas"),
         read_arrays(this.input.measurements)["measurements"],
         this.section("lds", Lds),
         this.config["seed"],

@@ -37,6 +37,18 @@ class Arrays:
     arrays: Mapping[str, np.ndarray]
     attributes: Mapping[str, Any]
 
+    def attribute(self, name: str) -> Any:
+        """Return an attribute.
+
+        Raises:
+            ArtifactError: the store has none of this name.
+        """
+        if name not in self.attributes:
+            raise ArtifactError(
+                f"{self.path}: has no attribute {name!r}; remake it: snakemake --force {self.path}"
+            )
+        return self.attributes[name]
+
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.arrays:
             raise ArtifactError(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffattr.artifacts import write_arrays
+from diffattr.artifacts import ArtifactError, write_arrays
 from diffattr.evaluation.measurements import gather
 
 BLOCKS = [[0, 1, 2], [3, 4, 5], [6]]
@@ -44,3 +44,12 @@ def test_the_subsets_are_numbered_as_the_blocks_say(tmp_path):
     gathered, subsets = gather(paths, 1, 2)
     assert subsets == [10, 12, 40]
     assert gathered.shape == (1, 3, 1)
+
+
+def test_losses_of_a_diverged_training_are_refused_by_name(tmp_path):
+    path = tmp_path / "block-0.zarr.zip"
+    table = np.ones((2, 3, 4), dtype=np.float32)
+    table[1, 2, 3] = np.nan
+    write_arrays(path, {"losses": table}, {"subsets": [0, 1]})
+    with pytest.raises(ArtifactError, match=r"block-0\.zarr\.zip: holds losses .* diverged"):
+        gather([path], 1, 1)

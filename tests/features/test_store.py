@@ -71,7 +71,6 @@ def test_a_damaged_shard_is_named(tmp_path, content):
         read_shards(paths, "loss")
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="defect 27: attributes are not checked")
 def test_a_store_without_an_identity_is_refused(tmp_path):
     write_arrays(tmp_path / "other.zarr.zip", {"loss": ROWS}, {})
     with pytest.raises(ArtifactError, match="identity"):

@@ -26,17 +26,15 @@ def read_kernel(path: str | Path, train: Features) -> Kernel:
         ArtifactError: it belongs to other features.
     """
     stored = read_arrays(path)
-    own = Features(stored.path, train.values, stored.attributes["identity"])
+    own = Features(stored.path, train.values, stored.attribute("identity"))
     require_same_identity(train, own)
-    attributes = stored.attributes
-    if attributes["n_train"] != len(train.values):
+    form, n_train = stored.attribute("form"), stored.attribute("n_train")
+    if n_train != len(train.values):
         raise ArtifactError(
-            f"{path}: is a kernel of {attributes['n_train']} training images, the features have"
+            f"{path}: is a kernel of {n_train} training images, the features have"
             f" {len(train.values)}; remake it: snakemake --force {path}"
         )
-    return Kernel(
-        attributes["form"], stored["eigenvalues"], stored["eigenvectors"], attributes["n_train"]
-    )
+    return Kernel(form, stored["eigenvalues"], stored["eigenvectors"], n_train)
 
 
 def read_attribution(method: str, output_function: str | None, inputs: Any) -> Attribution:

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -34,7 +35,7 @@ from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import ArtifactError, beside
-from diffattr.config import ConfigError, Model, Recipe
+from diffattr.config import ConfigError, Recipe
 from diffattr.data.subsets import membership
 from diffattr.diffusion.models import build
 from diffattr.diffusion.noising import alphas_cumprod, noised
@@ -82,13 +83,12 @@ def train(
     Raises:
         ConfigError: the model does not fit the images, or cannot be trained in a stack.
     """
-    _check_shapes(recipe.model, data)
     stacks = [
         subsets[start : start + models_per_stack]
         for start in range(0, len(subsets), models_per_stack)
     ]
     results = [
-        _Stack(data, stack, seed, recipe, scratch, device).run(set(keep_steps), save_state_every_s)
+        _Stack(data, stack, seed, recipe, set(keep_steps), scratch, device).run(save_state_every_s)
         for stack in stacks
     ]
     return {
@@ -97,17 +97,22 @@ def train(
     }
 
 
-def _check_shapes(model: Model, data: TrainingSet) -> None:
+def _check_fit(network: torch.nn.Module, data: TrainingSet) -> None:
+    """Hold what the network was built as, its family's defaults included, against the images."""
     channels, height = data.images.shape[1:3]
-    for key, expected in (("in_channels", channels), ("out_channels", channels)):
-        if model.config.get(key, expected) != expected:
+    config: Any = network.config
+    wanted = (("in_channels", channels), ("out_channels", channels), ("sample_size", height))
+    for key, expected in wanted:
+        if config[key] not in (None, expected):
             raise ConfigError(
-                f"model.config.{key}: found {model.config[key]}, the images have {channels}"
+                f"model.config.{key}: found {config[key]}, the images have {channels} channels and"
+                f" are {height} pixels wide"
             )
-    if model.config.get("sample_size", height) != height:
+    frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
+    if frozen:
         raise ConfigError(
-            f"model.config.sample_size: found {model.config['sample_size']},"
-            f" the images are {height} pixels wide"
+            f"model.config: the network has parameters that are not trained ({frozen[0]}), which"
+            " gradients and stacks do not support; choose another time_embedding_type"
         )
 
 
@@ -120,6 +125,7 @@ class _Stack:
         subsets: Sequence[Int64[np.ndarray, " member_image"]],
         seed: int,
         recipe: Recipe,
+        keep_steps: set[int],
         scratch: Path,
         device: str,
     ):
@@ -127,12 +133,16 @@ class _Stack:
         self.masks = membership(list(subsets), len(data.images))
         self.n_images = len(subsets[0])
         self.n_steps = recipe.training.n_steps(self.n_images)
-        self.place = scratch / _fingerprint(data, self.masks, seed, recipe)
+        if late := [step for step in keep_steps if step > self.n_steps]:
+            raise ValueError(f"step {late[0]} is to be kept, training ends at {self.n_steps}")
+        self.keep = sorted(keep_steps | {self.n_steps})
+        self.place = scratch / _fingerprint(data, self.masks, seed, recipe, self.keep)
         self.place.mkdir(parents=True, exist_ok=True)
         self.device = device
         self.images = torch.from_numpy(data.images)
         self.abar = alphas_cumprod(recipe.noise_schedule)
         network = build(recipe.model, seed).train()
+        _check_fit(network, data)
         if len(subsets) > 1:
             _check_stackable(network)
         self.parameters: Weights = {
@@ -142,7 +152,7 @@ class _Stack:
         self.network = network.to("meta")
         self.dropout = _drops_out(network)
 
-    def run(self, keep_steps: set[int], save_state_every_s: float) -> dict[int, Weights]:
+    def run(self, save_state_every_s: float) -> dict[int, Weights]:
         """Train from wherever the scratch directory stands; return the weights by step."""
         from accelerate import Accelerator
         from diffusers.optimization import get_cosine_schedule_with_warmup
@@ -161,7 +171,7 @@ class _Stack:
             weight_decay=training.weight_decay,
             fused=True,
         )
-        keep = keep_steps | {self.n_steps}
+        keep = self.keep
         done = self._resume(optimizer)
         schedule = get_cosine_schedule_with_warmup(
             optimizer,
@@ -190,7 +200,7 @@ class _Stack:
             if step in keep or time.monotonic() - saved >= save_state_every_s:
                 self._save_state(step, optimizer)
                 saved = time.monotonic()
-        return {step: _read(self._kept(step)) for step in sorted(keep)}
+        return {step: _read(self._kept(step)) for step in keep}
 
     def _batches(self, done: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield noised images, noise and timesteps (member, image, ...) of each remaining step."""
@@ -317,10 +327,14 @@ def _drops_out(network: torch.nn.Module) -> bool:
 
 
 def _fingerprint(
-    data: TrainingSet, masks: Bool[np.ndarray, "subset train"], seed: int, recipe: Recipe
+    data: TrainingSet,
+    masks: Bool[np.ndarray, "subset train"],
+    seed: int,
+    recipe: Recipe,
+    keep: list[int],
 ) -> str:
     """Return a name under which only a run with the same result can find its state."""
-    text = json.dumps([RESULT_VERSION["training"], seed, msgspec.to_builtins(recipe)])
+    text = json.dumps([RESULT_VERSION["training"], seed, keep, msgspec.to_builtins(recipe)])
     digest = hashlib.sha256(text.encode())
     for array in (data.images, data.ids, masks):
         digest.update(np.ascontiguousarray(array).tobytes())

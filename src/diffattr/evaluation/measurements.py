@@ -30,5 +30,5 @@ def gather(
     by_seed = [
         np.concatenate(means[seed * n_blocks : (seed + 1) * n_blocks]) for seed in range(n_seeds)
     ]
-    subsets = [number for store in stores[:n_blocks] for number in store.attributes["subsets"]]
+    subsets = [number for store in stores[:n_blocks] for number in store.attribute("subsets")]
     return np.stack(by_seed), subsets

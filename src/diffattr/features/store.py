@@ -36,7 +36,7 @@ def read_shards(paths: Sequence[str | Path], output_function: str) -> Features:
         ArtifactError: the shards come from different projectors, models or timesteps.
     """
     shards = [read_arrays(path) for path in paths]
-    parts = [Features(s.path, s[output_function], s.attributes["identity"]) for s in shards]
+    parts = [Features(s.path, s[output_function], s.attribute("identity")) for s in shards]
     for part in parts[1:]:
         require_same_identity(parts[0], part)
     return Features(parts[0].path, np.concatenate([p.values for p in parts]), parts[0].identity)

@@ -146,7 +146,7 @@ def _planted(benchmark: Benchmark) -> dict[str, Any]:
         rows.append(
             {
                 "name": name,
-                "lambda": store.attributes["lambda"],
+                "lambda": store.attribute("lambda"),
                 "recall_at_1": truth.recall_at_1,
                 "mean_rank": truth.mean_rank,
                 "ranks": truth.ranks.tolist(),
