@@ -47,9 +47,9 @@ def recipe(**changes):
     return msgspec.structs.replace(RECIPE, training=msgspec.structs.replace(TRAINING, **changes))
 
 
-def plain_training(data, subset, seed, options=TRAINING):
+def plain_training(data, subset, seed, options=TRAINING, model=MODEL):
     """The recipe as one would write it down, with one module and torch's own optimiser."""
-    network = build(MODEL, seed).train()
+    network = build(model, seed).train()
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=0.0,
@@ -79,7 +79,9 @@ def plain_training(data, subset, seed, options=TRAINING):
                 timesteps.append(t)
             x = torch.tensor(np.array(inputs), dtype=torch.float32)
             target = torch.tensor(np.array(noises))
-            loss = ((network(x, torch.tensor(timesteps)).sample - target) ** 2).mean()
+            with rng.torch_seeded(seed, "dropout", step + 1):
+                prediction = network(x, torch.tensor(timesteps)).sample
+            loss = ((prediction - target) ** 2).mean()
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), options.clip_norm)
@@ -407,6 +409,14 @@ def test_a_network_that_cannot_be_stacked_is_refused(data, recipe, kind, tmp_pat
 def test_a_network_with_attention_trains_alone(data, tmp_path):
     trained = last(run(data, SUBSETS[:1], tmp_path, recipe=ATTENTION))
     assert all(bool(torch.isfinite(tensor).all()) for tensor in trained.values())
+
+
+def test_training_with_dropout_equals_a_plain_loop_that_keys_it_by_the_step(data, tmp_path):
+    trained = last(run(data, SUBSETS[:1], tmp_path, recipe=DROPOUT))
+    expected = plain_training(data, SUBSETS[0], SEED, model=DROPOUT.model)
+    for name, parameter in expected.items():
+        # As without dropout.
+        torch.testing.assert_close(trained[name][0], parameter.detach(), rtol=1e-3, atol=2e-5)
 
 
 def test_dropout_is_keyed_by_the_step(data, tmp_path):
