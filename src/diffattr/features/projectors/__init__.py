@@ -37,8 +37,8 @@ class Projector(Protocol):
 PROJECTORS: dict[str, str] = {
     "none": "diffattr.features.projectors.none:Identity",
     "sjlt": "diffattr.features.projectors.sjlt:Sjlt",
-    "normal": "diffattr.features.projectors.dense:Normal",
-    "rademacher": "diffattr.features.projectors.dense:Rademacher",
+    "normal": "diffattr.features.projectors.dense:Dense",
+    "rademacher": "diffattr.features.projectors.dense:Dense",
     "fast-jl": "diffattr.features.projectors.fast_jl:FastJl",
 }
 

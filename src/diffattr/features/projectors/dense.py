@@ -21,18 +21,30 @@ from diffattr.config import Projector
 _COORDINATES_PER_BLOCK = 1024
 
 
-class _Dense:
-    kind: str
+def _normal(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    return generator.standard_normal(shape, dtype=np.float32)
+
+
+def _rademacher(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    n_bits = shape[0] * shape[1]
+    bits = np.unpackbits(np.frombuffer(generator.bytes((n_bits + 7) // 8), np.uint8), count=n_bits)
+    return (2 * bits.reshape(shape).astype(np.float32)) - 1
+
+
+_ENTRIES = {"normal": _normal, "rademacher": _rademacher}
+
+
+class Dense:
+    """Entries N(0, 1) (`normal`), or +1 and -1 with probability 1/2 (`rademacher`)."""
+
     rows = 32
 
     def __init__(self, config: Projector, n_parameters: int, device: str):
         assert config.k is not None
         self._config, self._k = config, config.k
         self._n_parameters, self._device = n_parameters, device
-        self._stream = rng.Stream(config.seed, "projection", self.kind)
-
-    def _entries(self, generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        raise NotImplementedError
+        self._entries = _ENTRIES[config.kind]
+        self._stream = rng.Stream(config.seed, "projection", config.kind)
 
     def __call__(self, gradients: Float32[Tensor, "image param"]) -> Float32[Tensor, "image k"]:
         """Return the projection of each gradient."""
@@ -47,26 +59,4 @@ class _Dense:
 
     def identity(self) -> dict[str, Any]:
         """Return what defines the map."""
-        return {"kind": self.kind, "k": self._k, "seed": self._config.seed}
-
-
-class Normal(_Dense):
-    """Entries N(0, 1)."""
-
-    kind = "normal"
-
-    def _entries(self, generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        return generator.standard_normal(shape, dtype=np.float32)
-
-
-class Rademacher(_Dense):
-    """Entries +1 and -1, each with probability 1/2."""
-
-    kind = "rademacher"
-
-    def _entries(self, generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        n_bits = shape[0] * shape[1]
-        bits = np.unpackbits(
-            np.frombuffer(generator.bytes((n_bits + 7) // 8), np.uint8), count=n_bits
-        )
-        return (2 * bits.reshape(shape).astype(np.float32)) - 1
+        return {"kind": self._config.kind, "k": self._k, "seed": self._config.seed}
