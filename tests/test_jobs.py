@@ -9,7 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from diffattr.artifacts import ArtifactError, read_provenance, write_array
+from diffattr.artifacts import (
+    ArtifactError,
+    damage,
+    provenance_path,
+    read_provenance,
+    write_array,
+)
 from diffattr.config import Losses
 from diffattr.jobs import job
 
@@ -127,3 +133,11 @@ def test_the_same_bytes_are_never_older_than_an_input(snakemake):
     run(snakemake)
     # Else Snakemake would find the output older than its input and run the job for ever.
     assert os.stat(snakemake.output.result).st_mtime_ns >= later
+
+
+@pytest.mark.parametrize("left", ["{", "[]", "{}"])
+def test_a_damaged_provenance_is_replaced_when_the_artifact_is_remade(snakemake, left):
+    run(snakemake)
+    provenance_path(snakemake.output.result).write_text(left)
+    run(snakemake)
+    assert damage(snakemake.output.result) is None

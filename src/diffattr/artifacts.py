@@ -217,8 +217,15 @@ def provenance_path(path: str | Path) -> Path:
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
-    """Return what made an artifact."""
-    return read_json(provenance_path(path))
+    """Return what made an artifact.
+
+    Raises:
+        ArtifactError: the sidecar is missing or damaged.
+    """
+    record = read_json(provenance_path(path))
+    if not isinstance(record, dict):
+        raise ArtifactError(f"{provenance_path(path)}: holds no provenance; remake {path}")
+    return record
 
 
 def damage(path: str | Path) -> str | None:

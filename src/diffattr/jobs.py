@@ -139,14 +139,21 @@ def _write_provenance(this: Job, started: datetime, seconds: float) -> None:
     for path in this.output:
         sidecar = artifacts.provenance_path(path)
         found = artifacts.checksum(path)
-        before = artifacts.read_provenance(path) if sidecar.exists() else None
-        if before is not None and before["checksum"] == found and "written_ns" in before:
+        before = _earlier_provenance(path)
+        if before.get("checksum") == found and "written_ns" in before:
             # Remade with the same bytes: what was made from it stands, unless an input is newer.
             newest = max((os.stat(p).st_mtime_ns for p in this.input), default=0)
             stamp = max(before["written_ns"], newest)
             os.utime(path, ns=(stamp, stamp))
         written = os.stat(path).st_mtime_ns
         artifacts.write_json(sidecar, {**record, "checksum": found, "written_ns": written})
+
+
+def _earlier_provenance(path: str) -> dict[str, Any]:
+    """Return what an earlier run wrote, or nothing where that is missing or damaged."""
+    with contextlib.suppress(ArtifactError):
+        return artifacts.read_provenance(path)
+    return {}
 
 
 def host() -> dict[str, Any]:
