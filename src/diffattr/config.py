@@ -88,6 +88,17 @@ class Training(Section, frozen=True):
         """Return the number of optimiser steps on so many images; the last batch may be short."""
         return self.epochs * math.ceil(n_images / self.batch_size)
 
+    def learning_rate_factor(self, step: int, n_steps: int) -> float:
+        """Return what the peak learning rate is multiplied by in a step, the first being 0.
+
+        Linear warm-up, then a cosine to zero.
+        """
+        warmup = math.ceil(self.warmup_fraction * n_steps)
+        if step < warmup:
+            return step / max(1, warmup)
+        progress = (step - warmup) / max(1, n_steps - warmup)
+        return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+
 
 class FullModel(Section, frozen=True):
     """What concerns the full model alone, so that a change leaves the subset models as they are.
@@ -162,13 +173,45 @@ class Pass(Section, frozen=True):
     projector: Projector
     timesteps: Literal["uniform", "cumulative"] = "uniform"
     draws: Positive = 1
+    unit_gradients: bool = False
+
+
+class Embedding(Section, frozen=True):
+    """A way to turn images into vectors without gradients."""
+
+    kind: Annotated[str, registered("embeddings")]
+    options: dict[str, Any] = {}
+
+
+class Ensemble(Section, frozen=True):
+    """Models over which a method's scores are averaged.
+
+    `full`: the full model and others of the following seeds; `retrain`: the first models of the
+    group `retrain`, each trained on a part of the data.
+    """
+
+    of: Literal["full", "retrain"]
+    count: Positive
 
 
 class Method(Section, frozen=True):
-    """A named way to turn features, pixels or nothing into scores."""
+    """A named way to turn features, pixels or nothing into scores.
+
+    `checkpoints` (shares of the full model's training) or `ensemble` say at which models a method
+    takes its features; its scores are averaged over them. `models` is how many models of the group
+    `retrain` a retraining-based method learns from.
+    """
 
     method: Annotated[str, registered("methods")]
     features: str | None = None
+    embedding: str | None = None
+    checkpoints: (
+        Annotated[tuple[Share, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})]
+        | None
+    ) = None
+    ensemble: Ensemble | None = None
+    models: Positive | None = None
+    options: dict[str, Any] = {}
 
 
 class Lambdas(Section, frozen=True):
@@ -228,6 +271,16 @@ class Config(Section, frozen=True):
     lds: Lds
     report: Report
     jobs: Jobs
+    embeddings: dict[Name, Embedding] = {}
+
+    @property
+    def n_steps(self) -> int:
+        """The number of training steps of the full model."""
+        return self.training.n_steps(self.data.n_train)
+
+    def step(self, share: float) -> int:
+        """Return the step at which a share of the full model's training is done."""
+        return round(share * self.n_steps)
 
     @property
     def recipe(self) -> Recipe:

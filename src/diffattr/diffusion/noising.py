@@ -26,6 +26,19 @@ def alphas_cumprod(schedule: NoiseSchedule) -> Float32[Tensor, " timestep"]:
     ).alphas_cumprod
 
 
+def elbo_weights(schedule: NoiseSchedule) -> Float32[Tensor, " timestep"]:
+    """Return the weight of each timestep's squared error in the ELBO.
+
+        w_t = beta_t^2 / (2 sigma_t^2 alpha_t (1 - abar_t)) = beta_t / (2 alpha_t (1 - abar_t))
+
+    with sigma_t^2 = beta_t. Source: Ho et al. (2020), eq. 12.
+    """
+    abar = alphas_cumprod(schedule)
+    previous = torch.cat([torch.ones(1), abar[:-1]])
+    alpha = abar / previous
+    return (1 - alpha) / (2 * alpha * (1 - abar))
+
+
 def noised(
     images: Float32[Tensor, "*batch channel height width"],
     noise: Float32[Tensor, "*batch channel height width"],

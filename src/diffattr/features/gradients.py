@@ -5,26 +5,39 @@
 The gradient of the mean is one backward pass over all timesteps of one image: no per-timestep
 gradient is formed. All output functions of a pass share the forward pass.
 
+With `unit_gradients` each timestep's gradient is scaled to length 1 before the mean, so that no
+timestep outweighs the others:
+
+    phi(x) = P  mean over (t, draw) of  g_t / |g_t|,     g_t = grad_theta f(x_t, t)
+
+Sources: Xie et al., "Data attribution for diffusion models: timestep-induced bias in influence
+estimation" (TMLR 2024), eq. 10, for the loss; Lin et al., "Diffusion attribution score" (ICLR
+2025), for the mean prediction.
+
 A gradient at x_t has a part that comes from the noise in x_t. Under per-image noise that part
 differs between a query and a training image and only averages out over many timesteps; under common
 noise it is the same on both sides, so that their inner product compares the images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
+from torch.func import functional_call, jacrev, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.config import NoiseSchedule, Pass
 from diffattr.diffusion.models import predict
-from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise
-from diffattr.features.output_functions import OUTPUT_FUNCTIONS
+from diffattr.diffusion.noising import alphas_cumprod, elbo_weights, noised, stacked_noise
+from diffattr.features.output_functions import OUTPUT_FUNCTIONS, Denoising, loss
 from diffattr.features.projectors import make as make_projector
+from diffattr.features.store import TIMESTEP_LOSSES
 
 
 def timestep_set(kind: str, n: int, n_timesteps: int) -> Int64[np.ndarray, " timestep"]:
@@ -36,6 +49,25 @@ def timestep_set(kind: str, n: int, n_timesteps: int) -> Int64[np.ndarray, " tim
     if n > n_timesteps:
         raise ValueError(f"{n} timesteps asked for, the noise schedule has {n_timesteps}")
     return np.arange(n) if kind == "cumulative" else np.arange(n) * n_timesteps // n
+
+
+_LARGEST_JACOBIAN = 2**26
+"""Numbers that per-timestep gradients may take at once (256 MB)."""
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The (timestep, draw) pairs of one image."""
+
+    timesteps: list[int]
+    draws: list[int]
+
+    @classmethod
+    def of(cls, timesteps: Sequence[int], n_draws: int) -> "_Grid":
+        return cls(
+            [int(t) for t in timesteps for _ in range(n_draws)],
+            [draw for _ in timesteps for draw in range(n_draws)],
+        )
 
 
 class GradientPass:
@@ -60,13 +92,12 @@ class GradientPass:
     ):
         self.options, self.seed, self.device = options, seed, device
         self.network = network.eval().to(device)
-        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.parameters = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
         timesteps = timestep_set(options.timesteps, options.n_timesteps, schedule.n_timesteps)
-        self.timesteps = np.repeat(timesteps, options.draws).tolist()
-        self.draws = np.tile(np.arange(options.draws), len(timesteps)).tolist()
-        self.abar = alphas_cumprod(schedule)
+        self.grid = _Grid.of(timesteps.tolist(), options.draws)
+        self.abar, self.elbo_weights = alphas_cumprod(schedule), elbo_weights(schedule)
         self.common = options.noise == "common"
-        n_parameters = sum(parameter.numel() for parameter in self.parameters)
+        n_parameters = sum(parameter.numel() for parameter in self.parameters.values())
         self.projector = make_projector(options.projector, n_parameters, device)
 
     def identity(self, model_sha256: str) -> dict[str, Any]:
@@ -78,6 +109,7 @@ class GradientPass:
                 "kind": self.options.timesteps,
                 "n_timesteps": self.options.n_timesteps,
                 "draws": self.options.draws,
+                "unit_gradients": self.options.unit_gradients,
             },
             "noise": self.options.noise,
             "seed": self.seed,
@@ -90,60 +122,137 @@ class GradientPass:
         split: str,
         *,
         batch_size: int = 128,
-    ) -> dict[str, Float32[np.ndarray, "image k"]]:
-        """Return the features of every image, by output function.
+    ) -> dict[str, Float32[np.ndarray, "image _"]]:
+        """Return the features (image, k) of every image, by output function.
 
+        Under `TIMESTEP_LOSSES` stand the losses (image, timestep) on the way, mean over draws.
         Noise is keyed by (timestep, draw) and, unless it is common, by (split, image);
         `batch_size`, the number of timesteps that share a forward pass, changes rounding only.
         """
+        taken = self._taken(images[:, None], self.grid, ids, split, batch_size)
+        by_draw = taken[TIMESTEP_LOSSES].reshape(len(images), -1, self.options.draws)
+        return {**taken, TIMESTEP_LOSSES: by_draw.mean(axis=2)}
+
+    def trajectory_features(
+        self,
+        trajectories: Float32[np.ndarray, "image step channel height width"],
+        timesteps: Sequence[int],
+        ids: Int64[np.ndarray, " image"],
+        split: str,
+        *,
+        batch_size: int = 128,
+    ) -> dict[str, Float32[np.ndarray, "image _"]]:
+        """Return features as `features` does, of a different image at every timestep.
+
+        Step s of a trajectory is noised to `timesteps[s]`, one draw each.
+        """
+        return self._taken(trajectories, _Grid.of(timesteps, 1), ids, split, batch_size)
+
+    def _taken(
+        self,
+        sources: Float32[np.ndarray, "image item channel height width"],
+        grid: _Grid,
+        ids: Int64[np.ndarray, " image"],
+        split: str,
+        batch_size: int,
+    ) -> dict[str, Float32[np.ndarray, "image _"]]:
         names = self.options.output_functions
         stream = rng.Stream(self.seed, "features", *([] if self.common else [split]))
         gathered: dict[str, list[Tensor]] = {name: [] for name in names}
         projected: dict[str, list[Tensor]] = {name: [] for name in names}
-        progress = tqdm(range(len(images)), desc=f"features {split}", unit="image", mininterval=10)
+        losses = []
+        take = self._of_mean
+        if self.options.unit_gradients:
+            take = self._mean_of_unit
+            n_numbers = len(names) * sum(p.numel() for p in self.parameters.values())
+            batch_size = max(1, min(batch_size, _LARGEST_JACOBIAN // n_numbers))
+        progress = tqdm(range(len(sources)), desc=f"features {split}", unit="image", mininterval=10)
         for number in progress:
             image_id = 0 if self.common else int(ids[number])
-            gradients = self._gradients(images[number], image_id, stream, batch_size)
+            items = self._items(sources[number], grid, image_id, stream, batch_size)
+            gradients, losses_of_image = take(items, len(grid.timesteps))
+            losses.append(losses_of_image.cpu())
             for name, gradient in gradients.items():
                 gathered[name].append(gradient)
-            if len(gathered[names[0]]) == self.projector.rows or number == len(images) - 1:
+            if len(gathered[names[0]]) == self.projector.rows or number == len(sources) - 1:
                 for name in names:
                     projected[name].append(self.projector(torch.stack(gathered[name])).cpu())
                     gathered[name].clear()
-        return {name: torch.cat(projected[name]).numpy() for name in names}
+        features = {name: torch.cat(projected[name]).numpy() for name in names}
+        return {**features, TIMESTEP_LOSSES: torch.stack(losses).numpy()}
 
-    def _gradients(
+    def _items(
         self,
-        image: Float32[np.ndarray, "channel height width"],
+        source: Float32[np.ndarray, "item channel height width"],
+        grid: _Grid,
         image_id: int,
         stream: rng.Stream,
         batch_size: int,
-    ) -> dict[str, Float32[Tensor, " param"]]:
-        """Return the gradient of the mean over timesteps and draws, by output function."""
-        names, n = self.options.output_functions, len(self.timesteps)
-        source = torch.from_numpy(image)
-        sums: dict[str, list[Tensor]] = {}
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Yield x_t, t, noise and ELBO weight (item, ...), `batch_size` items at a time."""
+        n = len(grid.timesteps)
+        whole = torch.from_numpy(source).expand(n, *source.shape[1:])
         for start in range(0, n, batch_size):
-            timesteps = self.timesteps[start : start + batch_size]
-            draws = self.draws[start : start + batch_size]
+            chosen = slice(start, start + batch_size)
+            t = torch.tensor(grid.timesteps[chosen])
+            ids = [image_id] * len(t)
             noise = stacked_noise(
-                stream, [image_id] * len(timesteps), timesteps, draws, image.shape
+                stream, ids, grid.timesteps[chosen], grid.draws[chosen], source.shape[1:]
             )
-            t = torch.tensor(timesteps)
-            x = noised(source.expand_as(noise), noise, self.abar[t]).to(self.device)
-            prediction = predict(self.network, x, t.to(self.device))
-            noise = noise.to(self.device)
+            x = noised(whole[chosen], noise, self.abar[t])
+            to = self.device
+            yield x.to(to), t.to(to), noise.to(to), self.elbo_weights[t].to(to)
+
+    def _of_mean(
+        self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the gradient (param,) of the mean, by output function, and the losses (item,)."""
+        names, parameters = self.options.output_functions, list(self.parameters.values())
+        sums: dict[str, list[Tensor]] = {}
+        losses = []
+        for x, t, noise, elbo_weight in items:
+            denoising = Denoising(predict(self.network, x, t), noise, elbo_weight)
+            losses.append(loss(denoising).detach())
             for name in names:
-                mean = OUTPUT_FUNCTIONS[name](prediction, noise).sum() / n
-                gradients = torch.autograd.grad(
-                    mean, self.parameters, retain_graph=name != names[-1]
-                )
+                mean = OUTPUT_FUNCTIONS[name](denoising).sum() / n
+                gradients = torch.autograd.grad(mean, parameters, retain_graph=name != names[-1])
                 if name in sums:
                     for total, gradient in zip(sums[name], gradients, strict=True):
                         total.add_(gradient)
                 else:
                     sums[name] = list(gradients)
-        return {name: torch.cat([g.flatten() for g in sums[name]]) for name in names}
+        flat = {name: torch.cat([g.flatten() for g in sums[name]]) for name in names}
+        return flat, torch.cat(losses)
+
+    def _mean_of_unit(
+        self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the mean of unit gradients (param,), by output function, and the losses."""
+        names = self.options.output_functions
+
+        def values(
+            parameters: dict[str, Tensor], x: Tensor, t: Tensor, noise: Tensor, weight: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            inputs = (x[None], t[None])
+            call = functional_call(self.network, parameters, inputs, {"return_dict": False})
+            denoising = Denoising(call[0], noise[None], weight[None])
+            return torch.cat([OUTPUT_FUNCTIONS[f](denoising) for f in names]), loss(denoising)[0]
+
+        frozen = {name: parameter.detach() for name, parameter in self.parameters.items()}
+        jacobian = vmap(jacrev(values, has_aux=True), in_dims=(None, 0, 0, 0, 0))
+        n_parameters = sum(p.numel() for p in frozen.values())
+        sums, losses = torch.zeros(len(names), n_parameters, device=self.device), []
+        for batch in items:
+            # torch.func has no rule for the fused attention kernels.
+            with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+                gradients, losses_of_batch = jacobian(frozen, *batch)
+            flat = torch.cat([g.flatten(2) for g in gradients.values()], dim=2)
+            norms = flat.norm(dim=2)
+            # A gradient of zero has no direction and stays zero.
+            scale = torch.where(norms == 0, 0, 1 / norms) / n
+            sums += torch.einsum("if,ifp->fp", scale, flat)
+            losses.append(losses_of_batch)
+        return dict(zip(names, sums, strict=True)), torch.cat(losses)
 
 
 def batch_invariance(
@@ -151,13 +260,13 @@ def batch_invariance(
     images: Float32[np.ndarray, "image channel height width"],
     ids: Int64[np.ndarray, " image"],
     split: str,
-    stored: Mapping[str, Float32[np.ndarray, "image k"]],
+    stored: Mapping[str, Float32[np.ndarray, "image _"]],
     n_images: int = 4,
 ) -> dict[str, Any]:
     """Return how far features move when batches and order are changed.
 
     The first images are taken again in reverse order with 7 timesteps per batch; the relative
-    error is |again - stored| / |stored|, the largest over images.
+    error is |again - stored| / |stored|, the largest over images; absolute for a feature of zero.
     """
     n_images = min(n_images, len(images))
     order = np.arange(n_images)[::-1]
@@ -165,5 +274,6 @@ def batch_invariance(
     errors = {}
     for name, rows in stored.items():
         difference = np.linalg.norm(again[name][order] - rows[:n_images], axis=1)
-        errors[name] = float((difference / np.linalg.norm(rows[:n_images], axis=1)).max())
+        lengths = np.linalg.norm(rows[:n_images], axis=1)
+        errors[name] = float((difference / np.where(lengths == 0, 1, lengths)).max())
     return {"n_images": n_images, "largest_relative_error": errors}

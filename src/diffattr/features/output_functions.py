@@ -1,30 +1,91 @@
 """Output functions: the scalar whose parameter gradient is the feature.
 
-An output function takes the predicted noise and the noise, both (image, channel, height, width),
-and returns one number per image. A new one is one function and one line in the registry. Only
-tensor methods are used, so that the registry can be read without loading torch.
+An output function takes a `Denoising` and returns one number per image; the feature averages it
+over timesteps. A new one is one function and one line in the registry. Only tensor methods are
+used, so that the registry can be read without loading torch.
+
+Sources: TRAK (Park et al. 2023) takes the gradient of the loss; Zheng et al. (ICLR 2024), Table 1,
+compare the seven constructions below, of which the mean square is D-TRAK; the ELBO's weight is that
+of DDPM (Ho et al. 2020), eq. 12, with sigma_t^2 = beta_t.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-OutputFunction = Callable[["Tensor", "Tensor"], "Tensor"]
+
+@dataclass(frozen=True)
+class Denoising:
+    """What a network said of a batch of noised images.
+
+    `prediction` and `noise` are (image, channel, height, width); `elbo_weight` is (image,), the
+    weight of each image's timestep in the ELBO.
+    """
+
+    prediction: "Tensor"
+    noise: "Tensor"
+    elbo_weight: "Tensor"
 
 
-def loss(prediction: "Tensor", noise: "Tensor") -> "Tensor":
-    """Return the denoising loss, mean over pixels (TRAK: Park et al. 2023; L_Simple of DDPM)."""
-    return (prediction - noise).square().flatten(1).mean(1)
+OutputFunction = Callable[[Denoising], "Tensor"]
 
 
-def mean_squared_l2_norm(prediction: "Tensor", noise: "Tensor") -> "Tensor":  # noqa: ARG001
-    """Return the mean square of the prediction (D-TRAK: Zheng et al. 2024, L_Square)."""
-    return prediction.square().flatten(1).mean(1)
+def loss(denoising: Denoising) -> "Tensor":
+    """Return the denoising loss, mean over pixels (L_Simple; the feature of TRAK)."""
+    return (denoising.prediction - denoising.noise).square().flatten(1).mean(1)
+
+
+def weighted_mse(denoising: Denoising) -> "Tensor":
+    """Return the denoising loss times the timestep's weight in the ELBO (L_ELBO)."""
+    return denoising.elbo_weight * loss(denoising)
+
+
+def mean_squared_l2_norm(denoising: Denoising) -> "Tensor":
+    """Return the mean square of the prediction (L_Square; the feature of D-TRAK)."""
+    return denoising.prediction.square().flatten(1).mean(1)
+
+
+def mean(denoising: Denoising) -> "Tensor":
+    """Return the mean of the prediction (L_Avg; with unit gradients, the feature of DAS)."""
+    return denoising.prediction.flatten(1).mean(1)
+
+
+def l1_norm(denoising: Denoising) -> "Tensor":
+    """Return the sum of absolute values."""
+    return denoising.prediction.abs().flatten(1).sum(1)
+
+
+def l2_norm(denoising: Denoising) -> "Tensor":
+    """Return the Euclidean norm; its gradient is NaN where the whole prediction is zero."""
+    return denoising.prediction.square().flatten(1).sum(1).sqrt()
+
+
+def linf_norm(denoising: Denoising) -> "Tensor":
+    """Return the largest absolute value."""
+    return denoising.prediction.abs().flatten(1).amax(1)
+
+
+def l1_norm_rescaled(denoising: Denoising) -> "Tensor":
+    """Return the l1 norm over the number of pixels, the mean absolute value."""
+    return denoising.prediction.abs().flatten(1).mean(1)
+
+
+def l2_norm_rescaled(denoising: Denoising) -> "Tensor":
+    """Return the l2 norm over the root of the number of pixels, the root mean square."""
+    return mean_squared_l2_norm(denoising).sqrt()
 
 
 OUTPUT_FUNCTIONS: dict[str, OutputFunction] = {
     "loss": loss,
+    "weighted-mse": weighted_mse,
     "mean-squared-l2-norm": mean_squared_l2_norm,
+    "mean": mean,
+    "l1-norm": l1_norm,
+    "l2-norm": l2_norm,
+    "linf-norm": linf_norm,
+    "l1-norm-rescaled": l1_norm_rescaled,
+    "l2-norm-rescaled": l2_norm_rescaled,
 }

@@ -10,6 +10,9 @@ from jaxtyping import Float32
 
 from diffattr.artifacts import ArtifactError, read_arrays, write_arrays
 
+TIMESTEP_LOSSES = "timestep-losses"
+"""Name of the losses that a pass sees on its way, (image, timestep), beside its features."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -22,10 +25,13 @@ class Features:
 
 def write_shard(
     path: str | Path,
-    features: Mapping[str, Float32[np.ndarray, "image k"]],
+    features: Mapping[str, Float32[np.ndarray, "image _"]],
     identity: Mapping[str, Any],
 ) -> None:
-    """Write one shard: an array (image, k) per output function, the identity in the attributes."""
+    """Write one shard: an array (image, k) per output function, the identity in the attributes.
+
+    Beside them stand the losses on the way, (image, timestep).
+    """
     write_arrays(path, features, {"identity": dict(identity)})
 
 
