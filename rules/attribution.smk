@@ -2,7 +2,7 @@ rule predictions:
     """Sum the scores of each subset, for every lambda."""
     input:
         unpack(method_inputs),
-        subsets=[
+        lds_subsets=[
             paths.subset("lds", index) for index in range(benchmark.group("lds").count)
         ],
     output:
@@ -19,7 +19,7 @@ rule predictions:
             w,
             lambdas=(
                 benchmark.config.lambdas.relative
-                if benchmark.has_lambda(w.method)
+                if benchmark.methods[w.method].has_lambda
                 else [None]
             ),
         ),

@@ -4,6 +4,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from diffattr.benchmark import LDS_SPLITS, Benchmark, registries
+from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.config import ConfigError, load_schema
 from diffattr.config import parse as parse_config
 
@@ -28,6 +29,9 @@ wildcard_constraints:
     subset=r"\d+",
     shard=r"\d+",
     split="|".join(["train", *benchmark.query_splits]),
+    source=f"train|{'|'.join(benchmark.query_splits)}|{TRAJECTORY}",
+    model=r"full(-step-\d+)?(-seed-\d+)?|retrain-\d+-seed-\d+",
+    embedding="|".join(benchmark.config.embeddings) or "none",
     gradient_pass="|".join(benchmark.config.features),
     output_function="|".join(registries()["output-functions"]),
     method="|".join(benchmark.config.methods),
@@ -43,28 +47,29 @@ def grown(megabytes):
     return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
 
 
-def feature_params(wildcards, **values):
+def feature_params(wildcards, split, **values):
     """Return the params of a gradient job."""
+    config, follows = benchmark.config, split == TRAJECTORY
     return benchmark.params(
         "features",
-        noise_schedule=benchmark.config.noise_schedule,
-        gradient_pass=benchmark.config.features[wildcards.gradient_pass],
-        seed=benchmark.config.seed,
+        noise_schedule=config.noise_schedule,
+        gradient_pass=config.features[wildcards.gradient_pass],
+        seed=config.seed,
+        split="gen" if follows else split,
+        n_sampling_steps=config.sampling.n_steps if follows else None,
         **values,
     )
 
 
 def method_params(wildcards, **values):
     """Return the params of an attribution job."""
-    feature_set = benchmark.feature_set(wildcards.method)
-    return benchmark.params(
-        "attribution",
-        method=benchmark.config.methods[wildcards.method].method,
-        output_function=feature_set[1] if feature_set else None,
-        **values,
-    )
+    method = benchmark.method_params(wildcards.method)
+    return benchmark.params("attribution", method=method, **values)
 
 
 def method_inputs(wildcards):
     """Return the inputs of an attribution job."""
-    return benchmark.method_inputs(wildcards.method, wildcards.split)
+    try:
+        return benchmark.method_inputs(wildcards.method, wildcards.split)
+    except ConfigError as error:
+        raise WorkflowError(str(error))

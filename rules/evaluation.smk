@@ -21,8 +21,8 @@ rule lds_of_method:
 
 LDS_FILES = [
     paths.lds(method, split)
-    for method in benchmark.config.methods
-    for split in LDS_SPLITS
+    for method in benchmark.methods
+    for split in benchmark.lds_splits_of(method)
 ]
 
 

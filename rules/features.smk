@@ -1,13 +1,11 @@
-rule features:
-    """Take the projected gradients of one shard of images, for all output functions of a pass."""
+rule trajectories:
+    """Follow the sampler of the generated queries, for methods that ask along its way."""
     input:
         **benchmark.network_files,
-        images=paths.images(),
-        ids=paths.indices(),
     output:
-        paths.features(),
+        paths.trajectories(),
     log:
-        log_path("features", "{gradient_pass}", "full", "{split}", "{shard}"),
+        log_path("images", "trajectories"),
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
@@ -16,7 +14,73 @@ rule features:
         gpu=benchmark.config.jobs.gpus,
         batch_size=benchmark.config.jobs.batch_size,
     params:
-        config=lambda w: feature_params(w, images=benchmark.shards(w.split)[w.shard]),
+        config=benchmark.params(
+            "sampling",
+            noise_schedule=benchmark.config.noise_schedule,
+            sampling=benchmark.config.sampling,
+            seed=benchmark.config.seed,
+        ),
+    script:
+        "../scripts/trajectories.py"
+
+
+rule embed:
+    """Turn the images of one split into vectors, without gradients."""
+    input:
+        unpack(
+            lambda w: (
+                benchmark.network_files
+                if benchmark.embeds_by_network(w.embedding)
+                else {}
+            )
+        ),
+        images=paths.images(),
+    output:
+        paths.embedding(),
+    log:
+        log_path("embeddings", "{embedding}", "{split}"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=lambda w: benchmark.params(
+            "embeddings",
+            embedding=benchmark.config.embeddings[w.embedding],
+            noise_schedule=benchmark.config.noise_schedule,
+            seed=benchmark.config.seed,
+        ),
+    script:
+        "../scripts/embed.py"
+
+
+rule features:
+    """Take the projected gradients of one shard of images, for all output functions of a pass."""
+    input:
+        unpack(lambda w: benchmark.model_files(w.model)),
+        images=paths.images("{source}"),
+        ids=lambda w: paths.indices("gen" if w.source == TRAJECTORY else w.source),
+    output:
+        paths.features(split="{source}"),
+    log:
+        log_path("features", "{gradient_pass}", "{model}", "{source}", "{shard}"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=lambda w: feature_params(
+            w,
+            w.source,
+            images=benchmark.shards(w.source)[w.shard],
+            member=benchmark.member(w.model),
+        ),
     script:
         "../scripts/features.py"
 
@@ -27,7 +91,7 @@ rule check_features:
         **benchmark.network_files,
         images=paths.images("train"),
         ids=paths.indices("train"),
-        shard=paths.features(split="train", shard="0000"),
+        shard=paths.features(split="train", shard="0000", model=FULL),
     output:
         paths.check(),
     log:
@@ -39,7 +103,7 @@ rule check_features:
         mem_mb=grown(HEAVY_MB),
         gpu=benchmark.config.jobs.gpus,
     params:
-        config=lambda w: feature_params(w),
+        config=lambda w: feature_params(w, "train"),
     script:
         "../scripts/check_features.py"
 
@@ -47,11 +111,11 @@ rule check_features:
 rule kernel:
     """Decompose the Gram matrix of one feature set, once for all methods and every lambda."""
     input:
-        lambda w: benchmark.shard_paths(w.gradient_pass, "train"),
+        lambda w: benchmark.shard_paths(w.gradient_pass, "train", w.model),
     output:
         paths.kernel(),
     log:
-        log_path("kernels", "{gradient_pass}", "{output_function}", "full"),
+        log_path("kernels", "{gradient_pass}", "{output_function}", "{model}"),
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads

@@ -1,31 +1,35 @@
-rule train_full:
-    """Train the full model, from which images are generated and gradients are taken."""
-    input:
-        images=paths.images("train"),
-        ids=paths.indices("train"),
-    output:
-        **benchmark.network_files,
-        checkpoints=benchmark.checkpoint_files,
-    log:
-        log_path("models", "full"),
-    # Generated queries and every feature wait for it.
-    priority: 10
-    conda:
-        ENVIRONMENT
-    threads: benchmark.config.jobs.threads
-    resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
-        save_state_every_s=benchmark.config.jobs.save_state_every_s,
-    params:
-        config=benchmark.params(
-            "training",
-            recipe=benchmark.config.recipe,
-            seed=benchmark.config.full_model.seed,
-            keep_steps=benchmark.checkpoint_steps,
-        ),
-    script:
-        "../scripts/train_full.py"
+# One rule per seed: only the full model that is asked about leaves checkpoints.
+for number, seed in enumerate(benchmark.full_seeds):
+
+    rule:
+        name:
+            f"train_full_{number}"
+        input:
+            images=paths.images("train"),
+            ids=paths.indices("train"),
+        output:
+            **benchmark.model_files(seed_model(seed)),
+            checkpoints=benchmark.checkpoint_files if number == 0 else [],
+        log:
+            log_path("models", f"full-seed-{seed}"),
+        # Generated queries and every feature wait for it.
+        priority: 10
+        conda:
+            ENVIRONMENT
+        threads: benchmark.config.jobs.threads
+        resources:
+            mem_mb=grown(HEAVY_MB),
+            gpu=benchmark.config.jobs.gpus,
+            save_state_every_s=benchmark.config.jobs.save_state_every_s,
+        params:
+            config=benchmark.params(
+                "training",
+                recipe=benchmark.config.recipe,
+                seed=seed,
+                keep_steps=benchmark.checkpoint_steps if number == 0 else [],
+            ),
+        script:
+            "../scripts/train_full.py"
 
 
 rule train_block:

@@ -11,8 +11,8 @@ rule build_report:
         lds=LDS_FILES,
         scores=[
             paths.scores(method, split)
-            for method in benchmark.config.methods
-            for split in benchmark.query_splits
+            for method in benchmark.methods
+            for split in benchmark.splits_of(method)
         ],
         checks=[
             paths.check(gradient_pass) for gradient_pass in benchmark.config.features

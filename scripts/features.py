@@ -1,26 +1,36 @@
-"""Rule features: one shard of projected gradients."""
+"""Rule features: one shard of projected gradients at one model."""
 
 from diffattr.jobs import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array
     from diffattr.config import NoiseSchedule, Pass
-    from diffattr.diffusion.models import read_network
+    from diffattr.diffusion.models import read_member, read_network
+    from diffattr.diffusion.sampling import sampling_timesteps
     from diffattr.features.gradients import GradientPass
     from diffattr.features.store import write_shard
 
+    schedule, member = this.section("noise_schedule", NoiseSchedule), this.config["member"]
+    if member is None:
+        network, model = read_network(this.input.network), this.checksum(this.input.network)
+    else:
+        network = read_member(this.input.block, member)
+        model = f"{this.checksum(this.input.block)}, subset {member}"
     gradients = GradientPass(
-        read_network(this.input.network),
-        this.section("noise_schedule", NoiseSchedule),
+        network,
+        schedule,
         this.section("gradient_pass", Pass),
         this.config["seed"],
         device=this.device,
     )
-    images = slice(*this.config["images"])
-    features = gradients.features(
-        read_array(this.input.images)[images],
-        read_array(this.input.ids)[images],
-        this.wildcards.split,
-        batch_size=this.batch_size,
-    )
-    write_shard(this.output[0], features, gradients.identity(this.checksum(this.input.network)))
+    chosen = slice(*this.config["images"])
+    images, ids = read_array(this.input.images)[chosen], read_array(this.input.ids)[chosen]
+    split = this.config["split"]
+    if this.config["n_sampling_steps"] is None:
+        features = gradients.features(images, ids, split, batch_size=this.batch_size)
+    else:
+        timesteps = sampling_timesteps(schedule, this.config["n_sampling_steps"])
+        features = gradients.trajectory_features(
+            images, timesteps, ids, split, batch_size=this.batch_size
+        )
+    write_shard(this.output[0], features, gradients.identity(model))

@@ -7,10 +7,8 @@ with job(snakemake) as this:
     from diffattr.attribution.store import read_attribution
     from diffattr.data.subsets import membership
 
-    attribution = read_attribution(
-        this.config["method"], this.config["output_function"], this.input
-    )
-    subsets = [read_array(path) for path in this.input.subsets]
+    attribution = read_attribution(this.config["method"], this.input)
+    subsets = [read_array(path) for path in this.input.lds_subsets]
     lambdas = this.config["lambdas"]
     predictions = attribution.predictions(membership(subsets, attribution.n_train), lambdas)
     write_arrays(this.output[0], {"predictions": predictions}, {"lambdas": lambdas})

@@ -8,9 +8,7 @@ with job(snakemake) as this:
     from diffattr.artifacts import read_json, write_arrays
     from diffattr.attribution.store import read_attribution
 
-    attribution = read_attribution(
-        this.config["method"], this.config["output_function"], this.input
-    )
+    attribution = read_attribution(this.config["method"], this.input)
     lam = read_json(this.input.lds)["selected"]["lambda"]
     scores = attribution.scores(lam).astype(np.float32)
     write_arrays(this.output[0], {"scores": scores}, {"lambda": lam})

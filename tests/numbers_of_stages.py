@@ -138,14 +138,17 @@ def losses() -> list[float]:
 
 def features() -> list[float]:
     from diffattr.features.gradients import GradientPass
+    from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 
     numbers = []
-    for kind in ("sjlt", "rademacher", "normal"):
+    kinds = (("sjlt", False), ("sjlt", True), ("rademacher", False), ("normal", False))
+    for kind, unit_gradients in kinds:
         options = Pass(
             n_timesteps=3,
             noise="per-image",
-            output_functions=("loss", "mean-squared-l2-norm"),
+            output_functions=tuple(OUTPUT_FUNCTIONS),
             projector=Projector(kind=kind, k=16),
+            unit_gradients=unit_gradients,
         )
         taken = GradientPass(network(), SCHEDULE, options, seed=1).features(
             images(2), np.array([4, 8]), "train"
@@ -156,16 +159,38 @@ def features() -> list[float]:
 
 def attribution() -> list[float]:
     from diffattr.attribution import METHODS
-    from diffattr.attribution.base import KernelMethod, attribute
+    from diffattr.attribution.base import KernelMethod, RetrainingMethod, attribute
 
     generator = rng.generator("numbers", "features")
     train = generator.standard_normal((6, 4)).astype(np.float32)
     queries = generator.standard_normal((2, 4)).astype(np.float32)
+    losses = 1 + generator.random((6, 5))
+    masks = np.array([generator.permutation(6) < 3 for _ in range(12)])
+    measured = generator.standard_normal((12, 2))
     numbers = []
     for method in METHODS.values():
         lam = 0.3 if isinstance(method, KernelMethod) else None
-        numbers += attribute(method, train, queries).scores(lam)[0, :2].tolist()
+        if isinstance(method, RetrainingMethod):
+            scores = method.scores_from_losses(masks, measured)
+        else:
+            scores = attribute(method, train, queries, losses=losses).scores(lam)
+        numbers += scores[0, :2].tolist()
     return numbers
+
+
+def embeddings() -> list[float]:
+    from diffattr.config import Embedding
+    from diffattr.features.embeddings import make
+
+    embedding = make(
+        Embedding(kind="bottleneck", options={"n_timesteps": 2}),
+        network=network(),
+        schedule=SCHEDULE,
+        seed=1,
+        batch_size=2,
+        device="cpu",
+    )
+    return [float(value) for value in embedding(images(3))[:, :2].ravel()]
 
 
 def evaluation() -> list[float]:
@@ -193,6 +218,7 @@ STAGES: dict[str, Callable[[], list[float]]] = {
     "training": training,
     "sampling": sampling,
     "losses": losses,
+    "embeddings": embeddings,
     "features": features,
     "attribution": attribution,
     "evaluation": evaluation,

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from diffattr.attribution import METHODS
 from diffattr.benchmark import Benchmark, Paths, registries
 from diffattr.config import ConfigError
+from diffattr.features.embeddings import EMBEDDINGS
+from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 from diffattr.features.projectors import PROJECTORS
 from diffattr.versions import RESULT_VERSION
 
@@ -95,12 +97,12 @@ IMPOSSIBLE = {
     "a pixel method with features": (
         {"methods.pixel-dot": {"method": "pixel-dot", "features": "t4/loss"}},
         "methods.pixel-dot.features",
-        "pixel-dot reads none",
+        "pixel-dot reads no features",
     ),
     "random scores with features": (
         {"methods.random": {"method": "random", "features": "t4/loss"}},
         "methods.random.features",
-        "random reads none",
+        "random reads no features",
     ),
     "trak on the features of d-trak": (
         {"methods.trak-4.features": "t4/mean-squared-l2-norm"},
@@ -315,12 +317,12 @@ def test_a_method_s_inputs_are_its_images_or_its_shards_and_kernel():
     gradient = {"train": shards, "queries": [f"{folder}/val/0000.zarr.zip"]}
     assert smoke.method_inputs("gradient-dot-4", "val") == gradient
     kernel = "results/smoke/kernels/t4/mean-squared-l2-norm/full.zarr.zip"
-    assert smoke.method_inputs("d-trak-4", "val") == {**gradient, "kernel": kernel}
+    assert smoke.method_inputs("d-trak-4", "val") == {**gradient, "kernels": [kernel]}
 
 
 def test_only_kernel_methods_have_a_lambda():
     smoke = benchmark()
-    with_lambda = [name for name in smoke.config.methods if smoke.has_lambda(name)]
+    with_lambda = [name for name in smoke.config.methods if smoke.methods[name].has_lambda]
     assert with_lambda == ["trak-4", "trak-8", "d-trak-4", "d-trak-8"]
 
 
@@ -329,7 +331,8 @@ def test_the_registries_are_those_of_the_packages():
     assert found["methods"] == sorted(METHODS)
     assert found["projectors"] == sorted(PROJECTORS)
     assert found["data-sources"] == ["digits", "fashion-mnist"]
-    assert found["output-functions"] == ["loss", "mean-squared-l2-norm"]
+    assert found["output-functions"] == sorted(OUTPUT_FUNCTIONS)
+    assert found["embeddings"] == sorted(EMBEDDINGS)
 
 
 # --- paths ------------------------------------------------------------------------------------
@@ -339,7 +342,10 @@ def test_paths_default_to_wildcards_and_lie_below_the_benchmark_s_folder():
     paths = Paths("results/x")
     assert paths.losses() == "results/x/losses/{group}/seed-{seed}/block-{block}/{split}.zarr.zip"
     assert paths.losses("lds", 1, 2, "val") == "results/x/losses/lds/seed-1/block-2/val.zarr.zip"
-    assert paths.features("t4", "gen", "0000") == "results/x/features/t4/full/gen/0000.zarr.zip"
+    assert (
+        paths.features("t4", "gen", "0000", "full")
+        == "results/x/features/t4/full/gen/0000.zarr.zip"
+    )
     assert paths.network(42) == "results/x/models/full/seed-42"
     assert paths.network(42, 9) == "results/x/models/full/seed-42/checkpoints/9"
 

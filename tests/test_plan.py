@@ -46,7 +46,8 @@ BYTES_BY_HAND = {
     "train_block": 12 * 1000 * 4,
     "losses": 12 * 5 * (12 + 10) * 4,
     "measurements": 12 * (12 + 10) * 8,
-    "features": 2 * 74 * 256 * 2 * 4,
+    # two output functions of 256 numbers and the losses of 4 and 8 timesteps
+    "features": 74 * (2 * 2 * 256 + 4 + 8) * 4,
     "kernel": 4 * (48 * 48 + 48) * 8,  # 48 eigenvectors of 48 numbers, 48 eigenvalues
     "predictions": (7 * 1 + 4 * 4) * 6 * (12 + 10) * 4,
     "scores": N_METHODS * (12 + 10 + 4) * 48 * 4,
@@ -98,12 +99,36 @@ def test_draws_short_batches_and_features_without_projection_are_counted():
     assert found["train_block"][1] == 12 * 3 * 3
     assert found["features"] == (2 * 4, 0, 70 * (4 * 2 + 8), 70 * (4 * 2 + 8) * 2)
     features = by_rule(plan.jobs(changed, SIZE))["features"]
-    assert sum(job.n_bytes for job in features) == 70 * 2 * 4 * (1000 + 256)
+    assert sum(job.n_bytes for job in features) == 70 * 4 * (2 * 1000 + 4 + 2 * 256 + 8)
+
+
+def test_methods_that_need_more_make_more_jobs():
+    """configs/every-method.yaml by hand, shards of 48 images, so one per split."""
+    found = counts(plan.jobs(benchmark(name="configs/every-method.yaml"), SIZE))
+    # The full model with checkpoints at steps 0 and 9, and one of the next seed.
+    assert found["train_full"] == (2, 2 * 3 * 6, 2 * 3 * 48, 2 * 3 * 48)
+    # 12 more models with one seed, in blocks of 4, evaluated on 12 + 10 + 4 queries.
+    assert found["train_block"][0] == 2 * 2 + 3
+    assert found["losses"] == (2 * 2 * 2 + 3 * 3, 0, 12 * 5 * (12 + 10) + 12 * 5 * 26, 0)
+    assert found["measurements"][0] == 2 + 3
+    assert found["trajectories"] == (1, 0, 10 * 5, 0)
+    assert found["embed"] == (4, 0, (48 + 12 + 10 + 4) * 2, 0)
+    # t4 at full, steps 0 and 9, seed 43 and retrained models 0 and 1; t4-unit at full (both
+    # functions) and step 9; t8 and t4-constructions at full; each on four splits, and the
+    # trajectories of gen.
+    assert found["features"][0] == (6 + 2 + 1 + 1) * 4 + 1
+    images = 48 + 12 + 10 + 4
+    assert found["features"][2] == images * (8 * 4 + 8 + 4) + 10 * 5
+    assert found["features"][3] == images * (8 * 4 * 2 + 8 * 2 + 4 * 5) + 10 * 5 * 2
+    # t4/loss at full, step 0, retrain 0 and 1; t4/square at full and seed 43; t8 twice; DAS; five
+    # constructions.
+    assert found["kernel"][0] == 4 + 2 + 2 + 1 + 5
 
 
 @pytest.mark.workflow
-def test_the_plan_holds_the_outputs_that_snakemake_would_make(tmp_path):
-    files = {"--snakefile": "Snakefile", "--configfile": "configs/smoke.yaml"}
+@pytest.mark.parametrize("name", ["configs/smoke.yaml", "configs/every-method.yaml"])
+def test_the_plan_holds_the_outputs_that_snakemake_would_make(tmp_path, name):
+    files = {"--snakefile": "Snakefile", "--configfile": name}
     options = [text for option, file in files.items() for text in (option, REPOSITORY / file)]
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "all", "--summary", "--cores", "1", *options],
@@ -114,7 +139,7 @@ def test_the_plan_holds_the_outputs_that_snakemake_would_make(tmp_path):
         check=True,
     )
     pending = plan.pending_outputs(done.stdout)
-    planned = plan.jobs(benchmark(), SIZE)
+    planned = plan.jobs(benchmark(name=name), SIZE)
     assert {output for job in planned for output in job.outputs} == pending
 
 
@@ -212,7 +237,8 @@ def measure(path, seconds):
 
 
 def test_every_rule_has_a_calibrated_cost():
-    assert {job.rule for job in plan.jobs(benchmark(), SIZE)} == set(CALIBRATION)
+    every_method = benchmark(name="configs/every-method.yaml")
+    assert {job.rule for job in plan.jobs(every_method, SIZE)} == set(CALIBRATION)
 
 
 def test_unit_costs_are_measured_where_there_are_results(tmp_path, monkeypatch):

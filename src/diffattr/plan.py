@@ -6,15 +6,17 @@ else from a table calibrated on the default benchmark. Nothing is run and no arr
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from diffattr.artifacts import provenance_path, read_provenance
-from diffattr.benchmark import LDS_SPLITS, Benchmark
+from diffattr.benchmark import Benchmark
+from diffattr.benchmark.paths import TRAJECTORY, seed_model
 
 _FLOAT32, _FLOAT64 = 4, 8
+_EMBEDDING_BYTES = 512 * _FLOAT32
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ CALIBRATION: dict[str, Calibration] = {
     "generate": Calibration(3.0, 0.02),
     "losses": Calibration(3.0, 0.016),
     "measurements": Calibration(0.2),
+    "trajectories": Calibration(3.0, 0.02),
+    "embed": Calibration(3.0, 0.016),
     "features": Calibration(3.0, 0.03),
     "check_features": Calibration(3.0, 0.03),
     "kernel": Calibration(0.2),
@@ -92,148 +96,192 @@ def network_size(benchmark: Benchmark) -> NetworkSize:
 
 def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
     """Return every job of the whole benchmark, in the order of the data."""
-    config, paths = benchmark.config, benchmark.paths
-    pixels = config.model.config.get("in_channels", 3) * config.data.resolution**2
-    n_train, splits = config.data.n_train, benchmark.query_splits
-    real = ("train", "val", "planted")
+    stages = (
+        _data_jobs,
+        _subset_jobs,
+        _training_jobs,
+        _generation_jobs,
+        _loss_jobs,
+        _feature_jobs,
+        _attribution_jobs,
+    )
+    planned = [job for stage in stages for job in stage(benchmark, size)]
+    report = tuple(
+        benchmark.paths("report", name) for name in ("index.html", "report.json", "lds.txt")
+    )
+    return [*planned, PlannedJob("build_report", report, n_bytes=1_000_000)]
+
+
+def _pixels(benchmark: Benchmark) -> int:
+    config = benchmark.config
+    return config.model.config.get("in_channels", 3) * config.data.resolution**2
+
+
+def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
+    paths, real = benchmark.paths, ("train", "val", "planted")
     kinds = (paths.indices, paths.images, paths.labels)
-    planned = [
-        PlannedJob(
-            "data",
-            tuple(kind(split) for split in real for kind in kinds),
-            n_bytes=sum(benchmark.n_images(split) for split in real)
-            * (pixels * _FLOAT32 + 2 * _FLOAT64),
-        )
-    ]
-    groups = {name: benchmark.blocks(name) for name in ("lds",)}
-    for group, blocks in groups.items():
-        n_subset = round(benchmark.group(group).fraction * n_train)
-        for members in blocks.values():
-            planned.append(
-                PlannedJob(
-                    "subsets",
-                    tuple(paths.subset(group, index) for index in members),
-                    n_bytes=len(members) * n_subset * _FLOAT64,
-                )
+    n_bytes = _pixels(benchmark) * _FLOAT32 + 2 * _FLOAT64
+    yield PlannedJob(
+        "data",
+        tuple(kind(split) for split in real for kind in kinds),
+        n_bytes=sum(benchmark.n_images(split) for split in real) * n_bytes,
+    )
+
+
+def _subset_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
+    for group, needed in benchmark.needed_blocks.items():
+        for number in sorted({number for _, number in needed}):
+            members = benchmark.blocks(group)[number]
+            yield PlannedJob(
+                "subsets",
+                tuple(benchmark.paths.subset(group, index) for index in members),
+                n_bytes=len(members) * benchmark.subset_size(group) * _FLOAT64,
             )
-    planned.append(
-        PlannedJob(
+
+
+def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
+    config, paths = benchmark.config, benchmark.paths
+    n_images = config.training.epochs * config.data.n_train
+    for number, seed in enumerate(benchmark.full_seeds):
+        checkpoints = benchmark.checkpoint_files if number == 0 else []
+        n_kept = 1 + len(benchmark.checkpoint_steps) if number == 0 else 1
+        yield PlannedJob(
             "train_full",
-            (*benchmark.network_files.values(), *benchmark.checkpoint_files),
-            model_steps=config.training.n_steps(n_train),
-            forwards=config.training.epochs * n_train,
-            backwards=config.training.epochs * n_train,
-            n_bytes=(1 + len(benchmark.checkpoint_steps)) * size.n_parameters * _FLOAT32,
+            (*benchmark.model_files(seed_model(seed)).values(), *checkpoints),
+            model_steps=config.n_steps,
+            forwards=n_images,
+            backwards=n_images,
+            n_bytes=n_kept * size.n_parameters * _FLOAT32,
         )
+    for group, needed in benchmark.needed_blocks.items():
+        n_subset = benchmark.subset_size(group)
+        for seed, number in needed:
+            n_members = len(benchmark.blocks(group)[number])
+            n_images = n_members * config.training.epochs * n_subset
+            yield PlannedJob(
+                "train_block",
+                (paths.block(group, seed, number),),
+                model_steps=n_members * config.training.n_steps(n_subset),
+                forwards=n_images,
+                backwards=n_images,
+                n_bytes=n_members * size.n_parameters * _FLOAT32,
+            )
+
+
+def _generation_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
+    config, paths = benchmark.config, benchmark.paths
+    n_gen, n_steps = config.sampling.n_images, config.sampling.n_steps
+    n_bytes = _pixels(benchmark) * _FLOAT32
+    yield PlannedJob(
+        "generate",
+        (paths.images("gen"), paths.indices("gen"), paths("images", "gen")),
+        forwards=n_gen * n_steps,
+        n_bytes=n_gen * (n_bytes + _FLOAT64 + 200),
     )
-    for group, blocks in groups.items():
-        n_subset = round(benchmark.group(group).fraction * n_train)
-        for seed in benchmark.group(group).seeds:
-            for number, members in blocks.items():
-                images = len(members) * config.training.epochs * n_subset
-                planned.append(
-                    PlannedJob(
-                        "train_block",
-                        (paths.block(group, seed, number),),
-                        model_steps=len(members) * config.training.n_steps(n_subset),
-                        forwards=images,
-                        backwards=images,
-                        n_bytes=len(members) * size.n_parameters * _FLOAT32,
-                    )
-                )
-    n_gen = config.sampling.n_images
-    planned.append(
-        PlannedJob(
-            "generate",
-            (paths.images("gen"), paths.indices("gen"), paths("images", "gen")),
-            forwards=n_gen * config.sampling.n_steps,
-            n_bytes=n_gen * (pixels * _FLOAT32 + _FLOAT64 + 200),
+    if any(method.follows_trajectory for method in benchmark.methods.values()):
+        yield PlannedJob(
+            "trajectories",
+            (paths.trajectories(),),
+            forwards=n_gen * n_steps,
+            n_bytes=n_gen * n_steps * n_bytes,
         )
-    )
-    for group, blocks in groups.items():
-        seeds = benchmark.group(group).seeds
-        for split in LDS_SPLITS:
+
+
+def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
+    config, paths = benchmark.config, benchmark.paths
+    for group, splits in benchmark.measured.items():
+        seeds, blocks = benchmark.group(group).seeds, benchmark.blocks(group)
+        for split in splits:
             n = benchmark.n_images(split)
             for seed in seeds:
                 for number, members in blocks.items():
                     cells = len(members) * config.losses.n_timesteps * n
-                    planned.append(
-                        PlannedJob(
-                            "losses",
-                            (paths.losses(group, seed, number, split),),
-                            forwards=cells * config.losses.draws,
-                            n_bytes=cells * _FLOAT32,
-                        )
+                    yield PlannedJob(
+                        "losses",
+                        (paths.losses(group, seed, number, split),),
+                        forwards=cells * config.losses.draws,
+                        n_bytes=cells * _FLOAT32,
                     )
-            planned.append(
-                PlannedJob(
-                    "measurements",
-                    (paths.measurements(group, split),),
-                    n_bytes=len(seeds) * benchmark.group(group).count * n * _FLOAT64,
-                )
+            yield PlannedJob(
+                "measurements",
+                (paths.measurements(group, split),),
+                n_bytes=len(seeds) * benchmark.group(group).count * n * _FLOAT64,
             )
-    for name, gradient_pass in config.features.items():
+
+
+def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
+    config, paths = benchmark.config, benchmark.paths
+    for name in sorted({m.embedding for m in benchmark.methods.values() if m.embedding}):
+        options = config.embeddings[name].options
+        for split in ("train", *benchmark.query_splits):
+            n = benchmark.n_images(split)
+            yield PlannedJob(
+                "embed",
+                (paths.embedding(name, split),),
+                forwards=n * options.get("n_timesteps", 1),
+                n_bytes=n * _EMBEDDING_BYTES,
+            )
+    for (name, model, source), n_items in benchmark.feature_sources.items():
+        gradient_pass = config.features[name]
         k = gradient_pass.projector.k or size.n_parameters
         n_functions = len(gradient_pass.output_functions)
-        steps = gradient_pass.n_timesteps * gradient_pass.draws
-        for split in ("train", *splits):
-            for shard, (start, stop) in benchmark.shards(split).items():
-                n = stop - start
-                planned.append(
-                    PlannedJob(
-                        "features",
-                        (paths.features(name, split, shard),),
-                        forwards=n * steps,
-                        backwards=n * steps * n_functions,
-                        n_bytes=n * k * n_functions * _FLOAT32,
-                    )
-                )
-        planned.append(
-            PlannedJob(
-                "check_features",
-                (paths.check(name),),
-                forwards=4 * steps,
-                backwards=4 * steps * n_functions,
-                n_bytes=200,
+        for shard, (start, stop) in benchmark.shards(source).items():
+            n = stop - start
+            losses = n_items // (1 if source == TRAJECTORY else gradient_pass.draws)
+            yield PlannedJob(
+                "features",
+                (paths.features(name, source, shard, model),),
+                forwards=n * n_items,
+                backwards=n * n_items * n_functions,
+                n_bytes=n * (k * n_functions + losses) * _FLOAT32,
             )
+    for name, gradient_pass in config.features.items():
+        n_items = gradient_pass.n_timesteps * gradient_pass.draws
+        yield PlannedJob(
+            "check_features",
+            (paths.check(name),),
+            forwards=4 * n_items,
+            backwards=4 * n_items * len(gradient_pass.output_functions),
+            n_bytes=200,
         )
-    kernels = {benchmark.feature_set(m) for m in config.methods if benchmark.has_lambda(m)}
-    for gradient_pass, output_function in sorted(filter(None, kernels)):
+
+
+def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
+    config, paths = benchmark.config, benchmark.paths
+    n_train, n_subsets = config.data.n_train, config.subsets.lds.count
+    kernels = {
+        (*method.feature_set, model)
+        for method in benchmark.methods.values()
+        if method.has_lambda
+        for model in method.models
+    }
+    for gradient_pass, output_function, model in sorted(kernels):
         k = config.features[gradient_pass].projector.k or size.n_parameters
-        planned.append(
-            PlannedJob(
-                "kernel",
-                (paths.kernel(gradient_pass, output_function),),
-                n_bytes=(min(n_train, k) + 1) * min(n_train, k) * _FLOAT64,
-            )
+        yield PlannedJob(
+            "kernel",
+            (paths.kernel(gradient_pass, output_function, model),),
+            n_bytes=(min(n_train, k) + 1) * min(n_train, k) * _FLOAT64,
         )
-    n_subsets = config.subsets.lds.count
-    for method in config.methods:
-        n_lambdas = len(config.lambdas.relative) if benchmark.has_lambda(method) else 1
-        for split in LDS_SPLITS:
+    for name, method in benchmark.methods.items():
+        n_lambdas = len(config.lambdas.relative) if method.has_lambda else 1
+        for split in benchmark.lds_splits_of(name):
             n = benchmark.n_images(split)
-            planned += [
-                PlannedJob(
-                    "predictions",
-                    (paths.predictions(method, split),),
-                    n_bytes=n_lambdas * n_subsets * n * _FLOAT32,
-                ),
-                PlannedJob(
-                    "lds_of_method",
-                    (paths.lds(method, split),),
-                    n_bytes=22 * (n + 2 * config.lds.resamples),
-                ),
-            ]
-        planned += [
-            PlannedJob(
+            yield PlannedJob(
+                "predictions",
+                (paths.predictions(name, split),),
+                n_bytes=n_lambdas * n_subsets * n * _FLOAT32,
+            )
+            yield PlannedJob(
+                "lds_of_method",
+                (paths.lds(name, split),),
+                n_bytes=22 * (n + 2 * config.lds.resamples),
+            )
+        for split in benchmark.splits_of(name):
+            yield PlannedJob(
                 "scores",
-                (paths.scores(method, split),),
+                (paths.scores(name, split),),
                 n_bytes=benchmark.n_images(split) * n_train * _FLOAT32,
             )
-            for split in splits
-        ]
-    report = tuple(paths("report", name) for name in ("index.html", "report.json", "lds.txt"))
-    return [*planned, PlannedJob("build_report", report, n_bytes=1_000_000)]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ RESULT_VERSION = {
     "training": 1,
     "sampling": 1,
     "losses": 1,
-    "features": 1,
-    "attribution": 1,
+    "embeddings": 1,
+    "features": 2,
+    "attribution": 2,
     "evaluation": 1,
     "report": 1,
 }

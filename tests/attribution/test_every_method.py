@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import KernelMethod, Similarity, attribute
+from diffattr.attribution.base import (
+    KernelMethod,
+    RetrainingMethod,
+    Similarity,
+    attribute,
+)
 from diffattr.evaluation.lds import lds
 from diffattr.evaluation.planted import planted_truth
 
@@ -20,7 +25,10 @@ NO_SIGN_ON_THE_LINEAR_MODEL = {
     "pixel-cosine": "inputs alone do not tell whether a label pulls the fit up or down",
 }
 
-every_method = pytest.mark.parametrize("name", METHODS)
+RETRAINING = {name for name, m in METHODS.items() if isinstance(m, RetrainingMethod)}
+# Retraining-based methods compare no images; test_retraining.py has them.
+COMPARING = [name for name in METHODS if name not in RETRAINING]
+every_method = pytest.mark.parametrize("name", COMPARING)
 # More images than numbers per image, and fewer: kernel methods take another path.
 every_shape = pytest.mark.parametrize(("n_train", "dim"), [(12, 4), (7, 20)], ids=["n>k", "k>n"])
 
@@ -35,8 +43,14 @@ def lambda_of(name):
     return LAM if isinstance(METHODS[name], KernelMethod) else None
 
 
+def attributed(name, train, queries):
+    """Every image has losses of its own, which follow it wherever it stands."""
+    losses = np.abs(train[:, :3].astype(np.float64)) + 0.5
+    return attribute(METHODS[name], train, queries, losses=losses)
+
+
 def scores(name, train, queries):
-    return attribute(METHODS[name], train, queries).scores(lambda_of(name))
+    return attributed(name, train, queries).scores(lambda_of(name))
 
 
 def assert_same(found, expected):
@@ -46,14 +60,15 @@ def assert_same(found, expected):
 
 def without(exemptions):
     assert set(exemptions) <= set(METHODS)
-    return pytest.mark.parametrize("name", [name for name in METHODS if name not in exemptions])
+    return pytest.mark.parametrize("name", [name for name in COMPARING if name not in exemptions])
 
 
-@every_method
-def test_it_is_a_frozen_value_with_one_of_the_two_contracts(name):
+@pytest.mark.parametrize("name", METHODS)
+def test_it_is_a_frozen_value_with_one_of_the_three_contracts(name):
     method = METHODS[name]
-    assert isinstance(method, KernelMethod) != isinstance(method, Similarity)
-    assert method.reads in ("features", "pixels")
+    contracts = (KernelMethod, Similarity, RetrainingMethod)
+    assert sum(isinstance(method, contract) for contract in contracts) == 1
+    assert method.reads in ("features", "pixels", "embedding", "losses")
     field = dataclasses.fields(method)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(method, field, "changed")
@@ -106,7 +121,7 @@ def test_a_duplicated_training_image_scores_the_same_twice(name, n_train, dim):
 @every_shape
 def test_predictions_are_sums_of_scores(name, n_train, dim):
     train, queries = inputs(n_train, dim)
-    attribution = attribute(METHODS[name], train, queries)
+    attribution = attributed(name, train, queries)
     assert attribution.n_train == n_train
     masks = np.random.default_rng(1).random((6, n_train)) < 0.5
     masks[0], masks[1] = False, True
@@ -173,7 +188,7 @@ class LinearRegression:
 @without(NO_SIGN_ON_THE_LINEAR_MODEL)
 def test_positive_scores_go_with_lower_losses_after_exact_retraining(name):
     model = LinearRegression()
-    attribution = attribute(METHODS[name], *model.gradients())
+    attribution = attributed(name, *model.gradients())
     predictions = attribution.predictions(model.masks, [lambda_of(name)])[0]
     found = lds(predictions, model.losses())
     # With a sign turned round this would be its negative. Influence is exact to first order here,

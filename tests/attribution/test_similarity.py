@@ -31,14 +31,18 @@ def test_cosine_is_one_minus_scipys_cosine_distance(sides):
 
 def test_cosine_is_one_for_a_copy_of_any_length_and_minus_one_for_its_negative(sides):
     train, _ = sides
-    np.testing.assert_allclose(np.diag(Cosine("pixels").scores(train, 7 * train)), 1, atol=1e-12)
-    np.testing.assert_allclose(np.diag(Cosine("pixels").scores(train, -train)), -1, atol=1e-12)
+    np.testing.assert_allclose(
+        np.diag(Cosine(reads="pixels").scores(train, 7 * train)), 1, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        np.diag(Cosine(reads="pixels").scores(train, -train)), -1, atol=1e-12
+    )
 
 
 def test_the_cosine_of_a_zero_row_is_zero(sides):
     train, queries = sides
     train[2] = 0
-    found = Cosine("features").scores(train, queries)
+    found = Cosine(reads="features").scores(train, queries)
     assert (found[:, 2] == 0).all()
     assert np.isfinite(found).all()
 
@@ -46,5 +50,5 @@ def test_the_cosine_of_a_zero_row_is_zero(sides):
 def test_tiny_gradients_keep_their_direction():
     # In float32 the squares would underflow.
     train = np.array([[1e-30, 0], [0, 1e-30], [1e-30, 1e-30]], np.float32)
-    found = Cosine("features").scores(train, train[:1])
+    found = Cosine(reads="features").scores(train, train[:1])
     np.testing.assert_allclose(found, [[1, 0, 0.5**0.5]], atol=1e-7)

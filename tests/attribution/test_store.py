@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from diffattr.artifacts import ArtifactError, write_array
+from diffattr.artifacts import ArtifactError, write_array, write_arrays
 from diffattr.attribution import METHODS
 from diffattr.attribution.base import KernelMethod, attribute
 from diffattr.attribution.kernel import Kernel
 from diffattr.attribution.store import read_attribution, read_kernel, write_kernel
-from diffattr.features.store import Features, read_shards, write_shard
+from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, write_shard
 
 IDENTITY = {
     "projector": {"kind": "sjlt", "k": 4, "seed": 0},
@@ -27,7 +27,8 @@ FUNCTIONS = ("loss", "mean-squared-l2-norm")
 
 def arrays(n, seed):
     generator = np.random.default_rng(seed)
-    return {name: generator.normal(size=(n, 4)).astype(np.float32) for name in FUNCTIONS}
+    named = {name: generator.normal(size=(n, 4)).astype(np.float32) for name in FUNCTIONS}
+    return {**named, TIMESTEP_LOSSES: generator.random((n, 10)).astype(np.float32)}
 
 
 def shards(folder, values, identity, cuts):
@@ -57,8 +58,20 @@ def stored(tmp_path):
 
 
 def read(stored, method, output_function):
-    inputs = SimpleNamespace(**vars(stored.inputs), kernel=stored.kernels[output_function])
-    return read_attribution(method, output_function, inputs)
+    inputs = SimpleNamespace(**vars(stored.inputs), kernels=stored.kernels[output_function])
+    return read_attribution(config(method, output_function), inputs)
+
+
+def config(method, output_function=None, weights=(1.0,), **values):
+    """What `Benchmark.method_params` says."""
+    return {
+        "method": method,
+        "options": {},
+        "output_function": output_function,
+        "weights": weights,
+        "n_retrained": None,
+        **values,
+    }
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].reads == "features"])
@@ -67,7 +80,10 @@ def test_features_from_files_score_as_features_in_memory(stored, method, output_
     lam = 0.1 if isinstance(METHODS[method], KernelMethod) else None
     found = read(stored, method, output_function)
     expected = attribute(
-        METHODS[method], stored.train[output_function], stored.queries[output_function]
+        METHODS[method],
+        stored.train[output_function],
+        stored.queries[output_function],
+        losses=stored.train[TIMESTEP_LOSSES],
     )
     assert found.n_train == 7
     assert np.array_equal(found.scores(lam), expected.scores(lam))
@@ -79,7 +95,7 @@ def test_images_from_files_are_compared_pixel_by_pixel(tmp_path):
     inputs = SimpleNamespace(**{name: str(tmp_path / f"{name}.npy") for name in images})
     for name, values in images.items():
         write_array(getattr(inputs, name), values)
-    found = read_attribution("pixel-dot", None, inputs).scores(None)
+    found = read_attribution(config("pixel-dot"), inputs).scores(None)
     for query in range(2):
         for image in range(5):
             expected = (images["queries"][query] * images["train"][image]).sum()
@@ -131,7 +147,7 @@ def test_a_kernel_of_other_features_is_refused(stored, tmp_path, differing):
     path = tmp_path / "other-kernel.zarr.zip"
     values = stored.train["loss"]
     write_kernel(path, Kernel.from_features(values), Features(path, values, OTHERS[differing]))
-    stored.kernels["loss"] = path
+    stored.kernels["loss"] = str(path)
     with pytest.raises(ArtifactError) as caught:
         read(stored, "trak", "loss")
     assert str(caught.value).startswith(f"{path}: {differing} is ")
@@ -139,5 +155,66 @@ def test_a_kernel_of_other_features_is_refused(stored, tmp_path, differing):
 
 def test_a_feature_set_that_the_shards_do_not_hold_is_named(stored):
     stored.kernels["l1-norm"] = stored.kernels["loss"]
-    with pytest.raises(ArtifactError, match="no array 'l1-norm', only loss, mean-squared-l2-norm"):
+    with pytest.raises(ArtifactError, match="no array 'l1-norm', only loss"):
         read(stored, "trak", "l1-norm")
+
+
+def models(tmp_path, n_models):
+    """Features and kernels of several models, each as jobs leave them, and the values."""
+    inputs = SimpleNamespace(train=[], queries=[], kernels=[])
+    values = []
+    for model in range(n_models):
+        identity = {**IDENTITY, "model": f"model {model}"}
+        train, queries = arrays(7, 10 + model), arrays(3, 20 + model)
+        inputs.train += shards(tmp_path / f"{model}" / "train", train, identity, [3, 7])
+        inputs.queries += shards(tmp_path / f"{model}" / "val", queries, identity, [3])
+        side = read_shards(inputs.train[-2:], "loss")
+        inputs.kernels.append(str(tmp_path / f"{model}.zarr.zip"))
+        write_kernel(inputs.kernels[-1], Kernel.from_features(side.values), side)
+        values.append((train["loss"], queries["loss"]))
+    return inputs, values
+
+
+@pytest.mark.parametrize("method", ["trak", "gas", "tracin"])
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.0, 0.5, 2.0)])
+def test_scores_of_several_models_are_their_weighted_mean(tmp_path, method, weights):
+    inputs, values = models(tmp_path, 3)
+    lam = 0.1 if isinstance(METHODS[method], KernelMethod) else None
+    found = read_attribution(config(method, "loss", weights), inputs)
+    own = [attribute(METHODS[method], *sides).scores(lam) for sides in values]
+    expected = np.average(own, axis=0, weights=weights)
+    np.testing.assert_allclose(found.scores(lam), expected, rtol=1e-12, atol=1e-12)
+    masks = np.random.default_rng(3).random((5, 7)) < 0.5
+    sums = found.predictions(masks, [lam])[0]
+    # Predictions are float32.
+    np.testing.assert_allclose(sums, masks @ expected.T, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+def test_models_out_of_order_are_refused(tmp_path):
+    inputs, _ = models(tmp_path, 2)
+    inputs.queries = inputs.queries[::-1]
+    with pytest.raises(ArtifactError, match="model is "):
+        read_attribution(config("gradient-dot", "loss", (1.0, 1.0)), inputs)
+
+
+@pytest.mark.parametrize("method", ["empirical-influence", "datamodel"])
+def test_retraining_based_scores_read_the_first_models(tmp_path, method):
+    generator = np.random.default_rng(4)
+    masks = np.array([generator.permutation(8) < 4 for _ in range(14)])
+    losses = generator.normal(size=(2, 14, 3))
+    inputs = SimpleNamespace(
+        measurements=str(tmp_path / "measurements.zarr.zip"),
+        subsets=[str(tmp_path / f"{number}.npy") for number in range(14)],
+        train=str(tmp_path / "train.npy"),
+    )
+    write_arrays(inputs.measurements, {"measurements": losses}, {})
+    write_array(inputs.train, np.arange(8))
+    for path, mask in zip(inputs.subsets, masks, strict=True):
+        write_array(path, np.flatnonzero(mask))
+    found = read_attribution(config(method, n_retrained=12), inputs).scores(None)
+    own = METHODS[method]
+    expected = own.scores_from_losses(masks[:12], losses.mean(axis=0)[:12])
+    np.testing.assert_array_equal(found, expected)
+    inputs.subsets.pop()
+    with pytest.raises(ArtifactError, match="14 models, there are 13 subsets"):
+        read_attribution(config(method, n_retrained=12), inputs)

@@ -1,5 +1,7 @@
 """Weights of training images in the shared kernel, which TRAK leaves at one."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import attribute
+from diffattr.attribution.base import KernelMethod, attribute
 from diffattr.attribution.kernel import Kernel
 
 N_TRAIN, N_QUERIES = 6, 4
@@ -15,13 +17,12 @@ LAMBDAS = [1e-2, 1.0, 100.0]
 FORMS = pytest.mark.parametrize("form", ["primal", "dual"])
 
 
-class Weighed:
+@dataclass(frozen=True, kw_only=True)
+class Weighed(KernelMethod):
     """An image weighs its number times the ridge: a kernel method with weights of its own."""
 
-    reads = "features"
-
-    def train_weights(self, kernel, train_factor, ridge):
-        assert train_factor.shape == (N_TRAIN, len(kernel.eigenvalues))
+    def train_weights(self, train, ridge):
+        assert train.factor.shape == (N_TRAIN, len(train.kernel.eigenvalues))
         return ridge * np.arange(1.0, N_TRAIN + 1)
 
 

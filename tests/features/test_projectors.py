@@ -238,7 +238,7 @@ def kernel_calls(monkeypatch):
     monkeypatch.setitem(sys.modules, "fast_jl", kernel)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     card = types.SimpleNamespace(multi_processor_count=77)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)  # noqa: ARG005
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
     return calls
 
 

@@ -34,6 +34,7 @@ def config(n_planted: int = 3, seeds: tuple[int, ...] = (0, 1)) -> Config:
     raw["data"] |= {"n_train": 12, "n_val": 7, "n_planted": n_planted}
     raw["sampling"]["n_images"] = 5
     raw["subsets"]["lds"] |= {"count": 6, "seeds": list(seeds)}
+    raw["features"] = {name: raw["features"][name] for name in ("t4", "t8")}
     raw["methods"] = METHODS
     raw["report"] = {"queries": 3, "top": 2}
     return msgspec.convert(raw, Config)
@@ -123,7 +124,7 @@ def fill(folder: Folder) -> None:
     for split in ("val", "gen"):
         folder.lds[split] = {}
         for name in benchmark.config.methods:
-            lambdas = [0.01, 1.0] if benchmark.has_lambda(name) else [None]
+            lambdas = [0.01, 1.0] if benchmark.methods[name].has_lambda else [None]
             result = lds_result(rng, SIZES[split], lambdas, several_seeds)
             folder.lds[split][name] = result
             artifacts.write_json(paths.lds(name, split), result)

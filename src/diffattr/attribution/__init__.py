@@ -1,16 +1,34 @@
 """Attribution methods: one small file per family and one line per method."""
 
-from diffattr.attribution.base import KernelMethod, Similarity
+from diffattr.attribution.base import Method
+from diffattr.attribution.das import Das
 from diffattr.attribution.random_scores import RandomScores
+from diffattr.attribution.retraining import Datamodel, EmpiricalInfluence
+from diffattr.attribution.scaled_influence import RelativeInfluence, RenormalisedInfluence
 from diffattr.attribution.similarity import Cosine, Dot
 from diffattr.attribution.trak import Trak
 
-METHODS: dict[str, Similarity | KernelMethod] = {
+METHODS: dict[str, Method] = {
     "random": RandomScores(),
     "pixel-dot": Dot(reads="pixels"),
     "pixel-cosine": Cosine(reads="pixels"),
+    "embedding-dot": Dot(reads="embedding"),
+    "embedding-cosine": Cosine(reads="embedding"),
     "gradient-dot": Dot(reads="features"),
     "gradient-cosine": Cosine(reads="features"),
+    "tracin": Dot(reads="features", over="checkpoints"),
+    "tracin-learning-rate": Dot(reads="features", over="checkpoints", weights="learning-rate"),
+    "gas": Cosine(reads="features", over="checkpoints"),
+    "retrac": Dot(
+        reads="features", over="checkpoints", weights="learning-rate", unit_gradients=True
+    ),
+    "relative-influence": RelativeInfluence(),
+    "renormalised-influence": RenormalisedInfluence(),
+    "kernel": Trak(),
     "trak": Trak(output_function="loss"),
     "d-trak": Trak(output_function="mean-squared-l2-norm"),
+    "journey-trak": Trak(output_function="loss", follows_trajectory=True),
+    "das": Das(),
+    "empirical-influence": EmpiricalInfluence(),
+    "datamodel": Datamodel(),
 }

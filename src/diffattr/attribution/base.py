@@ -1,20 +1,28 @@
-"""What a method is: a frozen value with its options as fields, and one of two contracts.
+"""What a method is: a frozen value with its options as fields, and one of three contracts.
 
 A similarity compares queries with training images directly. A kernel method says how it weighs
-training images in the shared kernel (`diffattr.attribution.kernel`); the lambda path, shards and
-files are not its business.
+training images in the shared kernel (`diffattr.attribution.kernel`). A retraining method reads what
+models trained on subsets lose on the queries. The lambda path, models, shards and files are not
+their business.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
+import msgspec
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
-from diffattr.attribution.kernel import Kernel, KernelAttribution
+from diffattr.attribution.kernel import Kernel, KernelAttribution, TrainSide
+from diffattr.config import ConfigError
 
-Reads = Literal["features", "pixels"]
+Reads = Literal["features", "pixels", "embedding", "losses"]
+OPTION = {"option": True}
+"""Metadata of the fields that a config may set under `options`."""
+M = TypeVar("M", bound="Method")
 
 
 @runtime_checkable
@@ -37,36 +45,89 @@ class Attribution(Protocol):
         ...
 
 
-@runtime_checkable
-class Similarity(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """What every method is; the fields say what it needs of a benchmark.
+
+    `output_function` is the one that the method is named for, None where any will do;
+    `unit_gradients` asks for a pass that scales each timestep's gradient to length 1;
+    `over` whether its scores are a mean over checkpoints by nature, and `weights` how they weigh;
+    `follows_trajectory` takes queries along their sampling trajectory; `reads_losses` weighs
+    training images by the losses that a gradient pass sees on its way.
+    """
+
+    reads: Reads
+    output_function: str | None = None
+    unit_gradients: bool = False
+    over: Literal["any", "checkpoints"] = "any"
+    weights: Literal["equal", "learning-rate"] = "equal"
+    follows_trajectory: bool = False
+    reads_losses: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Similarity(Method):
     """A method without lambda."""
 
-    @property
-    def reads(self) -> Reads:
-        """What it compares or solves with."""
-        ...
-
+    @abstractmethod
     def scores(
         self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
     ) -> Float64[np.ndarray, "query train"]:
-        """Return tau from features or flattened pixels."""
-        ...
+        """Return tau from features, embeddings or flattened pixels."""
 
 
-@runtime_checkable
-class KernelMethod(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class KernelMethod(Method):
     """A method that solves with the ridge-regularised kernel of its feature set."""
 
-    @property
-    def reads(self) -> Reads:
-        """What it compares or solves with."""
-        ...
+    reads: Reads = "features"
 
-    def train_weights(
-        self, kernel: Kernel, train_factor: Float64[np.ndarray, "train rank"], ridge: float
-    ) -> Float64[np.ndarray, " train"]:
+    @abstractmethod
+    def train_weights(self, train: TrainSide, ridge: float) -> Float64[np.ndarray, " train"]:
         """Return w of the kernel's formula, at an absolute ridge."""
-        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainingMethod(Method):
+    """A method that learns from models retrained on subsets; there is nothing but their losses."""
+
+    reads: Reads = "losses"
+
+    @property
+    def least_models(self) -> int:
+        """The number of models below which there is nothing to learn from."""
+        return 2
+
+    @abstractmethod
+    def scores_from_losses(
+        self,
+        masks: Bool[np.ndarray, "subset train"],
+        losses: Float64[np.ndarray, "subset query"],
+    ) -> Float64[np.ndarray, "query train"]:
+        """Return tau from each query's loss under the model of each subset."""
+
+
+def with_options(method: M, options: Mapping[str, Any]) -> M:
+    """Return a method with some of its options set.
+
+    Raises:
+        ConfigError: an option does not exist, or has a value that it does not take; the message
+            starts with the option's name.
+    """
+    fields = {f.name: f for f in dataclasses.fields(method) if f.metadata == OPTION}
+    known = ", ".join(sorted(fields)) or "none"
+    values = {}
+    for name, value in options.items():
+        if name not in fields:
+            raise ConfigError(f"{name}: unknown option (known here: {known})")
+        try:
+            values[name] = msgspec.convert(value, fields[name].type)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{name}: found {value!r}: {error}") from error
+    try:
+        return dataclasses.replace(method, **values)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -93,14 +154,54 @@ class DenseAttribution:
         return (masks.astype(np.float64) @ self.tau.T)[None].astype(np.float32)
 
 
+@dataclass(frozen=True)
+class MeanAttribution:
+    """The weighted mean over several models (checkpoints, an ensemble) of one method's scores.
+
+    Lambda is relative to each model's own kernel, so one lambda suits models whose gradients differ
+    in length.
+    """
+
+    parts: Sequence[Attribution]
+    weights: Sequence[float]
+
+    @property
+    def n_train(self) -> int:
+        """The number of training images."""
+        return self.parts[0].n_train
+
+    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+        """Return the mean of tau."""
+        return self._mean([part.scores(lam) for part in self.parts])
+
+    def predictions(
+        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
+    ) -> Float32[np.ndarray, "lambda subset query"]:
+        """Return the mean of the sums of scores."""
+        sums = [part.predictions(masks, lams).astype(np.float64) for part in self.parts]
+        return self._mean(sums).astype(np.float32)
+
+    def _mean(self, members: Sequence[np.ndarray]) -> np.ndarray:
+        total = sum(w * member for w, member in zip(self.weights, members, strict=True))
+        return np.asarray(total / sum(self.weights))
+
+
 def attribute(
-    method: Similarity | KernelMethod,
+    method: Method,
     train: Float[np.ndarray, "train dim"],
     queries: Float[np.ndarray, "query dim"],
     kernel: Kernel | None = None,
+    losses: Float[np.ndarray, "train timestep"] | None = None,
 ) -> Attribution:
-    """Return the attribution of one query split; `kernel` is that of the training features."""
+    """Return the attribution of one query split at one model.
+
+    `kernel` is that of the training features, `losses` are those of the training images on the way
+    of the gradient pass, for a method that weighs with them.
+    """
     if isinstance(method, KernelMethod):
         kernel = kernel or Kernel.from_features(train)
-        return KernelAttribution(kernel, *kernel.factors(train, queries), method.train_weights)
+        query_factor, train_factor = kernel.factors(train, queries)
+        side = TrainSide(kernel, train_factor, losses)
+        return KernelAttribution(query_factor, side, method.train_weights)
+    assert isinstance(method, Similarity)
     return DenseAttribution(method.scores(train, queries))

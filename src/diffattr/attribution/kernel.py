@@ -16,6 +16,7 @@ Zheng et al. (ICLR 2024). Everything is float64.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -67,26 +68,55 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class TrainSide:
+    """What a kernel method may weigh training images by.
+
+    `losses` are those of each training image on the way of the gradient pass, where they are known.
+    """
+
+    kernel: Kernel
+    factor: Float64[np.ndarray, "train rank"]
+    losses: Float[np.ndarray, "train timestep"] | None = None
+
+    @cached_property
+    def _energies(self) -> Float64[np.ndarray, "train rank"]:
+        """Squared coordinates of phi_n along the eigenvectors of Phi' Phi."""
+        squares = np.square(self.factor)
+        return squares * self.kernel.eigenvalues if self.kernel.form == "dual" else squares
+
+    def lengths(self) -> Float64[np.ndarray, " train"]:
+        """Return |phi_n|."""
+        return np.sqrt(self._energies.sum(axis=1))
+
+    def solved_lengths(self, ridge: float) -> Float64[np.ndarray, " train"]:
+        """Return |(Phi' Phi + ridge I)^-1 phi_n|."""
+        return np.sqrt(self._energies @ (self.kernel.eigenvalues + ridge) ** -2.0)
+
+    def leverages(self, ridge: float) -> Float64[np.ndarray, " train"]:
+        """Return h_n = phi_n' (Phi' Phi + ridge I)^-1 phi_n, between 0 and 1."""
+        return self._energies @ (1 / (self.kernel.eigenvalues + ridge))
+
+
+@dataclass(frozen=True)
 class KernelAttribution:
     """Scores of one kernel method for one query split, at any lambda."""
 
-    kernel: Kernel
     query_factor: Float64[np.ndarray, "query rank"]
-    train_factor: Float64[np.ndarray, "train rank"]
-    train_weights: Callable[[Kernel, Float64[np.ndarray, "train rank"], float], np.ndarray]
+    train: TrainSide
+    train_weights: Callable[[TrainSide, float], np.ndarray]
 
     @property
     def n_train(self) -> int:
         """The number of training images."""
-        return len(self.train_factor)
+        return len(self.train.factor)
 
     def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
         """Return tau at one lambda (relative to the mean kernel diagonal)."""
         assert lam is not None
-        ridge = self.kernel.ridge(lam)
-        weights = self.train_weights(self.kernel, self.train_factor, ridge)
-        solved = self.query_factor / (self.kernel.eigenvalues + ridge)
-        return (solved @ self.train_factor.T) * weights
+        ridge = self.train.kernel.ridge(lam)
+        weights = self.train_weights(self.train, ridge)
+        solved = self.query_factor / (self.train.kernel.eigenvalues + ridge)
+        return (solved @ self.train.factor.T) * weights
 
     def predictions(
         self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
@@ -95,11 +125,11 @@ class KernelAttribution:
 
         A (subset, rank) by (rank, query) product per lambda; no (query, train) matrix is formed.
         """
-        paths = []
+        kernel, paths = self.train.kernel, []
         for lam in lams:
             assert lam is not None
-            ridge = self.kernel.ridge(lam)
-            weights = self.train_weights(self.kernel, self.train_factor, ridge)
-            sums = (masks * weights) @ self.train_factor / (self.kernel.eigenvalues + ridge)
+            ridge = kernel.ridge(lam)
+            weights = self.train_weights(self.train, ridge)
+            sums = (masks * weights) @ self.train.factor / (kernel.eigenvalues + ridge)
             paths.append(sums @ self.query_factor.T)
         return np.stack(paths).astype(np.float32)

@@ -1,11 +1,18 @@
 """Similarity of a query and a training image: inner product and cosine.
 
-Of pixels in [-1, 1] they are the sanity floor that every gradient method has to beat. Of features
-they are first-order influence at the final weights: the inner product is one training step's effect
-on the query's loss, times a constant; the cosine leaves out the gradient's length, which outliers
-dominate.
-Sources: Charpiat et al., "Input similarity from the neural network perspective" (NeurIPS 2019); for
-diffusion models, the baselines of Zheng et al. (ICLR 2024).
+Of pixels in [-1, 1], or of embeddings, they are the sanity floor that every gradient method has to
+beat. Of features they are first-order influence: the inner product is one training step's effect on
+the query's loss, times a constant; the cosine leaves out the gradient's length, which outliers
+dominate. Averaged over checkpoints they are
+
+    TracInCP  tau(x, n) = mean_c  eta_c phi_c(x)' phi_c,n        GAS  the same of the cosine
+
+with eta_c = 1, or the mean learning rate of the steps since the checkpoint before; with unit
+gradients per timestep the first is Diffusion-ReTrac.
+Sources: Charpiat et al., "Input similarity from the neural network perspective" (NeurIPS 2019);
+Pruthi et al., "Estimating training data influence by tracing gradient descent" (NeurIPS 2020),
+sec. 3.2, for TracInCP; Hammoudeh and Lowd (CCS 2022) for GAS; Xie et al. (TMLR 2024) for
+Diffusion-ReTrac; for diffusion models, the baselines of Zheng et al. (ICLR 2024).
 """
 
 from dataclasses import dataclass
@@ -13,14 +20,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from diffattr.attribution.base import Reads
+from diffattr.attribution.base import Similarity
 
 
-@dataclass(frozen=True)
-class Dot:
+@dataclass(frozen=True, kw_only=True)
+class Dot(Similarity):
     """x' x_n."""
-
-    reads: Reads
 
     def scores(
         self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
@@ -29,11 +34,9 @@ class Dot:
         return queries.astype(np.float64) @ train.astype(np.float64).T
 
 
-@dataclass(frozen=True)
-class Cosine:
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Similarity):
     """x' x_n / (|x| |x_n|)."""
-
-    reads: Reads
 
     def scores(
         self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]

@@ -1,13 +1,24 @@
 """From files to attributions."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from diffattr.artifacts import ArtifactError, read_array, read_arrays, write_arrays
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import Attribution, KernelMethod, attribute
+from diffattr.attribution.base import (
+    Attribution,
+    DenseAttribution,
+    KernelMethod,
+    MeanAttribution,
+    Method,
+    RetrainingMethod,
+    attribute,
+    with_options,
+)
 from diffattr.attribution.kernel import Kernel
-from diffattr.features.store import Features, read_shards, require_same_identity
+from diffattr.data.subsets import membership
+from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, require_same_identity
 
 
 def write_kernel(path: str | Path, kernel: Kernel, features: Features) -> None:
@@ -37,25 +48,69 @@ def read_kernel(path: str | Path, train: Features) -> Kernel:
     return Kernel(form, stored["eigenvalues"], stored["eigenvectors"], n_train)
 
 
-def read_attribution(method: str, output_function: str | None, inputs: Any) -> Attribution:
+def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
     """Return a method's attribution of one split.
 
-    `inputs` has `train` and `queries` (arrays of images, or lists of feature shards) and, for a
-    kernel method, `kernel`.
+    `config` is what `Benchmark.method_params` says, `inputs` has the files that
+    `Benchmark.method_inputs` names: images, embeddings or, one model after the other, feature
+    shards and kernels; or measurements and subsets.
 
     Raises:
         ArtifactError: train, queries and kernel do not belong together.
     """
-    chosen = METHODS[method]
-    if output_function is None:
-        images = [read_array(path) for path in (inputs.train, inputs.queries)]
-        train, queries = (array.reshape(len(array), -1) for array in images)
-        return attribute(chosen, train, queries)
-    sides = [as_list(paths) for paths in (inputs.train, inputs.queries)]
-    train, queries = (read_shards(paths, output_function) for paths in sides)
+    method = with_options(METHODS[config["method"]], config["options"])
+    if isinstance(method, RetrainingMethod):
+        return _retrained(method, config["n_retrained"], inputs)
+    if config["output_function"] is None:
+        arrays = [read_array(path) for path in (inputs.train, inputs.queries)]
+        train, queries = (array.reshape(len(array), -1) for array in arrays)
+        return attribute(method, train, queries)
+    weights = config["weights"]
+    sides = [_per_model(paths, len(weights)) for paths in (inputs.train, inputs.queries)]
+    kernels = [None] * len(weights)
+    if isinstance(method, KernelMethod):
+        kernels = as_list(inputs.kernels)
+    parts = [
+        _at_one_model(method, config["output_function"], *paths)
+        for paths in zip(*sides, kernels, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else MeanAttribution(parts, weights)
+
+
+def _at_one_model(
+    method: Method,
+    output_function: str,
+    train_paths: Sequence[str],
+    query_paths: Sequence[str],
+    kernel_path: str | None,
+) -> Attribution:
+    train, queries = (read_shards(p, output_function) for p in (train_paths, query_paths))
     require_same_identity(train, queries)
-    kernel = read_kernel(inputs.kernel, train) if isinstance(chosen, KernelMethod) else None
-    return attribute(chosen, train.values, queries.values, kernel)
+    kernel = None if kernel_path is None else read_kernel(kernel_path, train)
+    losses = read_shards(train_paths, TIMESTEP_LOSSES).values if method.reads_losses else None
+    return attribute(method, train.values, queries.values, kernel, losses)
+
+
+def _retrained(method: RetrainingMethod, n_models: int, inputs: Any) -> Attribution:
+    """Return the attribution from the first `n_models` retrained models, mean over their seeds."""
+    stored = read_arrays(inputs.measurements)
+    losses = stored["measurements"].mean(axis=0)
+    paths = as_list(inputs.subsets)
+    if losses.shape[0] != len(paths):
+        raise ArtifactError(
+            f"{stored.path}: holds losses of {losses.shape[0]} models, there are {len(paths)}"
+            f" subsets; remake it: snakemake --force {stored.path}"
+        )
+    n_train = len(read_array(inputs.train, mmap=True))
+    masks = membership([read_array(path) for path in paths[:n_models]], n_train)
+    return DenseAttribution(method.scores_from_losses(masks, losses[:n_models]))
+
+
+def _per_model(paths: Any, n_models: int) -> list[list[str]]:
+    """Return each model's shards, which stand one model after the other."""
+    listed = as_list(paths)
+    n_shards = len(listed) // n_models
+    return [listed[start : start + n_shards] for start in range(0, len(listed), n_shards)]
 
 
 def as_list(paths: Any) -> list[str]:

@@ -1,10 +1,13 @@
-"""TRAK, and D-TRAK, which is the same formula on another output function.
+"""TRAK, and D-TRAK and Journey TRAK, which are the same formula on other features.
 
     tau(x, n) = phi(x)' (Phi' Phi + ridge I)^-1 phi_n
 
 Sources: Park et al., "TRAK: Attributing model behavior at scale" (ICML 2023), with the identity in
 place of the output factor Q; Zheng et al., "Intriguing properties of data attribution on diffusion
-models" (ICLR 2024), for D-TRAK's mean squared prediction in place of the loss.
+models" (ICLR 2024), for D-TRAK's mean squared prediction in place of the loss; Georgiev et al.,
+"The journey, not the destination" (ICML workshop 2023), for Journey TRAK, whose phi(x) is the
+gradient along the sampling trajectory of a generated image: at each step the model's estimate of
+the clean image is noised to that step's timestep.
 """
 
 from dataclasses import dataclass
@@ -12,22 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from diffattr.attribution.base import Reads
-from diffattr.attribution.kernel import Kernel
+from diffattr.attribution.base import KernelMethod
+from diffattr.attribution.kernel import TrainSide
 
 
-@dataclass(frozen=True)
-class Trak:
-    """The kernel as it stands; queries and training images share the output function."""
-
-    output_function: str
-    reads: Reads = "features"
+@dataclass(frozen=True, kw_only=True)
+class Trak(KernelMethod):
+    """The kernel as it stands."""
 
     def train_weights(
         self,
-        kernel: Kernel,  # noqa: ARG002
-        train_factor: Float64[np.ndarray, "train rank"],
+        train: TrainSide,
         ridge: float,  # noqa: ARG002
     ) -> Float64[np.ndarray, " train"]:
         """Return ones."""
-        return np.ones(len(train_factor))
+        return np.ones(len(train.factor))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffattr import rng
-from diffattr.artifacts import beside, readable
+from diffattr.artifacts import ArtifactError, beside, readable
 from diffattr.config import ConfigError, Model
 
 if TYPE_CHECKING:
@@ -85,6 +85,21 @@ def read_block(path: str | Path) -> tuple[list[int], list["torch.nn.Module"]]:
             network.load_state_dict({name: tensor[member] for name, tensor in stacked.items()})
             networks.append(network.eval())
     return subsets, networks
+
+
+def read_member(path: str | Path, subset: int) -> "torch.nn.Module":
+    """Return the model of one subset out of its block, in evaluation mode.
+
+    Raises:
+        ArtifactError: the block is damaged or holds other subsets.
+    """
+    subsets, networks = read_block(path)
+    if subset not in subsets:
+        raise ArtifactError(
+            f"{path}: holds models of subsets {subsets}, not of {subset}; remake it:"
+            f" snakemake --force {path}"
+        )
+    return networks[subsets.index(subset)]
 
 
 def write_network(

@@ -155,7 +155,6 @@ class _Stack:
     def run(self, save_state_every_s: float) -> dict[int, Weights]:
         """Train from wherever the scratch directory stands; return the weights by step."""
         from accelerate import Accelerator
-        from diffusers.optimization import get_cosine_schedule_with_warmup
 
         training = self.recipe.training
         accelerator = Accelerator(
@@ -173,10 +172,9 @@ class _Stack:
         )
         keep = self.keep
         done = self._resume(optimizer)
-        schedule = get_cosine_schedule_with_warmup(
+        schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
-            math.ceil(training.warmup_fraction * self.n_steps),
-            self.n_steps,
+            lambda step: training.learning_rate_factor(step, self.n_steps),
             last_epoch=done - 1 if done else -1,
         )
         if done == 0 and 0 in keep:

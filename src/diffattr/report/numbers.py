@@ -29,7 +29,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
     """
     config, paths = benchmark.config, benchmark.paths
     results = {
-        split: {name: read_json(paths.lds(name, split)) for name in config.methods}
+        split: {name: read_json(paths.lds(name, split)) for name in benchmark.methods_of(split)}
         for split in LDS_SPLITS
     }
     lds = [_lds(split, results[split], benchmark) for split in LDS_SPLITS]
@@ -60,19 +60,22 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
 
 def _method(benchmark: Benchmark, name: str) -> dict[str, Any]:
     options = benchmark.config.methods[name]
-    gradient_pass, output_function = benchmark.feature_set(name) or (None, None)
+    method = benchmark.methods[name]
     n_gradients = None
-    if gradient_pass is not None:
-        taken = benchmark.config.features[gradient_pass]
-        n_gradients = taken.n_timesteps * taken.draws
+    if method.gradient_pass is not None:
+        taken = benchmark.config.features[method.gradient_pass]
+        n_gradients = taken.n_timesteps * taken.draws * len(method.models)
     return {
         "name": name,
         "method": options.method,
+        "needs": method.needs,
         "features": options.features,
-        "gradient_pass": gradient_pass,
-        "output_function": output_function,
+        "gradient_pass": method.gradient_pass,
+        "output_function": method.output_function,
+        "models": list(method.models),
+        "n_retrained": method.n_retrained,
         "gradients_per_image": n_gradients,
-        "has_lambda": benchmark.has_lambda(name),
+        "has_lambda": method.has_lambda,
     }
 
 
@@ -90,7 +93,9 @@ def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[s
         "n_subsets": first["n_subsets"],
         "n_queries": first["n_queries"],
         "ceiling": first["ceiling"],
-        "methods": [_row(name, results[name], benchmark.has_lambda(name)) for name in ranking],
+        "methods": [
+            _row(name, results[name], benchmark.methods[name].has_lambda) for name in ranking
+        ],
         "best": best,
         "to_best": [compared(name, best) for name in ranking[1:]],
         "d_trak": [
@@ -115,16 +120,15 @@ def _row(name: str, result: Mapping[str, Any], has_lambda: bool) -> dict[str, An
 
 def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[str, str, str]]:
     """Return (pass, D-TRAK method, TRAK method) for each pass that both read."""
-    read = [
-        (features[0], options.method, name)
-        for name, options in benchmark.config.methods.items()
-        if (features := benchmark.feature_set(name))
-    ]
+    methods = benchmark.methods.values()
     return [
-        (gradient_pass, d_trak, trak)
-        for gradient_pass, kind, d_trak in read
-        for other_pass, other_kind, trak in read
-        if kind == "d-trak" and other_kind == "trak" and gradient_pass == other_pass
+        (d_trak.gradient_pass, d_trak.name, trak.name)
+        for d_trak in methods
+        for trak in methods
+        if (d_trak.kind, trak.kind) == ("d-trak", "trak")
+        and d_trak.gradient_pass is not None
+        and d_trak.gradient_pass == trak.gradient_pass
+        and d_trak.models == trak.models
     ]
 
 
@@ -140,7 +144,7 @@ def _planted(benchmark: Benchmark) -> dict[str, Any]:
     train, queries = read_array(paths.indices("train")), read_array(paths.indices("planted"))
     copies = copy_positions(train, queries)
     rows = []
-    for name in benchmark.config.methods:
+    for name in benchmark.methods_of("planted"):
         store = read_arrays(paths.scores(name, "planted"))
         truth = planted_truth(store["scores"], copies)
         rows.append(
@@ -207,7 +211,7 @@ def _queries(
         }
         for query in evenly_spaced(len(ids), config.report.queries)
     ]
-    for name in config.methods:
+    for name in benchmark.methods_of(split):
         scores = read_arrays(paths.scores(name, split))["scores"]
         for shown in queries:
             query = shown["index"]

@@ -1,0 +1,21 @@
+"""Rule trajectories: the clean images that the sampler foresaw at each step of each query."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from diffattr.artifacts import write_array
+    from diffattr.config import NoiseSchedule, Sampling
+    from diffattr.diffusion.models import read_network
+    from diffattr.diffusion.sampling import trajectories
+
+    sampling = this.section("sampling", Sampling)
+    foreseen = trajectories(
+        read_network(this.input.network),
+        sampling.n_images,
+        this.section("noise_schedule", NoiseSchedule),
+        sampling.n_steps,
+        this.config["seed"],
+        batch_size=this.batch_size,
+        device=this.device,
+    )
+    write_array(this.output[0], foreseen)

@@ -1,0 +1,87 @@
+"""What the schema cannot see in a config, one sentence per error."""
+
+from collections.abc import Iterator
+
+from diffattr.config import Config, ConfigError
+from diffattr.features.embeddings import check as check_embedding
+from diffattr.features.projectors import check as check_projector
+
+
+def config_errors(config: Config) -> Iterator[str]:
+    """Yield what is wrong with a config, methods apart."""
+    schedule = config.noise_schedule
+    if schedule.beta_start > schedule.beta_end:
+        yield (
+            f"noise_schedule.beta_start: found {schedule.beta_start}, allowed: at most"
+            f" beta_end = {schedule.beta_end}"
+        )
+    if config.data.n_planted >= config.data.n_train:
+        yield (
+            f"data.n_planted: found {config.data.n_planted}, allowed: less than n_train ="
+            f" {config.data.n_train}, of which planted images are a part"
+        )
+    timesteps = {
+        "sampling.n_steps": config.sampling.n_steps,
+        "losses.n_timesteps": config.losses.n_timesteps,
+        **{f"features.{name}.n_timesteps": p.n_timesteps for name, p in config.features.items()},
+    }
+    for key, n in timesteps.items():
+        if n > schedule.n_timesteps:
+            yield (
+                f"{key}: found {n}, allowed: at most noise_schedule.n_timesteps ="
+                f" {schedule.n_timesteps}"
+            )
+    yield from _subset_errors(config)
+    for name, gradient_pass in config.features.items():
+        try:
+            check_projector(gradient_pass.projector)
+        except ConfigError as error:
+            yield f"features.{name}.projector.{error}"
+    for name, embedding in config.embeddings.items():
+        try:
+            check_embedding(embedding, config.noise_schedule)
+        except ConfigError as error:
+            yield f"embeddings.{name}.{error}"
+    yield from _network_errors(config)
+
+
+def _subset_errors(config: Config) -> Iterator[str]:
+    for name in ("lds", "retrain"):
+        group = getattr(config.subsets, name)
+        n = round(group.fraction * config.data.n_train)
+        if not 0 < n < config.data.n_train:
+            yield (
+                f"subsets.{name}.fraction: found {group.fraction}, which makes subsets of {n}"
+                f" of {config.data.n_train} training images; at least 1 and not all expected"
+            )
+    if config.subsets.lds.count < 3:
+        yield (
+            f"subsets.lds.count: found {config.subsets.lds.count}, allowed: at least 3, since"
+            " LDS is a rank correlation over subsets"
+        )
+    queries = {"data.n_val": config.data.n_val, "sampling.n_images": config.sampling.n_images}
+    for key, n in queries.items():
+        if n < config.lds.folds:
+            yield f"lds.folds: found {config.lds.folds}, allowed: at most {key} = {n}"
+
+
+def _network_errors(config: Config) -> Iterator[str]:
+    model, resolution = config.model.config, config.data.resolution
+    size = model.get("sample_size")
+    if size is not None and size != resolution:
+        yield f"model.config.sample_size: found {size}, data.resolution is {resolution}"
+    channels = model.get("block_out_channels")
+    if isinstance(channels, list) and resolution % 2 ** (len(channels) - 1):
+        yield (
+            f"model.config.block_out_channels: {len(channels)} levels halve the image"
+            f" {len(channels) - 1} times, which {resolution} pixels do not allow"
+        )
+    blocks = [*model.get("down_block_types", []), *model.get("up_block_types", [])]
+    # diffusers puts attention into the middle of a network unless it is told not to.
+    attends = model.get("add_attention", True) or any("Attn" in str(name) for name in blocks)
+    for found, kind in ((model.get("dropout"), "dropout"), (attends, "attention")):
+        if found and config.jobs.models_per_stack > 1:
+            yield (
+                f"jobs.models_per_stack: found {config.jobs.models_per_stack}, allowed: 1 for"
+                f" a model with {kind}"
+            )

@@ -1,0 +1,119 @@
+"""Where each artifact of a benchmark lies, and what its models are called."""
+
+from dataclasses import dataclass
+
+FULL = "full"
+"""The finished full model; every model's name is a component of the paths of its features."""
+
+TRAJECTORY = "gen-trajectory"
+"""Generated queries along their sampling trajectory, where a split is named."""
+
+
+def checkpoint_model(step: int) -> str:
+    """Return the name of a checkpoint of the full model."""
+    return f"{FULL}-step-{step}"
+
+
+def seed_model(seed: int) -> str:
+    """Return the name of the full model of a seed."""
+    return f"{FULL}-seed-{seed}"
+
+
+def retrain_model(subset: int, seed: int) -> str:
+    """Return the name of a model of the group `retrain`."""
+    return f"retrain-{subset}-seed-{seed}"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where each artifact lies. Arguments default to Snakemake's wildcards."""
+
+    root: str
+
+    def __call__(self, *parts: str) -> str:
+        """Return a path below the benchmark's own folder."""
+        return "/".join([self.root, *parts])
+
+    def indices(self, split: str = "{split}") -> str:
+        """Positions of a split's images in the data set (numbers, for gen)."""
+        return self("indices", f"{split}.npy")
+
+    def images(self, split: str = "{split}") -> str:
+        """Images of a split, float32 (image, channel, height, width) in [-1, 1]."""
+        return self("images", f"{split}.npy")
+
+    def labels(self, split: str = "{split}") -> str:
+        """Class labels of a split of real images."""
+        return self("labels", f"{split}.npy")
+
+    def subset(self, group: str = "{group}", index: int | str = "{subset}") -> str:
+        """Sorted positions into train of one subset."""
+        return self("subsets", group, f"{index}.npy")
+
+    def network(self, seed: int | str = "{seed}", step: int | str | None = None) -> str:
+        """Folder of the full model, or of one of its checkpoints, in diffusers' layout."""
+        folder = self("models", "full", f"seed-{seed}")
+        return folder if step is None else f"{folder}/checkpoints/{step}"
+
+    def block(
+        self, group: str = "{group}", seed: int | str = "{seed}", block: int | str = "{block}"
+    ) -> str:
+        """The models of one block of subsets, trained with one seed."""
+        return self("models", group, f"seed-{seed}", f"block-{block}.safetensors")
+
+    def losses(
+        self,
+        group: str = "{group}",
+        seed: int | str = "{seed}",
+        block: int | str = "{block}",
+        split: str = "{split}",
+    ) -> str:
+        """Loss tables (subset, timestep, query) of one block on one split."""
+        return self("losses", group, f"seed-{seed}", f"block-{block}", f"{split}.zarr.zip")
+
+    def measurements(self, group: str = "{group}", split: str = "{split}") -> str:
+        """Losses of all blocks averaged over timesteps: (seed, subset, query)."""
+        return self("measurements", group, f"{split}.zarr.zip")
+
+    def embedding(self, name: str = "{embedding}", split: str = "{split}") -> str:
+        """Images of a split as vectors, float32 (image, dim)."""
+        return self("embeddings", name, f"{split}.npy")
+
+    def trajectories(self) -> str:
+        """The clean images that the sampler foresaw, (image, step, channel, height, width)."""
+        return self("images", f"{TRAJECTORY}.npy")
+
+    def features(
+        self,
+        gradient_pass: str = "{gradient_pass}",
+        split: str = "{split}",
+        shard: str = "{shard}",
+        model: str = "{model}",
+    ) -> str:
+        """One shard of projected gradients at one model."""
+        return self("features", gradient_pass, model, split, f"{shard}.zarr.zip")
+
+    def kernel(
+        self,
+        gradient_pass: str = "{gradient_pass}",
+        output_function: str = "{output_function}",
+        model: str = "{model}",
+    ) -> str:
+        """The eigendecomposition of a feature set's Gram matrix at one model."""
+        return self("kernels", gradient_pass, output_function, f"{model}.zarr.zip")
+
+    def predictions(self, method: str = "{method}", split: str = "{split}") -> str:
+        """Sums of scores (lambda, subset, query)."""
+        return self("predictions", method, f"{split}.zarr.zip")
+
+    def lds(self, method: str = "{method}", split: str = "{split}") -> str:
+        """LDS of one method on one split, with all that belongs to it."""
+        return self("lds", method, f"{split}.json")
+
+    def scores(self, method: str = "{method}", split: str = "{split}") -> str:
+        """Scores (query, train) at the selected lambda."""
+        return self("scores", method, f"{split}.zarr.zip")
+
+    def check(self, gradient_pass: str = "{gradient_pass}") -> str:
+        """Whether a pass's features depend on batch size and order."""
+        return self("checks", f"{gradient_pass}.json")

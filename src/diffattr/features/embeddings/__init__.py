@@ -1,0 +1,93 @@
+"""Embeddings: images as vectors, without gradients.
+
+An embedding is one small file with a class that has the attributes below, and one line in the
+registry. Classes are named by their path, so that the registry can be read without loading torch.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+from jaxtyping import Float32
+
+from diffattr.config import ConfigError, NoiseSchedule
+from diffattr.config import Embedding as EmbeddingConfig
+
+
+class Bottleneck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Options of the U-Net's own embedding: how many timesteps it is averaged over."""
+
+    n_timesteps: int
+
+
+class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Options of CLIP: open_clip's model name, and its weights (a file, or a name on the hub)."""
+
+    model: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where an embedding's class is, and its options."""
+
+    path: str
+    options: type[Bottleneck | Clip]
+    needs_network: bool
+
+
+EMBEDDINGS: dict[str, Registered] = {
+    "bottleneck": Registered(
+        "diffattr.features.embeddings.bottleneck:BottleneckEmbedding", Bottleneck, True
+    ),
+    "clip": Registered("diffattr.features.embeddings.clip:ClipEmbedding", Clip, False),
+}
+
+
+@runtime_checkable
+class Embedding(Protocol):
+    """What turns images into vectors."""
+
+    def __call__(
+        self, images: Float32[np.ndarray, "image channel height width"]
+    ) -> Float32[np.ndarray, "image dim"]:
+        """Return the vectors of images in [-1, 1]."""
+        ...
+
+
+def check(config: EmbeddingConfig, schedule: NoiseSchedule) -> None:
+    """Refuse options that an embedding does not take; needs no torch.
+
+    Raises:
+        ConfigError: the message starts with the key.
+    """
+    options = _options(config)
+    if isinstance(options, Bottleneck) and not 1 <= options.n_timesteps <= schedule.n_timesteps:
+        raise ConfigError(
+            f"options.n_timesteps: found {options.n_timesteps}, allowed: 1 to"
+            f" {schedule.n_timesteps}, the timesteps of the noise schedule"
+        )
+
+
+def _options(config: EmbeddingConfig) -> Bottleneck | Clip:
+    kind = EMBEDDINGS[config.kind].options
+    try:
+        return msgspec.convert(config.options, kind)
+    except msgspec.ValidationError as error:
+        known = ", ".join(kind.__struct_fields__)
+        raise ConfigError(f"options: {error} (embedding {config.kind} takes: {known})") from error
+
+
+def make(config: EmbeddingConfig, **surroundings: Any) -> Embedding:
+    """Return the embedding of a config.
+
+    `surroundings` are `network`, `schedule`, `seed`, `batch_size` and `device`, of which each kind
+    takes what it needs.
+
+    Raises:
+        ConfigError: the options are wrong, or what they name cannot be loaded.
+    """
+    module, name = EMBEDDINGS[config.kind].path.split(":")
+    return getattr(importlib.import_module(module), name)(_options(config), **surroundings)

@@ -1,0 +1,71 @@
+"""The U-Net's own view of an image: the activations of its middle block.
+
+    e(x) = mean over (t) of mid(x_t, t),   flattened
+
+with noise that is the same for every image. Nothing has to be downloaded, and unlike pixels it has
+been learnt from the very training set. That a U-Net's bottleneck carries meaning is the finding of
+Kwon et al., "Diffusion models already have a semantic latent space" (ICLR 2023).
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from tqdm import tqdm
+
+from diffattr import rng
+from diffattr.config import ConfigError, NoiseSchedule
+from diffattr.diffusion.models import predict
+from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise, strata_midpoints
+from diffattr.features.embeddings import Bottleneck
+
+
+class BottleneckEmbedding:
+    """Activations of the middle block, averaged over timesteps."""
+
+    def __init__(
+        self,
+        options: Bottleneck,
+        *,
+        network: torch.nn.Module,
+        schedule: NoiseSchedule,
+        seed: int,
+        batch_size: int,
+        device: str,
+    ):
+        self._network = network.eval().to(device)
+        middle = getattr(network, "mid_block", None)
+        if not isinstance(middle, torch.nn.Module):
+            raise ConfigError(
+                f"kind: embedding bottleneck needs a network with a middle block, which"
+                f" {type(network).__name__} has not; use another embedding"
+            )
+        self._middle, self._device, self._batch_size = middle, device, batch_size
+        self._timesteps = strata_midpoints(options.n_timesteps, schedule.n_timesteps).tolist()
+        self._abar = alphas_cumprod(schedule)
+        self._stream = rng.Stream(seed, "embedding")
+
+    @torch.inference_mode()
+    def __call__(
+        self, images: Float32[np.ndarray, "image channel height width"]
+    ) -> Float32[np.ndarray, "image dim"]:
+        """Return the mean activations."""
+        seen: list[Any] = []
+        handle = self._middle.register_forward_hook(lambda _, __, output: seen.append(output))
+        embedded = []
+        try:
+            starts = range(0, len(images), self._batch_size)
+            for start in tqdm(starts, desc="embed", unit="batch", mininterval=10):
+                batch = torch.from_numpy(images[start : start + self._batch_size])
+                total = torch.zeros(())
+                for timestep in self._timesteps:
+                    noise = stacked_noise(self._stream, [0], [timestep], [0], images.shape[1:])
+                    abar = self._abar[timestep].expand(len(batch))
+                    x = noised(batch, noise.expand_as(batch), abar).to(self._device)
+                    predict(self._network, x, torch.full((len(batch),), timestep).to(self._device))
+                    total = total + seen.pop().flatten(1).cpu()
+                embedded.append((total / len(self._timesteps)).numpy())
+        finally:
+            handle.remove()
+        return np.concatenate(embedded)

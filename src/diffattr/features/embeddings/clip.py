@@ -1,0 +1,68 @@
+"""CLIP's view of an image, through open_clip.
+
+Source: Radford et al., "Learning transferable visual models from natural language supervision"
+(ICML 2021). Zheng et al. (ICLR 2024) use OpenAI's ViT-B/32, here `model: ViT-B-32` with
+`weights: openai`, or the path of a safetensors file where there is no internet.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from PIL import Image
+from tqdm import tqdm
+
+from diffattr.config import ConfigError
+from diffattr.features.embeddings import Clip
+
+
+class ClipEmbedding:
+    """Image embeddings, as the model gives them (not scaled to length 1)."""
+
+    def __init__(self, options: Clip, *, batch_size: int, device: str, **_: object):
+        try:
+            import open_clip  # pyright: ignore[reportMissingImports]
+        except ImportError as error:
+            raise ConfigError(
+                "kind: embedding clip needs the package open_clip: pip install 'diffattr[clip]';"
+                " embedding bottleneck needs nothing"
+            ) from error
+        if options.model not in open_clip.list_models():
+            raise ConfigError(
+                f"options.model: open_clip does not know {options.model!r}; it lists its models by"
+                " open_clip.list_models()"
+            )
+        is_file = Path(options.weights).suffix != "" or "/" in options.weights
+        if is_file and not Path(options.weights).is_file():
+            raise ConfigError(f"options.weights: {options.weights} does not exist")
+        try:
+            self._model, _, self._preprocess = open_clip.create_model_and_transforms(
+                options.model, pretrained=options.weights, device=device
+            )
+        except Exception as error:
+            raise ConfigError(
+                f"options.weights: open_clip cannot load {options.weights!r} into"
+                f" {options.model}: {' '.join(str(error).split())}; without internet, name a"
+                " safetensors file"
+            ) from error
+        self._model.eval()
+        self._batch_size, self._device = batch_size, device
+
+    @torch.inference_mode()
+    def __call__(
+        self, images: Float32[np.ndarray, "image channel height width"]
+    ) -> Float32[np.ndarray, "image dim"]:
+        """Return the embeddings; grey images are shown to CLIP in three equal channels."""
+        embedded = []
+        starts = range(0, len(images), self._batch_size)
+        for start in tqdm(starts, desc="embed", unit="batch", mininterval=10):
+            batch = [self._prepared(image) for image in images[start : start + self._batch_size]]
+            found = self._model.encode_image(torch.stack(batch).to(self._device))
+            embedded.append(found.float().cpu().numpy())
+        return np.concatenate(embedded)
+
+    def _prepared(self, image: Float32[np.ndarray, "channel height width"]) -> torch.Tensor:
+        pixels = ((image.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8).transpose(1, 2, 0)
+        picture = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+        return self._preprocess(picture.convert("RGB"))
