@@ -19,6 +19,30 @@ rule lds_of_method:
         "../scripts/lds.py"
 
 
+rule audit_powers:
+    """Bend one method's scores and see what that does to its LDS."""
+    input:
+        scores=paths.scores(),
+        measurements=paths.measurements("lds"),
+        subsets=[
+            paths.subset("lds", index) for index in range(benchmark.group("lds").count)
+        ],
+    output:
+        paths.audit(),
+    log:
+        log_path("audits", "{method}", "{split}"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=grown(LIGHT_MB),
+    params:
+        config=benchmark.params(
+            "evaluation", lds=benchmark.config.lds, seed=benchmark.config.seed
+        ),
+    script:
+        "../scripts/audit.py"
+
+
 LDS_FILES = [
     paths.lds(method, split)
     for method in benchmark.methods

@@ -21,13 +21,15 @@ rule losses:
             noise_schedule=benchmark.config.noise_schedule,
             losses=benchmark.config.losses,
             seed=benchmark.config.seed,
+            # Named only where it is asked for: loss tables without it stay as they are.
+            **({"with_squares": True} if benchmark.with_squares else {}),
         ),
     script:
         "../scripts/losses.py"
 
 
 rule measurements:
-    """Gather the loss tables of all blocks, averaged over timesteps."""
+    """Gather the loss tables of all blocks, averaged over timesteps, for each measured quantity."""
     input:
         lambda w: [
             paths.losses(w.group, seed, block, w.split)
@@ -44,9 +46,11 @@ rule measurements:
         mem_mb=grown(LIGHT_MB),
     params:
         config=lambda w: benchmark.params(
-            "losses",
+            "measurements",
             seeds=benchmark.group(w.group).seeds,
             n_blocks=len(benchmark.blocks(w.group)),
+            quantities=benchmark.quantities(w.group),
+            noise_schedule=benchmark.config.noise_schedule,
         ),
     script:
         "../scripts/measurements.py"

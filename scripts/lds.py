@@ -11,7 +11,7 @@ with job(snakemake) as this:
     result = evaluate(
         predictions["predictions"],
         predictions.attribute("lambdas"),
-        read_arrays(this.input.measurements)["measurements"],
+        read_arrays(this.input.measurements).arrays,
         this.section("lds", Lds),
         this.config["seed"],
         this.wildcards.split,

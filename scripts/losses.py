@@ -5,11 +5,11 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays
     from diffattr.config import Losses, NoiseSchedule
-    from diffattr.diffusion.losses import loss_table
+    from diffattr.diffusion.losses import loss_tables
     from diffattr.diffusion.models import read_block
 
     subsets, networks = read_block(this.input.block)
-    table = loss_table(
+    tables = loss_tables(
         networks,
         read_array(this.input.images),
         read_array(this.input.ids),
@@ -17,7 +17,8 @@ with job(snakemake) as this:
         this.section("noise_schedule", NoiseSchedule),
         this.section("losses", Losses),
         this.config["seed"],
+        with_squares=this.config.get("with_squares", False),
         batch_size=this.batch_size,
         device=this.device,
     )
-    write_arrays(this.output[0], {"losses": table}, {"subsets": subsets})
+    write_arrays(this.output[0], tables, {"subsets": subsets})

@@ -122,9 +122,9 @@ def sampling() -> list[float]:
 
 
 def losses() -> list[float]:
-    from diffattr.diffusion.losses import loss_table
+    from diffattr.diffusion.losses import loss_tables
 
-    table = loss_table(
+    tables = loss_tables(
         [network()],
         images(3),
         np.array([5, 6, 9]),
@@ -132,8 +132,17 @@ def losses() -> list[float]:
         SCHEDULE,
         Losses(n_timesteps=4, draws=2),
         seed=1,
+        with_squares=True,
     )
-    return table.ravel().tolist()
+    return [value for table in tables.values() for value in table.ravel().tolist()]
+
+
+def measurements() -> list[float]:
+    from diffattr.evaluation.measurements import LOSS, Quantity
+
+    table = rng.generator("numbers", "tables").random((2, 4, 3)).astype(np.float32)
+    weighted = Quantity("losses", np.array([4.0, 2.0, 1.0, 0.5]))
+    return [*LOSS.mean(table).ravel().tolist(), *weighted.mean(table).ravel().tolist()]
 
 
 def features() -> list[float]:
@@ -194,20 +203,26 @@ def embeddings() -> list[float]:
 
 
 def evaluation() -> list[float]:
+    from diffattr.evaluation.powers import audit
     from diffattr.evaluation.result import evaluate
 
     generator = rng.generator("numbers", "evaluation")
     truth = generator.standard_normal((12, 10))
     measurements = truth + 0.5 * generator.standard_normal((2, 12, 10))
     predictions = -truth + generator.standard_normal((3, 12, 10))
-    options = Lds(folds=3, resamples=100, confidence=0.9)
-    result = evaluate(predictions, [0.1, 1.0, 10.0], measurements, options, 1, "val")
+    options = Lds(folds=3, resamples=100, confidence=0.9, powers=(0.5,))
+    measured = {"loss": measurements, "weighted-mse": 2 * measurements + truth}
+    result = evaluate(predictions, [0.1, 1.0, 10.0], measured, options, 1, "val")
+    masks = generator.random((12, 8)) < 0.5
+    scores = generator.standard_normal((10, 8))
     return [
         result["lds"],
         *result["interval"]["both"],
         result["oracle"]["lds"],
         result["ceiling"]["bound"],
         result["ceiling"]["one_more_retraining"],
+        result["measured"]["weighted-mse"]["lds"],
+        *(row["lds"] for row in audit(scores, masks, measurements, options, 1, "val")),
     ]
 
 
@@ -218,6 +233,7 @@ STAGES: dict[str, Callable[[], list[float]]] = {
     "training": training,
     "sampling": sampling,
     "losses": losses,
+    "measurements": measurements,
     "embeddings": embeddings,
     "features": features,
     "attribution": attribution,

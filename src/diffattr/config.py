@@ -222,12 +222,35 @@ class Lambdas(Section, frozen=True):
     ]
 
 
+class QueryList(Section, frozen=True):
+    """Some queries of one split, by their position."""
+
+    split: Literal["val", "gen"]
+    queries: Annotated[
+        tuple[NonNegative, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})
+    ]
+
+
 class Lds(Section, frozen=True):
-    """How predictions are held against measurements."""
+    """How predictions are held against measurements.
+
+    `also_measured` names quantities that are predicted next to the denoising loss: the loss weighted
+    as in the ELBO, and the mean square of the model's output. `query_lists` are queries on which LDS
+    is reported by itself. `powers` are the exponents p of the audit that replaces scores by
+    sign(s) |s|^p.
+    """
 
     folds: Annotated[int, Meta(ge=2)]
     resamples: Annotated[int, Meta(ge=100)]
     confidence: Fraction
+    also_measured: Annotated[
+        tuple[Literal["weighted-mse", "mean-squared-l2-norm"], ...],
+        Meta(extra_json_schema={"uniqueItems": True}),
+    ] = ()
+    query_lists: dict[Name, QueryList] = {}
+    powers: Annotated[
+        tuple[PositiveFloat, ...], Meta(extra_json_schema={"uniqueItems": True})
+    ] = ()
 
 
 class Report(Section, frozen=True):

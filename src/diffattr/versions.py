@@ -12,9 +12,10 @@ RESULT_VERSION = {
     "training": 1,
     "sampling": 1,
     "losses": 1,
+    "measurements": 2,
     "embeddings": 1,
     "features": 2,
     "attribution": 2,
-    "evaluation": 1,
+    "evaluation": 2,
     "report": 1,
 }

@@ -10,7 +10,7 @@ from numbers_of_stages import MODEL, SCHEDULE, images, network
 
 from diffattr import rng
 from diffattr.config import Losses
-from diffattr.diffusion.losses import loss_table
+from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.models import build
 
 IDS = np.array([11, 4, 250])
@@ -24,7 +24,7 @@ def networks():
 
 
 def table(networks, batch_size=5, queries=slice(None), options=OPTIONS, split="val"):
-    return loss_table(
+    return loss_tables(
         networks,
         images(3)[queries],
         IDS[queries],
@@ -33,7 +33,7 @@ def table(networks, batch_size=5, queries=slice(None), options=OPTIONS, split="v
         options,
         SEED,
         batch_size=batch_size,
-    )
+    )["losses"]
 
 
 def naive(own):
@@ -58,6 +58,23 @@ def test_the_table_equals_a_naive_loop(networks):
     for losses, own in zip(found, networks, strict=True):
         # float32 through some twenty layers.
         np.testing.assert_allclose(losses, naive(own), rtol=1e-4)
+
+
+def test_squares_are_those_of_the_predictions_and_leave_the_losses_as_they_are(networks):
+    options = Losses(n_timesteps=1, draws=1)
+    arguments = (networks, images(3), IDS, "val", SCHEDULE, options, SEED)
+    found = loss_tables(*arguments, with_squares=True)
+    np.testing.assert_array_equal(found["losses"], loss_tables(*arguments)["losses"])
+    abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))[500]
+    for query, image_id in enumerate(IDS):
+        noise = rng.Stream(SEED, "losses", "val").normal(int(image_id), 500, 0, (1, 8, 8))
+        x = np.sqrt(abar) * images(3)[query] + np.sqrt(1 - abar) * noise
+        for model, own in enumerate(networks):
+            with torch.no_grad():
+                predicted = own(torch.tensor(x[None], dtype=torch.float32), 500).sample
+            # float32 through some twenty layers.
+            expected = float(predicted.square().mean())
+            assert found["squares"][model, 0, query] == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])

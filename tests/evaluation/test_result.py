@@ -2,11 +2,12 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from scipy import stats
 
-from diffattr.config import Lds
+from diffattr.config import Lds, QueryList
 from diffattr.evaluation.bootstrap import resampled
 from diffattr.evaluation.ceiling import noise_ceiling
 from diffattr.evaluation.result import evaluate
@@ -30,7 +31,7 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def result(inputs):
-    return evaluate(inputs[0], LAMBDAS, inputs[1], OPTIONS, 1, "val")
+    return evaluate(inputs[0], LAMBDAS, {"loss": inputs[1]}, OPTIONS, 1, "val")
 
 
 def path_by_hand(predictions, measurements):
@@ -62,7 +63,7 @@ def test_the_best_lambda_is_found(result):
 def test_the_lds_is_the_mean_over_queries_each_at_its_own_lambda(inputs):
     generator = np.random.default_rng(7)
     predictions = generator.normal(size=inputs[0].shape)  # no lambda is best: folds differ
-    result = evaluate(predictions, LAMBDAS, inputs[1], OPTIONS, 1, "val")
+    result = evaluate(predictions, LAMBDAS, {"loss": inputs[1]}, OPTIONS, 1, "val")
     path = path_by_hand(predictions, inputs[1])
     assert result["lds"] == pytest.approx(np.mean(result["per_query"]), abs=1e-12)
     for query, value in enumerate(result["per_query"]):
@@ -74,7 +75,7 @@ def test_the_selected_lambda_is_not_the_best_in_hindsight(inputs):
     # Chance predictions, of a seed at which the folds' median and the best of all queries differ.
     truth = np.random.default_rng(0).normal(size=(N_SUBSETS, N_QUERIES))
     predictions = np.random.default_rng(6).normal(size=inputs[0].shape)
-    result = evaluate(predictions, LAMBDAS, truth[None], OPTIONS, 1, "val")
+    result = evaluate(predictions, LAMBDAS, {"loss": truth[None]}, OPTIONS, 1, "val")
     found = cross_fitted(path_by_hand(predictions, [truth, truth]), OPTIONS.folds, 1, "val")
     assert found.selected != found.oracle
     assert result["selected"]["lambda"] == LAMBDAS[found.selected]
@@ -109,7 +110,7 @@ def test_the_ceiling_is_that_of_the_measurements(inputs, result):
 
 
 def test_one_seed_gives_an_lds_and_no_ceiling(inputs):
-    result = evaluate(inputs[0], LAMBDAS, inputs[1][:1], OPTIONS, 1, "val")
+    result = evaluate(inputs[0], LAMBDAS, {"loss": inputs[1][:1]}, OPTIONS, 1, "val")
     assert result["ceiling"] is None
     assert result["of_bound"] is None
     assert result["lds"] > 0.5
@@ -118,13 +119,13 @@ def test_one_seed_gives_an_lds_and_no_ceiling(inputs):
 def test_measurements_without_signal_have_no_share_of_the_bound(inputs):
     first = inputs[1][0]
     # The mean of the two must not be constant, or there would be no ranks at all.
-    result = evaluate(inputs[0], LAMBDAS, np.stack([first, -1.5 * first]), OPTIONS, 1, "val")
+    result = evaluate(inputs[0], LAMBDAS, {"loss": np.stack([first, -1.5 * first])}, OPTIONS, 1, "val")
     assert result["ceiling"]["bound"] == 0
     assert result["of_bound"] is None
 
 
 def test_a_method_without_lambda_says_null(inputs):
-    result = evaluate(inputs[0][:1], [None], inputs[1], OPTIONS, 1, "val")
+    result = evaluate(inputs[0][:1], [None], {"loss": inputs[1]}, OPTIONS, 1, "val")
     assert result["selected"] == {"lambda": None}
     assert result["oracle"]["lambda"] is None
     assert result["oracle"]["lds"] == pytest.approx(result["lds"])
@@ -137,7 +138,7 @@ def test_the_result_is_json_and_counts_what_went_in(result):
 
 
 def test_nothing_depends_on_the_scale_of_predictions(inputs, result):
-    again = evaluate(inputs[0] * 1e-6, LAMBDAS, inputs[1], OPTIONS, 1, "val")
+    again = evaluate(inputs[0] * 1e-6, LAMBDAS, {"loss": inputs[1]}, OPTIONS, 1, "val")
     assert again == result
 
 
@@ -154,7 +155,7 @@ def test_point_and_resamples_are_those_of_predictions_taken_query_by_query_at_it
     points = [stats.spearmanr(judged[:, q], -mean[:, q]).statistic for q in range(N_QUERIES)]
     draws = resampled(judged, mean, OPTIONS.resamples, 1, "val")
 
-    result = evaluate(predictions, LAMBDAS, inputs[1], OPTIONS, 1, "val")
+    result = evaluate(predictions, LAMBDAS, {"loss": inputs[1]}, OPTIONS, 1, "val")
     # 1e-12: ranks are summed in float64 in another order.
     np.testing.assert_allclose(result["per_query"], points, atol=1e-12)
     np.testing.assert_allclose(result["resamples"]["both"], draws.both, atol=1e-12)
@@ -179,4 +180,35 @@ def test_a_result_holds_these_keys_and_no_others(result):
         "resamples",
         "n_subsets",
         "n_queries",
+        "measured",
+        "query_lists",
     }
+
+
+def test_another_quantity_is_judged_as_if_it_were_the_only_one(inputs):
+    other = inputs[1] ** 3 + np.random.default_rng(3).normal(size=inputs[1].shape)
+    measured = {"loss": inputs[1], "weighted-mse": other}
+    result = evaluate(inputs[0], LAMBDAS, measured, OPTIONS, 1, "val")
+    alone = evaluate(inputs[0], LAMBDAS, {"loss": other}, OPTIONS, 1, "val")
+    found = result["measured"]["weighted-mse"]
+    for key in ("lds", "selected", "oracle"):
+        assert found[key] == alone[key]
+    assert found["interval"] == alone["interval"]["both"]
+    assert found["bound"] == alone["ceiling"]["bound"]
+    assert result["lds"] == evaluate(inputs[0], LAMBDAS, {"loss": inputs[1]}, OPTIONS, 1, "val")["lds"]
+
+
+def test_a_list_of_queries_has_the_mean_of_their_own_lds(inputs, result):
+    lists = {
+        "few": QueryList(split="val", queries=(3, 7, 19)),
+        "all": QueryList(split="val", queries=tuple(range(N_QUERIES))),
+        "elsewhere": QueryList(split="gen", queries=(0,)),
+    }
+    options = msgspec.structs.replace(OPTIONS, query_lists=lists)
+    found = evaluate(inputs[0], LAMBDAS, {"loss": inputs[1]}, options, 1, "val")["query_lists"]
+    assert found.keys() == {"few", "all"}
+    expected = np.mean([result["per_query"][query] for query in (3, 7, 19)])
+    assert found["few"]["lds"] == pytest.approx(expected, abs=1e-12)
+    assert found["few"]["n_queries"] == 3
+    assert found["all"]["lds"] == pytest.approx(result["lds"], abs=1e-12)
+    assert found["all"]["interval"] == pytest.approx(result["interval"]["both"], abs=1e-12)

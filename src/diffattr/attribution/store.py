@@ -94,7 +94,7 @@ def _at_one_model(
 def _retrained(method: RetrainingMethod, n_models: int, inputs: Any) -> Attribution:
     """Return the attribution from the first `n_models` retrained models, mean over their seeds."""
     stored = read_arrays(inputs.measurements)
-    losses = stored["measurements"].mean(axis=0)
+    losses = stored["loss"].mean(axis=0)
     paths = as_list(inputs.subsets)
     if losses.shape[0] != len(paths):
         raise ArtifactError(

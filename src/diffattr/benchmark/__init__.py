@@ -161,6 +161,15 @@ class Benchmark:
         return {"lds": list(LDS_SPLITS), **({"retrain": self.query_splits} if reads else {})}
 
     @property
+    def with_squares(self) -> bool:
+        """Whether loss tables hold the mean squares of predictions too."""
+        return "mean-squared-l2-norm" in self.config.lds.also_measured
+
+    def quantities(self, group: str) -> list[str]:
+        """Return what is measured of a group's models; retraining-based methods read losses."""
+        return ["loss", *(self.config.lds.also_measured if group == "lds" else ())]
+
+    @property
     def needed_blocks(self) -> dict[str, list[tuple[int, int]]]:
         """The (seed, block) pairs that are trained, by group."""
         needed = {

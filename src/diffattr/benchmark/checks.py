@@ -59,6 +59,13 @@ def _subset_errors(config: Config) -> Iterator[str]:
             f"subsets.lds.count: found {config.subsets.lds.count}, allowed: at least 3, since"
             " LDS is a rank correlation over subsets"
         )
+    n_queries = {"val": config.data.n_val, "gen": config.sampling.n_images}
+    for name, listed in config.lds.query_lists.items():
+        if max(listed.queries) >= n_queries[listed.split]:
+            yield (
+                f"lds.query_lists.{name}.queries: found {max(listed.queries)}, split"
+                f" {listed.split} has queries 0 to {n_queries[listed.split] - 1}"
+            )
     queries = {"data.n_val": config.data.n_val, "sampling.n_images": config.sampling.n_images}
     for key, n in queries.items():
         if n < config.lds.folds:

@@ -110,6 +110,10 @@ class Paths:
         """LDS of one method on one split, with all that belongs to it."""
         return self("lds", method, f"{split}.json")
 
+    def audit(self, method: str = "{method}", split: str = "{split}") -> str:
+        """LDS of one method's scores, bent by some powers."""
+        return self("audits", method, f"{split}.json")
+
     def scores(self, method: str = "{method}", split: str = "{split}") -> str:
         """Scores (query, train) at the selected lambda."""
         return self("scores", method, f"{split}.zarr.zip")

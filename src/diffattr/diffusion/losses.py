@@ -18,7 +18,7 @@ from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise, st
 
 
 @torch.inference_mode()
-def loss_table(
+def loss_tables(
     networks: Sequence[torch.nn.Module],
     images: Float32[np.ndarray, "query channel height width"],
     ids: Int64[np.ndarray, " query"],
@@ -27,13 +27,15 @@ def loss_table(
     losses: Losses,
     seed: int,
     *,
+    with_squares: bool = False,
     batch_size: int = 128,
     device: str = "cpu",
-) -> Float32[np.ndarray, "subset timestep query"]:
-    """Return the loss of every model, timestep and query, averaged over noise draws.
+) -> dict[str, Float32[np.ndarray, "subset timestep query"]]:
+    """Return `losses` of every model, timestep and query, averaged over noise draws.
 
-    The timesteps are the midpoints of `losses.n_timesteps` equal strata. Noise is keyed by
-    (split, image, timestep, draw), never by the model.
+    With `with_squares`, `squares` holds the mean squares of the predictions too. The timesteps are
+    the midpoints of `losses.n_timesteps` equal strata. Noise is keyed by (split, image, timestep,
+    draw), never by the model.
     """
     timesteps = strata_midpoints(losses.n_timesteps, schedule.n_timesteps)
     abar = alphas_cumprod(schedule)
@@ -42,7 +44,8 @@ def loss_table(
     queries, strata, draws = (axis.ravel() for axis in np.indices(grid))
     sources = torch.from_numpy(images)
     networks = [network.eval().to(device) for network in networks]
-    table = np.empty((len(networks), len(queries)), dtype=np.float32)
+    names = ["losses", "squares"] if with_squares else ["losses"]
+    tables = {name: np.empty((len(networks), len(queries)), dtype=np.float32) for name in names}
     starts = range(0, len(queries), batch_size)
     for start in tqdm(starts, desc=f"losses {split}", unit="batch", mininterval=10):
         batch = slice(start, start + batch_size)
@@ -57,8 +60,13 @@ def loss_table(
         t = torch.from_numpy(t)
         x = noised(sources[queries[batch]], noise, abar[t]).to(device)
         noise, t = noise.to(device), t.to(device)
-        for row, network in zip(table, networks, strict=True):
-            error = (predict(network, x, t) - noise).square().flatten(1).mean(1)
-            row[batch] = error.cpu().numpy()
-    averaged = table.reshape(len(networks), *grid).mean(axis=3)
-    return np.ascontiguousarray(averaged.transpose(0, 2, 1))
+        for number, network in enumerate(networks):
+            prediction = predict(network, x, t)
+            for name, against in (("losses", noise), ("squares", 0)):
+                if name in tables:
+                    square = (prediction - against).square().flatten(1).mean(1)
+                    tables[name][number, batch] = square.cpu().numpy()
+    averaged = {name: table.reshape(-1, *grid).mean(axis=3) for name, table in tables.items()}
+    return {
+        name: np.ascontiguousarray(table.transpose(0, 2, 1)) for name, table in averaged.items()
+    }

@@ -1,0 +1,21 @@
+"""Rule audit_powers: what bending one method's scores does to its LDS."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from diffattr.artifacts import read_array, read_arrays, write_json
+    from diffattr.config import Lds
+    from diffattr.data.subsets import membership
+    from diffattr.evaluation.powers import audit
+
+    scores = read_arrays(this.input.scores)["scores"]
+    subsets = [read_array(path) for path in this.input.subsets]
+    rows = audit(
+        scores,
+        membership(subsets, scores.shape[1]),
+        read_arrays(this.input.measurements)["loss"],
+        this.section("lds", Lds),
+        this.config["seed"],
+        this.wildcards.split,
+    )
+    write_json(this.output[0], rows)
