@@ -41,7 +41,7 @@ rule plan:
     conda:
         ENVIRONMENT
     params:
-        config=json.dumps(msgspec.to_builtins(benchmark.config)),
+        config=json.dumps(msgspec.to_builtins(benchmark.written)),
         cores=workflow.cores or 1,
         snakefile=workflow.main_snakefile,
     script:

@@ -11,12 +11,17 @@ rule build_report:
         lds=LDS_FILES,
         scores=[
             paths.scores(method, split)
-            for method in benchmark.methods
+            for method in benchmark.named_methods
             for split in benchmark.splits_of(method)
         ],
-        checks=[
-            paths.check(gradient_pass) for gradient_pass in benchmark.config.features
+        audits=[
+            paths.audit(method, split)
+            for method in (
+                benchmark.named_methods if benchmark.config.lds.powers else []
+            )
+            for split in benchmark.lds_splits_of(method)
         ],
+        checks=[paths.check(gradient_pass) for gradient_pass in benchmark.used_passes],
         images=[paths.images(split) for split in ("train", *benchmark.query_splits)],
         indices=[paths.indices(split) for split in ("train", *benchmark.query_splits)],
         # Generated queries have no class.
@@ -35,7 +40,7 @@ rule build_report:
         mem_mb=grown(HEAVY_MB),
     params:
         config=benchmark.params(
-            "report", benchmark=benchmark.config, splits=benchmark.query_splits
+            "report", benchmark=benchmark.written, splits=benchmark.query_splits
         ),
     script:
         "../scripts/report.py"

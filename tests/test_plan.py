@@ -16,6 +16,7 @@ from diffattr.artifacts import provenance_path, write_json
 from diffattr.diffusion.models import build, predict
 from diffattr.plan import CALIBRATION, NetworkSize, PlannedJob
 
+EVERY = "configs/every-method.yaml"
 SIZE = NetworkSize(n_parameters=1000, forward_flops=2_000_000)
 
 # configs/smoke.yaml by hand. Images: 48 train, 12 val, 4 planted, 10 gen; 6 subsets of 24 images
@@ -104,7 +105,7 @@ def test_draws_short_batches_and_features_without_projection_are_counted():
 
 def test_methods_that_need_more_make_more_jobs():
     """configs/every-method.yaml by hand, shards of 48 images, so one per split."""
-    found = counts(plan.jobs(benchmark(name="configs/every-method.yaml"), SIZE))
+    found = counts(plan.jobs(benchmark({"sweeps": {}}, EVERY), SIZE))
     # The full model with checkpoints at steps 0 and 9, and one of the next seed.
     assert found["train_full"] == (2, 2 * 3 * 6, 2 * 3 * 48, 2 * 3 * 48)
     # 12 more models with one seed, in blocks of 4, evaluated on 12 + 10 + 4 queries.
@@ -123,6 +124,27 @@ def test_methods_that_need_more_make_more_jobs():
     # t4/loss at full, step 0, retrain 0 and 1; t4/square at full and seed 43; t8 twice; DAS; five
     # constructions.
     assert found["kernel"][0] == 4 + 2 + 2 + 1 + 5
+    assert found["audit_powers"][0] == found["lds_of_method"][0] == 2 * 31 + 1
+
+
+def test_a_sweep_makes_only_what_is_not_there():
+    """Two timesteps are new, four are there; so are 256 dimensions of projector seed 0."""
+    without = counts(plan.jobs(benchmark({"sweeps": {}}, EVERY), SIZE))
+    found = counts(plan.jobs(benchmark(name=EVERY), SIZE))
+    # Cells have no planted queries: train, val and gen of constructions-t2 at the end, and of
+    # three projections at step 9 and at the end. All else is there.
+    images = 48 + 12 + 10
+    more = tuple(a - b for a, b in zip(found["features"], without["features"], strict=True))
+    assert more == (
+        3 + 3 * 2 * 3,
+        0,
+        images * 2 + images * 4 * 2 * 3,
+        images * 2 * 2 + images * 4 * 2 * 3,
+    )
+    assert found["kernel"][0] - without["kernel"][0] == 2 + 3 * 2 + 1  # t4 at step 9
+    assert found["lds_of_method"][0] - without["lds_of_method"][0] == 2 * (4 + 8)
+    assert found["scores"] == without["scores"]
+    assert found["check_features"][0] - without["check_features"][0] == 4
 
 
 @pytest.mark.workflow
@@ -237,7 +259,7 @@ def measure(path, seconds):
 
 
 def test_every_rule_has_a_calibrated_cost():
-    every_method = benchmark(name="configs/every-method.yaml")
+    every_method = benchmark(name=EVERY)
     assert {job.rule for job in plan.jobs(every_method, SIZE)} == set(CALIBRATION)
 
 

@@ -28,9 +28,8 @@ PositiveFloat = Annotated[float, Meta(gt=0)]
 NonNegativeFloat = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Seeds = Annotated[
-    tuple[NonNegative, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})
-]
+UNIQUE = Meta(min_length=1, extra_json_schema={"uniqueItems": True})
+Seeds = Annotated[tuple[NonNegative, ...], UNIQUE]
 
 
 def registered(registry: str) -> Meta:
@@ -168,7 +167,7 @@ class Pass(Section, frozen=True):
     noise: Literal["common", "per-image"]
     output_functions: Annotated[
         tuple[Annotated[str, registered("output-functions")], ...],
-        Meta(min_length=1, extra_json_schema={"uniqueItems": True}),
+        UNIQUE,
     ]
     projector: Projector
     timesteps: Literal["uniform", "cumulative"] = "uniform"
@@ -205,39 +204,56 @@ class Method(Section, frozen=True):
     method: Annotated[str, registered("methods")]
     features: str | None = None
     embedding: str | None = None
-    checkpoints: (
-        Annotated[tuple[Share, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})]
-        | None
-    ) = None
+    checkpoints: Annotated[tuple[Share, ...], UNIQUE] | None = None
     ensemble: Ensemble | None = None
     models: Positive | None = None
     options: dict[str, Any] = {}
 
 
+class Axes(Section, frozen=True, rename={"lam": "lambda"}):
+    """What a sweep varies; every combination of the values is one cell.
+
+    `checkpoint` is a share of the full model's training, `lambda` one of lambdas.relative.
+    """
+
+    output_function: (
+        Annotated[tuple[Annotated[str, registered("output-functions")], ...], UNIQUE] | None
+    ) = None
+    n_timesteps: Annotated[tuple[Positive, ...], UNIQUE] | None = None
+    k: Annotated[tuple[Positive, ...], UNIQUE] | None = None
+    projector_seed: Annotated[tuple[NonNegative, ...], UNIQUE] | None = None
+    checkpoint: Annotated[tuple[Share, ...], UNIQUE] | None = None
+    lam: Annotated[tuple[PositiveFloat, ...], UNIQUE] | None = None
+
+
+class Sweep(Section, frozen=True):
+    """One method on variations of one feature set."""
+
+    method: Annotated[str, registered("methods")]
+    features: str
+    over: Axes
+
+
 class Lambdas(Section, frozen=True):
     """The regularisation path of the kernel methods, relative to the mean kernel diagonal."""
 
-    relative: Annotated[
-        tuple[PositiveFloat, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})
-    ]
+    relative: Annotated[tuple[PositiveFloat, ...], UNIQUE]
 
 
 class QueryList(Section, frozen=True):
     """Some queries of one split, by their position."""
 
     split: Literal["val", "gen"]
-    queries: Annotated[
-        tuple[NonNegative, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})
-    ]
+    queries: Annotated[tuple[NonNegative, ...], UNIQUE]
 
 
 class Lds(Section, frozen=True):
     """How predictions are held against measurements.
 
-    `also_measured` names quantities that are predicted next to the denoising loss: the loss weighted
-    as in the ELBO, and the mean square of the model's output. `query_lists` are queries on which LDS
-    is reported by itself. `powers` are the exponents p of the audit that replaces scores by
-    sign(s) |s|^p.
+    `also_measured` names quantities that are predicted next to the denoising loss: the loss
+    weighted as in the ELBO, and the mean square of the model's output. `query_lists` are queries on
+    which LDS is reported by itself. `powers` are the exponents p of the audit that replaces scores
+    by sign(s) |s|^p.
     """
 
     folds: Annotated[int, Meta(ge=2)]
@@ -248,9 +264,7 @@ class Lds(Section, frozen=True):
         Meta(extra_json_schema={"uniqueItems": True}),
     ] = ()
     query_lists: dict[Name, QueryList] = {}
-    powers: Annotated[
-        tuple[PositiveFloat, ...], Meta(extra_json_schema={"uniqueItems": True})
-    ] = ()
+    powers: Annotated[tuple[PositiveFloat, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
 
 
 class Report(Section, frozen=True):
@@ -295,6 +309,7 @@ class Config(Section, frozen=True):
     report: Report
     jobs: Jobs
     embeddings: dict[Name, Embedding] = {}
+    sweeps: dict[Name, Sweep] = {}
 
     @property
     def n_steps(self) -> int:

@@ -46,6 +46,7 @@ CALIBRATION: dict[str, Calibration] = {
     "predictions": Calibration(0.2),
     "lds_of_method": Calibration(0.5),
     "scores": Calibration(0.2),
+    "audit_powers": Calibration(0.5),
     "build_report": Calibration(3.0),
 }
 
@@ -235,7 +236,8 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
                 backwards=n * n_items * n_functions,
                 n_bytes=n * (k * n_functions + losses) * _FLOAT32,
             )
-    for name, gradient_pass in config.features.items():
+    for name in benchmark.used_passes:
+        gradient_pass = config.features[name]
         n_items = gradient_pass.n_timesteps * gradient_pass.draws
         yield PlannedJob(
             "check_features",
@@ -276,12 +278,16 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 (paths.lds(name, split),),
                 n_bytes=22 * (n + 2 * config.lds.resamples),
             )
+        if name not in benchmark.named_methods:
+            continue
         for split in benchmark.splits_of(name):
             yield PlannedJob(
                 "scores",
                 (paths.scores(name, split),),
                 n_bytes=benchmark.n_images(split) * n_train * _FLOAT32,
             )
+        for split in benchmark.lds_splits_of(name) if config.lds.powers else ():
+            yield PlannedJob("audit_powers", (paths.audit(name, split),), n_bytes=2000)
 
 
 @dataclass(frozen=True)

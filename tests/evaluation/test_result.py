@@ -119,7 +119,9 @@ def test_one_seed_gives_an_lds_and_no_ceiling(inputs):
 def test_measurements_without_signal_have_no_share_of_the_bound(inputs):
     first = inputs[1][0]
     # The mean of the two must not be constant, or there would be no ranks at all.
-    result = evaluate(inputs[0], LAMBDAS, {"loss": np.stack([first, -1.5 * first])}, OPTIONS, 1, "val")
+    result = evaluate(
+        inputs[0], LAMBDAS, {"loss": np.stack([first, -1.5 * first])}, OPTIONS, 1, "val"
+    )
     assert result["ceiling"]["bound"] == 0
     assert result["of_bound"] is None
 
@@ -195,7 +197,9 @@ def test_another_quantity_is_judged_as_if_it_were_the_only_one(inputs):
         assert found[key] == alone[key]
     assert found["interval"] == alone["interval"]["both"]
     assert found["bound"] == alone["ceiling"]["bound"]
-    assert result["lds"] == evaluate(inputs[0], LAMBDAS, {"loss": inputs[1]}, OPTIONS, 1, "val")["lds"]
+    assert (
+        result["lds"] == evaluate(inputs[0], LAMBDAS, {"loss": inputs[1]}, OPTIONS, 1, "val")["lds"]
+    )
 
 
 def test_a_list_of_queries_has_the_mean_of_their_own_lds(inputs, result):

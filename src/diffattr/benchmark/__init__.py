@@ -16,6 +16,7 @@ from diffattr.attribution import METHODS
 from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
 from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths, checkpoint_model
+from diffattr.benchmark.sweeps import Cell, expanded
 from diffattr.config import Config, ConfigError, SubsetGroup
 from diffattr.data import DATA_SOURCES
 from diffattr.diffusion.models import CONFIG_FILE, MODEL_FAMILIES, WEIGHTS_FILE
@@ -42,9 +43,13 @@ def registries() -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A config together with what follows from it."""
+    """A config together with what follows from it.
 
-    config: Config
+    `written` is the config as it stands in its file, `config` has the passes and methods of its
+    sweeps as well.
+    """
+
+    written: Config
 
     def __post_init__(self):
         errors = list(config_errors(self.config))
@@ -52,6 +57,25 @@ class Benchmark:
             errors += method_errors(self.config, name)
         if errors:
             raise ConfigError("\n".join(errors))
+
+    @property
+    def config(self) -> Config:
+        """The config with every sweep written out."""
+        return self._expanded[0]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells of every sweep."""
+        return self._expanded[1]
+
+    @cached_property
+    def _expanded(self) -> tuple[Config, list[Cell]]:
+        return expanded(self.written)
+
+    @cached_property
+    def named_methods(self) -> list[str]:
+        """The methods that the config names, without the cells of sweeps."""
+        return list(self.written.methods)
 
     @cached_property
     def methods(self) -> dict[str, PlannedMethod]:
@@ -66,7 +90,7 @@ class Benchmark:
     @cached_property
     def paths(self) -> Paths:
         """Where the artifacts lie."""
-        return Paths(f"results/{self.config.name}")
+        return Paths(f"results/{self.written.name}")
 
     def group(self, name: str) -> SubsetGroup:
         """Return a group of subsets."""
@@ -128,27 +152,30 @@ class Benchmark:
         return [seed + number for number in range(max(counts, default=1))]
 
     @property
-    def feature_sources(self) -> dict[tuple[str, str, str], int]:
-        """What gradients are taken of: (pass, model, split), with the number of them per image.
+    def used_passes(self) -> list[str]:
+        """The passes that some method reads; others are not taken."""
+        used = {method.gradient_pass for method in self.methods.values()}
+        return [name for name in self.config.features if name in used]
 
-        Every pass is taken at the full model, and wherever a method asks for it.
-        """
+    @property
+    def feature_sources(self) -> dict[tuple[str, str, str], int]:
+        """What gradients are taken of: (pass, model, split), with the number of them per image."""
         wanted: dict[tuple[str, str, str], int] = {}
-        for name, taken in self.config.features.items():
-            n_items = taken.n_timesteps * taken.draws
-            for split in ("train", *self.query_splits):
-                wanted[name, FULL, split] = n_items
-        for method_name, method in self.methods.items():
+        for name, method in self.methods.items():
+            splits = (
+                self.splits_of(name) if name in self.named_methods else self.lds_splits_of(name)
+            )
             for model in method.models:
                 gradient_pass, _ = method.feature_set
                 taken = self.config.features[gradient_pass]
-                n_items = taken.n_timesteps * taken.draws
-                splits = [] if method.follows_trajectory else self.splits_of(method_name)
-                for split in ("train", *splits):
-                    wanted[gradient_pass, model, split] = n_items
+                for split in ("train", *([] if method.follows_trajectory else splits)):
+                    wanted[gradient_pass, model, split] = taken.n_timesteps * taken.draws
                 if method.follows_trajectory:
-                    n_steps = self.config.sampling.n_steps
-                    wanted[gradient_pass, model, TRAJECTORY] = n_steps
+                    wanted[gradient_pass, model, TRAJECTORY] = self.config.sampling.n_steps
+        checked = {(name, FULL, "train") for name in self.used_passes}
+        for name, model, split in sorted(checked - set(wanted)):
+            taken = self.config.features[name]
+            wanted[name, model, split] = taken.n_timesteps * taken.draws
         return wanted
 
     @property
@@ -221,7 +248,7 @@ class Benchmark:
         return self.model_files(FULL)
 
     def splits_of(self, method: str) -> list[str]:
-        """Return the query splits that a method has scores for."""
+        """Return the query splits that a method can score."""
         if self.methods[method].follows_trajectory:
             return ["gen"]
         return self.query_splits
@@ -231,8 +258,8 @@ class Benchmark:
         return [split for split in self.splits_of(method) if split in LDS_SPLITS]
 
     def methods_of(self, split: str) -> list[str]:
-        """Return the methods that have scores for a query split."""
-        return [name for name in self.methods if split in self.splits_of(name)]
+        """Return the methods of the config, sweeps apart, that have scores for a query split."""
+        return [name for name in self.named_methods if split in self.splits_of(name)]
 
     def shard_paths(self, gradient_pass: str, split: str, model: str = FULL) -> list[str]:
         """Return every shard of one pass and split at one model."""

@@ -39,7 +39,7 @@ def audit(
     seed: int,
     split: str,
 ) -> list[dict[str, Any]]:
-    """Return the LDS of each transformation, and its paired difference to the scores as they are."""
+    """Return the LDS of each transformation, and its paired difference to plain scores."""
     measurement = measurements.mean(axis=0)
 
     def judged(power: float | str) -> tuple[float, Float64[np.ndarray, " resample"]]:

@@ -28,8 +28,8 @@ def evaluate(
     """Return LDS at the cross-fitted and the oracle lambda, intervals, curve and ceiling.
 
     `measurements` maps each measured quantity to its values; `loss` is the one that everything
-    but `measured`, where the others stand, is about. The measurement is the mean over training seeds; `ceiling` is null where
-    there is one seed.
+    but `measured`, where the others stand, is about. The measurement is the mean over training
+    seeds; `ceiling` is null where there is one seed.
     """
     judged = _judge(predictions, measurements[PRIMARY], options, seed, split)
     point = float(judged.per_query.mean())

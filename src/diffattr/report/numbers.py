@@ -27,7 +27,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
     `roots` are the artifacts that the report is made from: they and all they descend from are
     counted in costs and provenance.
     """
-    config, paths = benchmark.config, benchmark.paths
+    config, paths = benchmark.written, benchmark.paths
     results = {
         split: {name: read_json(paths.lds(name, split)) for name in benchmark.methods_of(split)}
         for split in LDS_SPLITS
@@ -43,7 +43,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         "n_subsets": config.subsets.lds.count,
         "n_seeds": len(config.subsets.lds.seeds),
         "confidence": config.lds.confidence,
-        "methods": [_method(benchmark, name) for name in config.methods],
+        "methods": [_method(benchmark, name) for name in benchmark.named_methods],
         "lds": lds,
         "claim": _claim(lds),
         "planted": planted,
@@ -247,7 +247,7 @@ def evenly_spaced(n: int, count: int) -> list[int]:
 
 
 def _checks(benchmark: Benchmark) -> Iterable[dict[str, Any]]:
-    for gradient_pass in benchmark.config.features:
+    for gradient_pass in benchmark.used_passes:
         check = read_json(benchmark.paths.check(gradient_pass))
         for output_function, error in check["largest_relative_error"].items():
             yield {
