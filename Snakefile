@@ -1,5 +1,6 @@
 # A benchmark for data attribution in diffusion models. The stages, in the order of the data:
-#   data -> subsets, models -> generated queries -> losses, features -> attribution -> LDS -> report
+#   data -> subsets, models -> generated queries -> losses, features -> attribution -> LDS,
+#   counterfactual -> report
 import json
 
 import msgspec
@@ -20,6 +21,7 @@ include: "rules/common.smk"
 localrules:
     all,
     lds,
+    counterfactual,
     report,
     plan,
     verify,
@@ -31,6 +33,7 @@ include: "rules/losses.smk"
 include: "rules/features.smk"
 include: "rules/attribution.smk"
 include: "rules/evaluation.smk"
+include: "rules/counterfactual.smk"
 include: "rules/report.smk"
 
 

@@ -7,6 +7,7 @@ from diffattr.benchmark import LDS_SPLITS, Benchmark, registries
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.config import ConfigError, load_schema
 from diffattr.config import parse as parse_config
+from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
 
 CONFIG_SOURCE = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
 SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.json"
@@ -23,7 +24,8 @@ LIGHT_MB, HEAVY_MB = 400, 1000
 
 
 wildcard_constraints:
-    group="lds|retrain",
+    group=f"lds|retrain|{REMOVAL_PATTERN}",
+    removal=REMOVAL_PATTERN,
     seed=r"\d+",
     block=r"\d+",
     subset=r"\d+",

@@ -50,6 +50,7 @@ rule measurements:
             seeds=benchmark.group(w.group).seeds,
             n_blocks=len(benchmark.blocks(w.group)),
             quantities=benchmark.quantities(w.group),
+            n_timesteps=benchmark.config.losses.n_timesteps,
             noise_schedule=benchmark.config.noise_schedule,
         ),
     script:

@@ -21,6 +21,7 @@ rule build_report:
             )
             for split in benchmark.lds_splits_of(method)
         ],
+        counterfactual=COUNTERFACTUAL_FILES,
         checks=[paths.check(gradient_pass) for gradient_pass in benchmark.used_passes],
         images=[paths.images(split) for split in ("train", *benchmark.query_splits)],
         indices=[paths.indices(split) for split in ("train", *benchmark.query_splits)],

@@ -105,7 +105,8 @@ def test_draws_short_batches_and_features_without_projection_are_counted():
 
 def test_methods_that_need_more_make_more_jobs():
     """configs/every-method.yaml by hand, shards of 48 images, so one per split."""
-    found = counts(plan.jobs(benchmark({"sweeps": {}}, EVERY), SIZE))
+    plain = {"sweeps": {}, "counterfactual": None}
+    found = counts(plan.jobs(benchmark(plain, EVERY), SIZE))
     # The full model with checkpoints at steps 0 and 9, and one of the next seed.
     assert found["train_full"] == (2, 2 * 3 * 6, 2 * 3 * 48, 2 * 3 * 48)
     # 12 more models with one seed, in blocks of 4, evaluated on 12 + 10 + 4 queries.

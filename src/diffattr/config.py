@@ -267,6 +267,23 @@ class Lds(Section, frozen=True):
     powers: Annotated[tuple[PositiveFloat, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
 
 
+class Counterfactual(Section, frozen=True):
+    """Retraining without the images that methods name, and drawing the same queries again.
+
+    `fractions` of the training set are written as removal lists, those in `retrain` are removed and
+    the rest trained with every one of `seeds`. `opponents` removes each method's lowest scores too,
+    as a control. `embeddings` measure how far an image has moved, next to its pixels.
+    """
+
+    n_queries: Positive
+    methods: Annotated[tuple[Name, ...], UNIQUE]
+    fractions: Annotated[tuple[Fraction, ...], UNIQUE]
+    retrain: Annotated[tuple[Fraction, ...], UNIQUE]
+    opponents: bool
+    seeds: Seeds
+    embeddings: Annotated[tuple[Name, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
+
+
 class Report(Section, frozen=True):
     """What the page shows."""
 
@@ -310,6 +327,7 @@ class Config(Section, frozen=True):
     jobs: Jobs
     embeddings: dict[Name, Embedding] = {}
     sweeps: dict[Name, Sweep] = {}
+    counterfactual: Counterfactual | None = None
 
     @property
     def n_steps(self) -> int:

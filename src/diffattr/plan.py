@@ -47,6 +47,10 @@ CALIBRATION: dict[str, Calibration] = {
     "lds_of_method": Calibration(0.5),
     "scores": Calibration(0.2),
     "audit_powers": Calibration(0.5),
+    "removals": Calibration(0.2),
+    "originals": Calibration(3.0, 0.016),
+    "redraw": Calibration(3.0, 0.02),
+    "compare_redrawn": Calibration(3.0, 0.016),
     "build_report": Calibration(3.0),
 }
 
@@ -105,6 +109,7 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
         _loss_jobs,
         _feature_jobs,
         _attribution_jobs,
+        _counterfactual_jobs,
     )
     planned = [job for stage in stages for job in stage(benchmark, size)]
     report = tuple(
@@ -288,6 +293,44 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
             )
         for split in benchmark.lds_splits_of(name) if config.lds.powers else ():
             yield PlannedJob("audit_powers", (paths.audit(name, split),), n_bytes=2000)
+
+
+def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
+    config, paths, chosen = benchmark.config, benchmark.paths, benchmark.config.counterfactual
+    if chosen is None:
+        return
+    largest = max(map(benchmark.n_removed, chosen.fractions))
+    for method in chosen.methods:
+        yield PlannedJob(
+            "removals",
+            (paths.removals(method),),
+            n_bytes=2 * chosen.n_queries * largest * _FLOAT64,
+        )
+    n_losses = config.losses.n_timesteps * config.losses.draws
+    table = config.losses.n_timesteps * _FLOAT32
+    yield PlannedJob(
+        "originals",
+        (paths.originals(),),
+        forwards=chosen.n_queries * n_losses,
+        n_bytes=chosen.n_queries * table,
+    )
+    for removal in benchmark.removals:
+        for seed, number in benchmark.needed_blocks[removal.group]:
+            n_members = len(benchmark.blocks(removal.group)[number])
+            yield PlannedJob(
+                "redraw",
+                (paths.outcomes(removal.group, seed, number),),
+                forwards=n_members * (config.sampling.n_steps + n_losses),
+                n_bytes=n_members * (_pixels(benchmark) * _FLOAT32 + table),
+            )
+    n_embedded = sum(config.embeddings[e].options.get("n_timesteps", 1) for e in chosen.embeddings)
+    n_redrawn = len(benchmark.removals) * len(chosen.seeds) * chosen.n_queries
+    yield PlannedJob(
+        "compare_redrawn",
+        (paths.counterfactual(),),
+        forwards=2 * n_redrawn * n_embedded,
+        n_bytes=100 * n_redrawn,
+    )
 
 
 @dataclass(frozen=True)

@@ -17,5 +17,6 @@ RESULT_VERSION = {
     "features": 2,
     "attribution": 2,
     "evaluation": 2,
+    "counterfactual": 1,
     "report": 1,
 }

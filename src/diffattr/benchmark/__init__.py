@@ -16,9 +16,11 @@ from diffattr.attribution import METHODS
 from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
 from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths, checkpoint_model
+from diffattr.benchmark.removals import chosen_queries, removals
 from diffattr.benchmark.sweeps import Cell, expanded
 from diffattr.config import Config, ConfigError, SubsetGroup
 from diffattr.data import DATA_SOURCES
+from diffattr.data.removals import Removal, is_removal
 from diffattr.diffusion.models import CONFIG_FILE, MODEL_FAMILIES, WEIGHTS_FILE
 from diffattr.features.embeddings import EMBEDDINGS
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
@@ -93,8 +95,26 @@ class Benchmark:
         return Paths(f"results/{self.written.name}")
 
     def group(self, name: str) -> SubsetGroup:
-        """Return a group of subsets."""
-        return getattr(self.config.subsets, name)
+        """Return a group of subsets; one of removals has a subset per query."""
+        if not is_removal(name):
+            return getattr(self.config.subsets, name)
+        chosen, fraction = self.config.counterfactual, Removal.of(name).fraction
+        assert chosen is not None
+        return SubsetGroup(count=chosen.n_queries, fraction=1 - fraction, seeds=chosen.seeds)
+
+    @cached_property
+    def removals(self) -> list[Removal]:
+        """What is taken out of the training set and retrained without."""
+        return removals(self.config)
+
+    @cached_property
+    def removal_queries(self) -> list[int]:
+        """The generated queries that are drawn again by models trained without some images."""
+        return chosen_queries(self.config)
+
+    def n_removed(self, fraction: float) -> int:
+        """Return how many training images a share of them is."""
+        return round(fraction * self.config.data.n_train)
 
     def n_images(self, split: str) -> int:
         """Return the number of images of a split."""
@@ -213,11 +233,17 @@ class Benchmark:
             blocks = sorted({member // size for member in members if member is not None})
             seed = self.group("retrain").seeds[0]
             needed["retrain"] = [(seed, block) for block in blocks]
+        for removal in self.removals:
+            seeds, blocks = self.group(removal.group).seeds, self.blocks(removal.group)
+            needed[removal.group] = [(seed, block) for seed in seeds for block in blocks]
         return needed
 
     def subset_size(self, group: str) -> int:
         """Return the number of images of a group's subsets."""
-        return round(self.group(group).fraction * self.config.data.n_train)
+        n_train = self.config.data.n_train
+        if is_removal(group):
+            return n_train - self.n_removed(Removal.of(group).fraction)
+        return round(self.group(group).fraction * n_train)
 
     def model_files(self, model: str) -> dict[str, str]:
         """Return the files of a model by what they are: `network` and its config, or `block`."""

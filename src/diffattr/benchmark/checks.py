@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from diffattr.benchmark.removals import removal_errors
 from diffattr.config import Config, ConfigError
 from diffattr.features.embeddings import check as check_embedding
 from diffattr.features.projectors import check as check_projector
@@ -42,6 +43,7 @@ def config_errors(config: Config) -> Iterator[str]:
             check_embedding(embedding, config.noise_schedule)
         except ConfigError as error:
             yield f"embeddings.{name}.{error}"
+    yield from removal_errors(config)
     yield from _network_errors(config)
 
 

@@ -118,6 +118,24 @@ class Paths:
         """Scores (query, train) at the selected lambda."""
         return self("scores", method, f"{split}.zarr.zip")
 
+    def removals(self, method: str = "{method}") -> str:
+        """Training images in the order in which one method removes them, per query."""
+        return self("counterfactual", "removals", f"{method}.zarr.zip")
+
+    def originals(self) -> str:
+        """Losses of the full model on the queries that are drawn again."""
+        return self("counterfactual", "originals.zarr.zip")
+
+    def outcomes(
+        self, group: str = "{group}", seed: int | str = "{seed}", block: int | str = "{block}"
+    ) -> str:
+        """The queries of one block, drawn again by its models, and their losses."""
+        return self("counterfactual", "outcomes", group, f"seed-{seed}", f"block-{block}.zarr.zip")
+
+    def counterfactual(self) -> str:
+        """How far the queries moved, by method."""
+        return self("counterfactual", "result.json")
+
     def check(self, gradient_pass: str = "{gradient_pass}") -> str:
         """Whether a pass's features depend on batch size and order."""
         return self("checks", f"{gradient_pass}.json")

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from diffattr.artifacts import ArtifactError, read_arrays
+from diffattr.config import NoiseSchedule
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,19 @@ class Quantity:
 
 LOSS = Quantity("losses")
 SQUARES = Quantity("squares")
+
+
+def quantity(name: str, n_timesteps: int, schedule: NoiseSchedule) -> Quantity:
+    """Return a measured quantity by its name, for tables of so many timesteps."""
+    if name == "loss":
+        return LOSS
+    if name == "mean-squared-l2-norm":
+        return SQUARES
+    # Imports torch, which plain losses do without.
+    from diffattr.diffusion.noising import elbo_weights, strata_midpoints
+
+    midpoints = strata_midpoints(n_timesteps, schedule.n_timesteps)
+    return Quantity("losses", elbo_weights(schedule).numpy()[midpoints])
 
 
 def gather(

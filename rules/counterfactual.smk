@@ -1,0 +1,176 @@
+# Retraining without the images that a method names, and drawing the same queries again. The models
+# of one method, side and fraction are a group of subsets, trained by rule train_block.
+
+COUNTERFACTUAL_FILES = [paths.counterfactual()] if benchmark.removals else []
+
+
+rule removals:
+    """Rank the training images that one method would remove, for each query that is drawn again."""
+    input:
+        scores=paths.scores(split="gen"),
+    output:
+        paths.removals(),
+    log:
+        log_path("counterfactual", "removals", "{method}"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=grown(LIGHT_MB),
+    params:
+        config=lambda w: benchmark.params(
+            "counterfactual",
+            queries=benchmark.removal_queries,
+            n_removed=max(
+                map(benchmark.n_removed, benchmark.config.counterfactual.fractions)
+            ),
+        ),
+    script:
+        "../scripts/removals.py"
+
+
+for removal in benchmark.removals:
+    for block, members in benchmark.blocks(removal.group).items():
+
+        rule:
+            name:
+                f"subsets_{removal.group.replace('/', '_')}_{block}"
+            input:
+                removals=paths.removals(removal.method),
+            output:
+                [paths.subset(removal.group, index) for index in members],
+            log:
+                log_path("subsets", removal.group, f"block-{block}"),
+            conda:
+                ENVIRONMENT
+            resources:
+                mem_mb=grown(LIGHT_MB),
+            params:
+                config=benchmark.params(
+                    "counterfactual",
+                    side=removal.side,
+                    members=members,
+                    n_removed=benchmark.n_removed(removal.fraction),
+                    n_train=benchmark.config.data.n_train,
+                ),
+            script:
+                "../scripts/remaining.py"
+
+
+def redraw_params(**values):
+    """Return the params of a job that draws queries or takes their losses."""
+    config = benchmark.config
+    return benchmark.params(
+        "counterfactual",
+        noise_schedule=config.noise_schedule,
+        sampling=config.sampling,
+        losses=config.losses,
+        seed=config.seed,
+        **values,
+    )
+
+
+rule redraw:
+    """Draw the queries of one block again, each by the model trained without its images."""
+    input:
+        block=paths.block("{removal}"),
+        images=paths.images("gen"),
+    output:
+        paths.outcomes("{removal}"),
+    log:
+        log_path("{removal}", "seed-{seed}", "block-{block}"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=lambda w: redraw_params(
+            queries=[
+                benchmark.removal_queries[member]
+                for member in benchmark.blocks(w.removal)[int(w.block)]
+            ],
+        ),
+    script:
+        "../scripts/redraw.py"
+
+
+rule originals:
+    """Take the losses of the full model on the queries that are drawn again."""
+    input:
+        **benchmark.network_files,
+        images=paths.images("gen"),
+    output:
+        paths.originals(),
+    log:
+        log_path("counterfactual", "originals"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=lambda w: redraw_params(queries=benchmark.removal_queries),
+    script:
+        "../scripts/originals.py"
+
+
+rule compare_redrawn:
+    """Compare every query with what it became without the images that each method names."""
+    input:
+        **benchmark.network_files,
+        images=paths.images("gen"),
+        originals=paths.originals(),
+        removals=lambda w: [
+            paths.removals(method)
+            for method in benchmark.config.counterfactual.methods
+        ],
+        outcomes=[
+            paths.outcomes(removal.group, seed, block)
+            for removal in benchmark.removals
+            for seed in benchmark.group(removal.group).seeds
+            for block in benchmark.blocks(removal.group)
+        ],
+    output:
+        paths.counterfactual(),
+    log:
+        log_path("counterfactual", "result"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=lambda w: benchmark.params(
+            "counterfactual",
+            section=benchmark.config.counterfactual,
+            embeddings={
+                name: benchmark.config.embeddings[name]
+                for name in benchmark.config.counterfactual.embeddings
+            },
+            removals=benchmark.removals,
+            random=[
+                method
+                for method in benchmark.config.counterfactual.methods
+                if benchmark.methods[method].kind == "random"
+            ][0],
+            n_blocks=len(benchmark.blocks(benchmark.removals[0].group)),
+            queries=benchmark.removal_queries,
+            n_train=benchmark.config.data.n_train,
+            lds=benchmark.config.lds,
+            noise_schedule=benchmark.config.noise_schedule,
+            seed=benchmark.config.seed,
+        ),
+    script:
+        "../scripts/compare_redrawn.py"
+
+
+rule counterfactual:
+    """The counterfactual evaluation."""
+    input:
+        COUNTERFACTUAL_FILES,

@@ -1,0 +1,22 @@
+"""Rule originals: the losses of the full model on the queries that are drawn again."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from diffattr.artifacts import read_array, write_arrays
+    from diffattr.config import Losses, NoiseSchedule
+    from diffattr.diffusion.models import read_network
+    from diffattr.diffusion.redrawing import own_losses
+
+    queries = this.config["queries"]
+    losses = own_losses(
+        [read_network(this.input.network)] * len(queries),
+        read_array(this.input.images)[queries],
+        queries,
+        this.section("noise_schedule", NoiseSchedule),
+        this.section("losses", Losses),
+        this.config["seed"],
+        batch_size=this.batch_size,
+        device=this.device,
+    )
+    write_arrays(this.output[0], {"losses": losses}, {"queries": queries})

@@ -1,0 +1,13 @@
+"""Rule removals: in which order one method removes training images, per query."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from diffattr.artifacts import read_arrays, write_arrays
+    from diffattr.evaluation.counterfactual import removal_order
+
+    queries = this.config["queries"]
+    scores = read_arrays(this.input.scores)["scores"][queries]
+    write_arrays(
+        this.output[0], removal_order(scores, this.config["n_removed"]), {"queries": queries}
+    )

@@ -1,0 +1,205 @@
+"""The counterfactual test: train without a query's top images, draw the query again.
+
+If a method is right, the image that the model makes from the same noise changes more, and its
+denoising loss rises more, than after removing as many images at random. Removing opponents is a
+control: the loss should fall.
+Source: Zheng et al., "Intriguing properties of data attribution on diffusion models" (ICLR 2024),
+sec. 5.3; the paired statistics are ours.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+from scipy.stats import binomtest, hypergeom
+
+from diffattr import rng
+from diffattr.artifacts import Arrays
+from diffattr.config import Lds
+from diffattr.data.removals import Removal
+from diffattr.evaluation.bootstrap import interval
+from diffattr.features.embeddings import Embedding
+
+PIXELS, LOSS = "pixel-l2", "loss-change"
+
+
+def removal_order(
+    scores: Float[np.ndarray, "query train"], n: int
+) -> dict[str, Int64[np.ndarray, "query n"]]:
+    """Return, per query, the n training images with the highest scores and with the lowest.
+
+    The first ones of a list are the list of a smaller removal. Ties go by position.
+    """
+    return {
+        "proponents": np.argsort(-scores, axis=1, kind="stable")[:, :n],
+        "opponents": np.argsort(scores, axis=1, kind="stable")[:, :n],
+    }
+
+
+def overlap(
+    first: Int64[np.ndarray, "query n"], second: Int64[np.ndarray, "query n"]
+) -> Float64[np.ndarray, " query"]:
+    """Return the Jaccard overlap |A and B| / |A or B| of two removal lists, per query."""
+    shared = np.array(
+        [len(np.intersect1d(a, b)) for a, b in zip(first, second, strict=True)], dtype=np.float64
+    )
+    return shared / (2 * first.shape[1] - shared)
+
+
+def chance_overlap(n: int, n_train: int) -> float:
+    """Return the expected Jaccard overlap of two random lists of n out of n_train images.
+
+    The number of shared images is hypergeometric.
+    """
+    shared = np.arange(max(0, 2 * n - n_train), n + 1)
+    probability = hypergeom.pmf(shared, n_train, n, n)
+    return float((probability * shared / (2 * n - shared)).sum())
+
+
+def pixel_distances(
+    originals: Float[np.ndarray, "query channel height width"],
+    redrawn: Float[np.ndarray, "query channel height width"],
+) -> Float64[np.ndarray, " query"]:
+    """Return the Euclidean norm of the difference of pixels in [-1, 1]."""
+    difference = redrawn.astype(np.float64) - originals
+    return np.linalg.norm(difference.reshape(len(difference), -1), axis=1)
+
+
+def cosines(
+    first: Float[np.ndarray, "query dim"], second: Float[np.ndarray, "query dim"]
+) -> Float64[np.ndarray, " query"]:
+    """Return the cosine of each pair of rows."""
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return np.einsum("qd,qd->q", first, second) / np.where(lengths == 0, 1, lengths)
+
+
+def summary(
+    values: Float64[np.ndarray, " query"],
+    control: Float64[np.ndarray, " query"] | None,
+    n_resamples: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Return mean and median over queries with an interval, and how they compare with a control.
+
+    Intervals are by bootstrap over queries, the same draws for every method. The sign test asks
+    whether more queries are above the control than below it; equal ones are left out.
+    """
+    generator = rng.generator(seed, "bootstrap", "counterfactual")
+    rows = generator.integers(len(values), size=(n_resamples, len(values)))
+    mean = float(values.mean())
+    found: dict[str, Any] = {
+        "mean": mean,
+        "median": float(np.median(values)),
+        "interval": interval(mean, values[rows].mean(axis=1), confidence),
+    }
+    if control is None:
+        return {**found, "versus_random": None}
+    difference = values - control
+    n_higher, n_lower = int((difference > 0).sum()), int((difference < 0).sum())
+    n_decided = n_higher + n_lower
+    mean_difference = float(difference.mean())
+    return {
+        **found,
+        "versus_random": {
+            "difference": mean_difference,
+            "median_difference": float(np.median(difference)),
+            "interval": interval(mean_difference, difference[rows].mean(axis=1), confidence),
+            "n_higher": n_higher,
+            "n_lower": n_lower,
+            "sign_test_p": float(binomtest(n_higher, n_decided).pvalue) if n_decided else 1.0,
+        },
+    }
+
+
+def moved(
+    originals: Float[np.ndarray, "query channel height width"],
+    original_losses: Float[np.ndarray, "query timestep"],
+    outcomes: Sequence[Arrays],
+    n_blocks: int,
+    embeddings: Mapping[str, Embedding],
+) -> dict[str, Float64[np.ndarray, " query"]]:
+    """Return how far the queries moved under one removal, by measure, mean over training seeds.
+
+    `outcomes` are `images` and `losses` of every block, seed by seed. A cosine is that of the
+    original's and the redrawn image's embedding: the lower, the further.
+    """
+    per_seed = []
+    for start in range(0, len(outcomes), n_blocks):
+        blocks = outcomes[start : start + n_blocks]
+        redrawn = np.concatenate([block["images"] for block in blocks])
+        losses = np.concatenate([block["losses"] for block in blocks])
+        change = losses.mean(axis=1, dtype=np.float64) - original_losses.mean(
+            axis=1, dtype=np.float64
+        )
+        per_seed.append(
+            {
+                PIXELS: pixel_distances(originals, redrawn),
+                LOSS: change,
+                **{
+                    f"{name}-cosine": cosines(embed(originals), embed(redrawn))
+                    for name, embed in embeddings.items()
+                },
+            }
+        )
+    return {name: np.mean([found[name] for found in per_seed], axis=0) for name in per_seed[0]}
+
+
+def compared(
+    removals: Sequence[Removal],
+    measures: Sequence[Mapping[str, Float64[np.ndarray, " query"]]],
+    control: str,
+    options: Lds,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Return what each removal did, held against removing as many images at random.
+
+    `measures` are those of `moved`, one per removal; `control` is the random method.
+    """
+    random = {
+        removal.fraction: found
+        for removal, found in zip(removals, measures, strict=True)
+        if removal.method == control and removal.side == "proponents"
+    }
+    return [
+        {
+            "method": removal.method,
+            "side": removal.side,
+            "fraction": removal.fraction,
+            "measures": {
+                name: {
+                    "per_query": values.tolist(),
+                    **summary(
+                        values,
+                        None if removal.method == control else random[removal.fraction][name],
+                        options.resamples,
+                        options.confidence,
+                        seed,
+                    ),
+                }
+                for name, values in found.items()
+            },
+        }
+        for removal, found in zip(removals, measures, strict=True)
+    ]
+
+
+def overlaps(
+    removed: Mapping[str, Int64[np.ndarray, "query n"]], sizes: Mapping[float, int], n_train: int
+) -> list[dict[str, Any]]:
+    """Return the mean overlap of every pair of methods' proponents, for every size of removal."""
+    names: Sequence[str] = list(removed)
+    return [
+        {
+            "fraction": fraction,
+            "first": names[i],
+            "second": names[j],
+            "jaccard": float(overlap(removed[names[i]][:, :n], removed[names[j]][:, :n]).mean()),
+            "chance": chance_overlap(n, n_train),
+        }
+        for fraction, n in sizes.items()
+        for i in range(len(names))
+        for j in range(i + 1, len(names))
+    ]

@@ -1,0 +1,50 @@
+"""Queries drawn again against drawing and measuring them one by one."""
+
+import numpy as np
+import pytest
+from numbers_of_stages import MODEL, SCHEDULE, images, network
+
+from diffattr.config import Losses
+from diffattr.diffusion.losses import loss_tables
+from diffattr.diffusion.models import build
+from diffattr.diffusion.redrawing import own_losses, redrawn
+from diffattr.diffusion.sampling import generate, sampling_timesteps, trajectories
+
+SEED, N_STEPS = 3, 4
+
+
+def test_the_network_that_drew_a_query_draws_it_again():
+    drawn = generate(network(), 5, SCHEDULE, N_STEPS, SEED)
+    again = redrawn([network()] * 2, [4, 1], SCHEDULE, N_STEPS, SEED)
+    # Rounding: the batch was of five.
+    np.testing.assert_allclose(again, drawn[[4, 1]], atol=1e-5)
+
+
+def test_each_query_is_drawn_by_its_own_network():
+    other = build(MODEL, seed=8).eval()
+    found = redrawn([other, network()], [2, 2], SCHEDULE, N_STEPS, SEED)
+    assert np.abs(found[0] - found[1]).max() > 1e-2
+    np.testing.assert_array_equal(found[1], redrawn([network()], [2], SCHEDULE, N_STEPS, SEED)[0])
+
+
+def test_own_losses_are_the_diagonal_of_the_loss_table():
+    networks = [network(), build(MODEL, seed=8).eval(), build(MODEL, seed=9).eval()]
+    numbers, options = [7, 0, 30], Losses(n_timesteps=4, draws=2)
+    found = own_losses(networks, images(3), numbers, SCHEDULE, options, SEED)
+    table = loss_tables(networks, images(3), np.array(numbers), "gen", SCHEDULE, options, SEED)
+    for query in range(3):
+        np.testing.assert_allclose(found[query], table["losses"][query, :, query], rtol=1e-5)
+
+
+def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():
+    drawn = generate(network(), 3, SCHEDULE, N_STEPS, SEED)
+    found = trajectories(network(), 3, SCHEDULE, N_STEPS, SEED, batch_size=2)
+    assert found.shape == (3, N_STEPS, 1, 8, 8)
+    assert np.abs(found).max() <= 1  # the sampler clips what it foresees
+    np.testing.assert_allclose(found[:, -1], drawn, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_steps", [1, 4, 10, 50])
+def test_the_sampler_s_timesteps_go_down_to_zero_in_equal_strides(n_steps):
+    found = sampling_timesteps(SCHEDULE, n_steps)
+    assert found == [1000 // n_steps * step for step in range(n_steps)][::-1]

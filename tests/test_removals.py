@@ -1,0 +1,120 @@
+"""What is removed for the counterfactual evaluation, and the refusal of what cannot be."""
+
+import pytest
+from changed_config import DELETED, benchmark
+
+from diffattr import plan
+from diffattr.config import ConfigError
+from diffattr.data.removals import Removal, is_removal
+from diffattr.plan import NetworkSize
+
+EVERY = "configs/every-method.yaml"
+
+
+def test_every_method_removes_proponents_and_all_but_random_removes_opponents():
+    found = [(r.method, r.side, r.fraction) for r in benchmark(name=EVERY).removals]
+    assert found == [
+        ("random", "proponents", 0.25),
+        ("trak-4", "proponents", 0.25),
+        ("trak-4", "opponents", 0.25),
+        ("d-trak-4", "proponents", 0.25),
+        ("d-trak-4", "opponents", 0.25),
+    ]
+    without = benchmark({"counterfactual.opponents": False}, EVERY).removals
+    assert {removal.side for removal in without} == {"proponents"}
+    assert benchmark().removals == []
+
+
+def test_the_models_of_a_removal_are_a_group_with_a_subset_per_query():
+    every = benchmark(name=EVERY)
+    group = Removal("trak-4", "opponents", 0.25).group
+    assert group == "counterfactual/trak-4/opponents-0.25"
+    assert is_removal(group)
+    assert Removal.of(group) == Removal("trak-4", "opponents", 0.25)
+    assert every.blocks(group) == {0: [0, 1, 2, 3], 1: [4]}
+    assert every.subset_size(group) == 36  # 48 images without a quarter
+    assert every.needed_blocks[group] == [(42, 0), (42, 1), (43, 0), (43, 1)]
+    assert not is_removal("lds")
+    assert not is_removal("counterfactual/../opponents-0.25")
+
+
+def test_more_queries_keep_the_first_and_are_distinct():
+    few = benchmark({"counterfactual.n_queries": 3}, EVERY).removal_queries
+    many = benchmark({"counterfactual.n_queries": 10}, EVERY).removal_queries
+    assert many[:3] == few
+    assert sorted(many) == list(range(10))
+    other = benchmark({"counterfactual.n_queries": 10, "seed": 43}, EVERY).removal_queries
+    assert other != many
+
+
+def test_the_plan_counts_retraining_and_redrawing():
+    size = NetworkSize(n_parameters=1000, forward_flops=2_000_000)
+    jobs = plan.jobs(benchmark({"sweeps": {}}, EVERY), size)
+    own = [job for job in jobs if job.rule == "train_block" and "counterfactual" in job.outputs[0]]
+    # 5 removals with 2 seeds: 5 models of 36 images, 3 epochs in batches of 8, blocks of 4 and 1.
+    assert len(own) == 5 * 2 * 2
+    assert sum(job.model_steps for job in own) == 5 * 2 * 5 * 3 * 5
+    assert sum(job.forwards for job in own) == 5 * 2 * 5 * 3 * 36
+    redrawn = [job for job in jobs if job.rule == "redraw"]
+    assert len(redrawn) == 5 * 2 * 2
+    assert sum(job.forwards for job in redrawn) == 5 * 2 * 5 * (5 + 5)
+    assert len([job for job in jobs if job.rule == "removals"]) == 3
+
+
+IMPOSSIBLE = {
+    "more queries than were generated": (
+        {"counterfactual.n_queries": 11},
+        "counterfactual.n_queries",
+        "11 sampling.n_images 10",
+    ),
+    "a method that is not there": (
+        {"counterfactual.methods": ["random", "trak"]},
+        "counterfactual.methods",
+        "'trak' trak-4",
+    ),
+    "no random method": (
+        {"counterfactual.methods": ["trak-4"]},
+        "counterfactual.methods",
+        "random-1",
+    ),
+    "a removal as large as the training set": (
+        {"counterfactual.fractions": [0.25, 0.999]},
+        "counterfactual.fractions",
+        "0.999 48",
+    ),
+    "a removal of nothing": (
+        {"counterfactual.fractions": [0.25, 0.001]},
+        "counterfactual.fractions",
+        "0.001 removes 0 of 48",
+    ),
+    "retraining of what is not written": (
+        {"counterfactual.retrain": [0.5]},
+        "counterfactual.retrain",
+        "0.5 [0.1, 0.25]",
+    ),
+    "an embedding that is not there": (
+        {"counterfactual.embeddings": ["clip"]},
+        "counterfactual.embeddings",
+        "'clip' bottleneck",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_the_impossible_is_refused_in_one_line_that_starts_with_the_key(what):
+    changes, key, words = IMPOSSIBLE[what]
+    with pytest.raises(ConfigError) as caught:
+        benchmark(changes, EVERY)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{key}: ")
+    assert all(word in line for word in words.split())
+
+
+def test_random_under_methods_is_asked_for_where_there_is_none():
+    changes = {
+        "methods.random": DELETED,
+        "methods.random-1": DELETED,
+        "counterfactual.methods": ["trak-4"],
+    }
+    with pytest.raises(ConfigError, match=r"add \{method: random\} under methods"):
+        benchmark(changes, EVERY)
