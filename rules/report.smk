@@ -2,6 +2,8 @@ REPORT_FILES = {
     "page": paths("report", "index.html"),
     "numbers": paths("report", "report.json"),
     "table": paths("report", "lds.txt"),
+    **({"sweeps": paths("report", "sweeps.html")} if benchmark.cells else {}),
+    **({"redrawn": paths("report", "counterfactual.html")} if benchmark.removals else {}),
 }
 
 

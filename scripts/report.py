@@ -7,7 +7,7 @@ with job(snakemake) as this:
     from diffattr.benchmark import Benchmark
     from diffattr.config import Config
     from diffattr.report import page, table
-    from diffattr.report.numbers import gather
+    from diffattr.report.numbers import gather, redrawn_images
 
     benchmark = Benchmark(this.section("benchmark", Config))
     numbers = gather(benchmark, this.input)
@@ -18,3 +18,8 @@ with job(snakemake) as this:
     write_json(this.output.numbers, numbers)
     write_text(this.output.page, page.html(numbers, images))
     write_text(this.output.table, table.text(numbers))
+    if numbers["sweeps"]:
+        write_text(this.output.sweeps, page.sweeps_html(numbers))
+    if numbers["counterfactual"] is not None:
+        redrawn = redrawn_images(benchmark)
+        write_text(this.output.redrawn, page.counterfactual_html(numbers, {**images, **redrawn}))

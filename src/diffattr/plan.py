@@ -112,9 +112,10 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
         _counterfactual_jobs,
     )
     planned = [job for stage in stages for job in stage(benchmark, size)]
-    report = tuple(
-        benchmark.paths("report", name) for name in ("index.html", "report.json", "lds.txt")
-    )
+    names = ["index.html", "report.json", "lds.txt"]
+    names += ["sweeps.html"] if benchmark.cells else []
+    names += ["counterfactual.html"] if benchmark.removals else []
+    report = tuple(benchmark.paths("report", name) for name in names)
     return [*planned, PlannedJob("build_report", report, n_bytes=1_000_000)]
 
 

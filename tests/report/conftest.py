@@ -90,6 +90,8 @@ def lds_result(rng: np.random.Generator, n_queries: int, lambdas: list, ceiling:
         "resamples": {"both": draws[0].tolist(), "subsets": draws[1].tolist()},
         "n_subsets": 6,
         "n_queries": n_queries,
+        "measured": {},
+        "query_lists": {},
     }
 
 

@@ -41,9 +41,14 @@ def _job(record: Mapping[str, Any]) -> str:
     return json.dumps([record["rule"], record["started"], record["wildcards"]], sort_keys=True)
 
 
+def jobs_of(records: Records) -> dict[str, Mapping[str, Any]]:
+    """Return one record per job; a job's outputs share all that is asked of it."""
+    return {_job(record): record for record in records.values()}
+
+
 def _stage(rule: str) -> str:
     """Return the stage of a rule; the rules that the workflow generates carry group and number."""
-    return re.sub(r"(_(lds|retrain|counterfactual))?_\d+$", "", rule)
+    return re.sub(r"(_(lds|retrain|counterfactual_.*))?_\d+$", "", rule)
 
 
 def costs(records: Records) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def origin(records: Records, roots: Iterable[str]) -> dict[str, Any]:
     `stale` names artifacts of which an input has changed since; `unknown` the roots without
     provenance.
     """
-    jobs = {_job(record): record for record in records.values()}.values()
+    jobs = jobs_of(records).values()
     links = [
         (path, parent, digest)
         for path, record in records.items()

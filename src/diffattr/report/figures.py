@@ -121,6 +121,115 @@ def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) 
         return _svg(figure)
 
 
+def lds_against_seconds(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:
+    """Return LDS against what a method costs by itself; None where no cost is known."""
+    costs = {method["name"]: method["cost"]["seconds"] for method in numbers["methods"]}
+    rows = [row for row in table["methods"] if costs[row["name"]]]
+    if not rows:
+        return None
+    colours = _colours(numbers)
+    kinds = {method["name"]: method["method"] for method in numbers["methods"]}
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(4.4)
+        for number, kind in enumerate(sorted({kinds[row["name"]] for row in rows})):
+            own = [row for row in rows if kinds[row["name"]] == kind]
+            axes.plot(
+                [costs[row["name"]] for row in own],
+                [row["lds"] for row in own],
+                label=kind,
+                color=colours[kind],
+                marker=MARKERS[number % len(MARKERS)],
+                linestyle="none",
+            )
+        _ceiling(axes.axhline, table["ceiling"])
+        axes.set(xscale="log", xlabel="seconds of one core that the method takes", ylabel="LDS")
+        _legend(figure)
+        return _svg(figure)
+
+
+def pairs(table: Mapping[str, Any]) -> str:
+    """Return the confidence that one method's LDS is above another's, for every pair."""
+    square = table["pairs"]
+    names, n = square["names"], len(square["names"])
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(1.6 + 0.22 * n)
+        shown = axes.imshow(square["confidence_higher"], cmap="RdBu", vmin=0, vmax=1)
+        axes.set_yticks(range(n), names, fontsize=8)
+        axes.set_xticks(range(n), names, fontsize=8, rotation=90)
+        axes.grid(False)
+        figure.colorbar(shown, label="confidence that row is above column", shrink=0.7)
+        return _svg(figure)
+
+
+def sweep_lines(sweep: Mapping[str, Any], split: str, axis: str) -> str | None:
+    """Return LDS along one axis of a sweep, one line per combination of the others.
+
+    `axis` may be `gradients_per_image`, the cost in passes. None where there is nothing to join.
+    """
+    others = [name for name in sweep["axes"] if name != axis]
+    if axis == "gradients_per_image":
+        others = [name for name in others if name != "n_timesteps"]
+    lines: dict[str, list[tuple[float, Mapping[str, Any]]]] = {}
+    for cell in sweep["cells"]:
+        if split not in cell["splits"]:
+            continue
+        place = cell["values"][axis] if axis in cell["values"] else cell[axis]
+        label = ", ".join(str(cell["values"][name]) for name in others) or sweep["method"]
+        lines.setdefault(label, []).append((place, cell["splits"][split]))
+    if not any(len(points) > 1 for points in lines.values()):
+        return None
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(3.4 + 0.12 * len(lines))
+        for number, (label, points) in enumerate(lines.items()):
+            ordered = sorted(points, key=lambda point: point[0])
+            axes.errorbar(
+                [place for place, _ in ordered],
+                [found["lds"] for _, found in ordered],
+                yerr=[
+                    [found["lds"] - found["interval"][0] for _, found in ordered],
+                    [found["interval"][1] - found["lds"] for _, found in ordered],
+                ],
+                label=label,
+                color=COLOURS[number % len(COLOURS)],
+                marker=MARKERS[number % len(MARKERS)],
+                linestyle=DASHES[number // len(COLOURS) % len(DASHES)],
+                lw=1.4,
+                capsize=2,
+            )
+        places = sorted({place for points in lines.values() for place, _ in points})
+        if min(places) > 0:
+            axes.set_xscale("log")
+        axes.set_xticks(places, [str(place) for place in places])
+        axes.minorticks_off()
+        axes.set(xlabel=axis.replace("_", " "), ylabel="LDS")
+        _legend(figure)
+        return _svg(figure)
+
+
+def moves(counterfactual: Mapping[str, Any], measure: str, fraction: float) -> str:
+    """Return box plots over queries of one measure, one box per method and side."""
+    rows = [row for row in counterfactual["removals"] if row["fraction"] == fraction][::-1]
+    labels = [
+        row["method"] + ("" if row["side"] == "proponents" else " (opponents)") for row in rows
+    ]
+    with mpl.rc_context(STYLE):
+        figure, axes = _canvas(1.3 + 0.36 * len(rows))
+        boxes = axes.boxplot(
+            [row["measures"][measure]["per_query"] for row in rows],
+            orientation="horizontal",
+            tick_labels=labels,
+            showmeans=True,
+            meanprops={"marker": "D", "markerfacecolor": COLOURS[1], "markeredgecolor": "none"},
+            medianprops={"color": COLOURS[0]},
+        )
+        assert boxes
+        if measure == "loss-change":
+            axes.axvline(0, color="#999999", lw=0.8)
+        axes.grid(False, axis="y")
+        axes.set_xlabel(measure.replace("-", " "))
+        return _svg(figure)
+
+
 def _colours(numbers: Mapping[str, Any]) -> dict[str, str]:
     """Return the colour of each kind of method, the same in all plots; kernel kinds come first."""
     kinds = sorted({(not method["has_lambda"], method["method"]) for method in numbers["methods"]})

@@ -52,8 +52,10 @@ def short(value: float | None) -> str:
     return MISSING if value is None else f"{value:.3g}"
 
 
-def seconds(value: float) -> str:
+def seconds(value: float | None) -> str:
     """Return a duration in seconds."""
+    if value is None:
+        return MISSING
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 

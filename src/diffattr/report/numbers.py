@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from diffattr.artifacts import ArtifactError, read_array, read_arrays, read_json
 from diffattr.benchmark import LDS_SPLITS, Benchmark
 from diffattr.evaluation.planted import planted_truth
-from diffattr.report import comparison, cost
+from diffattr.report import comparison, cost, method_cost, sweeps
 
 TOLERANCE = 1e-4
 """Largest relative error at which features count as independent of batch size and order: float32
@@ -28,14 +28,23 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
     counted in costs and provenance.
     """
     config, paths = benchmark.written, benchmark.paths
+    everything = {
+        split: {
+            name: read_json(paths.lds(name, split))
+            for name in benchmark.methods
+            if split in benchmark.lds_splits_of(name)
+        }
+        for split in LDS_SPLITS
+    }
     results = {
-        split: {name: read_json(paths.lds(name, split)) for name in benchmark.methods_of(split)}
+        split: {name: everything[split][name] for name in benchmark.methods_of(split)}
         for split in LDS_SPLITS
     }
     lds = [_lds(split, results[split], benchmark) for split in LDS_SPLITS]
     planted = _planted(benchmark) if config.data.n_planted else None
     roots = list(roots)
     records = cost.lineage(cost.read_records(paths.root), roots)
+    method_costs = method_cost.method_costs(benchmark, records)
     return {
         "name": config.name,
         "config": msgspec.json.decode(msgspec.json.encode(config)),
@@ -43,7 +52,10 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         "n_subsets": config.subsets.lds.count,
         "n_seeds": len(config.subsets.lds.seeds),
         "confidence": config.lds.confidence,
-        "methods": [_method(benchmark, name) for name in benchmark.named_methods],
+        "methods": [
+            {**_method(benchmark, name), "cost": method_costs[name]}
+            for name in benchmark.named_methods
+        ],
         "lds": lds,
         "claim": _claim(lds),
         "planted": planted,
@@ -53,9 +65,31 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         ],
         "checks": list(_checks(benchmark)),
         "controls": list(_controls(benchmark, lds)),
+        "measured": list(config.lds.also_measured),
+        "query_lists": {
+            name: {"split": listed.split, "n_queries": len(listed.queries)}
+            for name, listed in config.lds.query_lists.items()
+        },
+        "sweeps": list(sweeps.sweep_numbers(benchmark, everything, method_costs)),
+        "counterfactual": (
+            read_json(paths.counterfactual()) if config.counterfactual is not None else None
+        ),
         "costs": cost.costs(records),
         "origin": cost.origin(records, roots),
     }
+
+
+def redrawn_images(benchmark: Benchmark) -> dict[str, Float32[np.ndarray, "query c h w"]]:
+    """Return what each removal made of the chosen queries, with the first training seed."""
+    images = {}
+    for number, removal in enumerate(benchmark.removals):
+        seed = benchmark.group(removal.group).seeds[0]
+        stores = [
+            read_arrays(benchmark.paths.outcomes(removal.group, seed, block))
+            for block in benchmark.blocks(removal.group)
+        ]
+        images[f"redrawn-{number}"] = np.concatenate([store["images"] for store in stores])
+    return images
 
 
 def _method(benchmark: Benchmark, name: str) -> dict[str, Any]:
@@ -93,10 +127,13 @@ def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[s
         "n_subsets": first["n_subsets"],
         "n_queries": first["n_queries"],
         "ceiling": first["ceiling"],
-        "methods": [
-            _row(name, results[name], benchmark.methods[name].has_lambda) for name in ranking
-        ],
+        "methods": [_row(benchmark, name, split, results[name]) for name in ranking],
         "best": best,
+        "sole_best": {
+            needs: comparison.sole_best(results, names, confidence)
+            for needs, names in _by_needs(benchmark, ranking).items()
+        },
+        "pairs": comparison.pairs(results, ranking, confidence),
         "to_best": [compared(name, best) for name in ranking[1:]],
         "d_trak": [
             {"gradient_pass": gradient_pass, **compared(method, baseline)}
@@ -105,16 +142,32 @@ def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[s
     }
 
 
-def _row(name: str, result: Mapping[str, Any], has_lambda: bool) -> dict[str, Any]:
+def _by_needs(benchmark: Benchmark, names: Iterable[str]) -> dict[str, list[str]]:
+    """Return methods by what they need, in the order of `names`."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(benchmark.methods[name].needs, []).append(name)
+    return groups
+
+
+def _row(benchmark: Benchmark, name: str, split: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    method = benchmark.methods[name]
+    audit = None
+    if benchmark.config.lds.powers:
+        audit = read_json(benchmark.paths.audit(name, split))
     return {
         "name": name,
+        "needs": method.needs,
         "lds": result["lds"],
         "interval": result["interval"]["both"],
         "of_bound": result["of_bound"],
         "selected_lambda": result["selected"]["lambda"],
         "oracle_lambda": result["oracle"]["lambda"],
         "oracle_lds": result["oracle"]["lds"],
-        "curve": result["curve"] if has_lambda else None,
+        "curve": result["curve"] if method.has_lambda else None,
+        "measured": result["measured"],
+        "query_lists": result["query_lists"],
+        "audit": audit,
     }
 
 

@@ -26,13 +26,77 @@ _FILTERS = (
     "seconds",
     "size",
 )
+_MEANINGS = {
+    "pixel-l2": "Distance between the pixels (in [-1, 1]) of the original and the redrawn image:"
+    " the higher, the further it moved.",
+    "loss-change": "How much the denoising loss of the original image rose under the retrained"
+    " model: higher means that the removed images helped. After removing opponents it should fall.",
+}
 _SORTABLE = files("diffattr.report") / "vendor" / "sortable-tablesort"
 
 
-def html(
-    numbers: Mapping[str, Any], images: Mapping[str, Float[np.ndarray, "_ channel height width"]]
-) -> str:
+Images = Mapping[str, Float[np.ndarray, "_ channel height width"]]
+
+
+def html(numbers: Mapping[str, Any], images: Images) -> str:
     """Return the page; `images` holds each split's images in [-1, 1]."""
+    return _rendered(
+        "page.html.jinja",
+        numbers,
+        pictures.stylesheet(images, _shown(numbers)),
+        splits={table["split"]: table for table in numbers["lds"]},
+        kinds={method["name"]: method for method in numbers["methods"]},
+        opened=set(_opened(numbers)),
+        figures=_figures(numbers),
+        config=yaml.safe_dump(numbers["config"], sort_keys=True, allow_unicode=True),
+    )
+
+
+def sweeps_html(numbers: Mapping[str, Any]) -> str:
+    """Return the page of all sweeps."""
+    drawn: dict[str, list[tuple[str, str, str]]] = {}
+    for sweep in numbers["sweeps"]:
+        axes = [axis for axis in ("n_timesteps", "k", "checkpoint") if axis in sweep["axes"]]
+        if "n_timesteps" in axes:
+            axes.append("gradients_per_image")
+        plots = [
+            (axis, table["split"], figures.sweep_lines(sweep, table["split"], axis))
+            for axis in axes
+            for table in numbers["lds"]
+        ]
+        drawn[sweep["name"]] = [(axis, split, _svg_uri(svg)) for axis, split, svg in plots if svg]
+    return _rendered("sweeps.html.jinja", numbers, "", figures=drawn)
+
+
+def counterfactual_html(numbers: Mapping[str, Any], images: Images) -> str:
+    """Return the page of the counterfactual evaluation.
+
+    `images` holds those of `gen`, and under redrawn-0, redrawn-1, ... what each removal made of the
+    chosen queries.
+    """
+    found = numbers["counterfactual"]
+    removals = found["removals"]
+    measures = list(removals[0]["measures"])
+    fractions = list(dict.fromkeys(row["fraction"] for row in removals))
+    shown = [("gen", query) for query in found["queries"]]
+    places = range(len(found["queries"]))
+    shown += [(f"redrawn-{number}", p) for number in range(len(removals)) for p in places]
+    return _rendered(
+        "counterfactual.html.jinja",
+        numbers,
+        pictures.stylesheet(images, shown),
+        measures=measures,
+        meanings=_MEANINGS,
+        fractions=fractions,
+        figures={
+            (measure, fraction): _svg_uri(figures.moves(found, measure, fraction))
+            for measure in measures
+            for fraction in fractions
+        },
+    )
+
+
+def _rendered(template: str, numbers: Mapping[str, Any], images: str, **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader("diffattr.report"),
         autoescape=True,
@@ -41,19 +105,15 @@ def html(
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(formats, name) for name in _FILTERS}
-    return environment.get_template("page.html.jinja").render(
+    return environment.get_template(template).render(
         numbers=numbers,
-        splits={table["split"]: table for table in numbers["lds"]},
-        kinds={method["name"]: method for method in numbers["methods"]},
-        opened=set(_opened(numbers)),
-        figures=_figures(numbers),
-        config=yaml.safe_dump(numbers["config"], sort_keys=True, allow_unicode=True),
         styles=[
             Markup(_vendored("sortable-base.min.css")),
             Markup(_packaged("page.css")),
-            Markup(pictures.stylesheet(images, _shown(numbers))),
+            Markup(images),
         ],
         scripts=[Markup(_vendored(name)) for name in ("sortable.min.js", "sortable.a11y.min.js")],
+        **values,
     )
 
 
@@ -72,6 +132,8 @@ def _figures(numbers: Mapping[str, Any]) -> dict[str, dict[str, str]]:
             "intervals": figures.intervals(numbers, table),
             "lambda_curves": figures.lambda_curves(numbers, table),
             "gradients": figures.lds_against_gradients(numbers, table),
+            "seconds": figures.lds_against_seconds(numbers, table),
+            "pairs": figures.pairs(table),
         }
         for table in numbers["lds"]
     }
