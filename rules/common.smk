@@ -33,6 +33,7 @@ wildcard_constraints:
     split="|".join(["train", *benchmark.query_splits]),
     source=f"train|{'|'.join(benchmark.query_splits)}|{TRAJECTORY}",
     model=r"full(-step-\d+)?(-seed-\d+)?|retrain-\d+-seed-\d+",
+    curvature="|".join(benchmark.config.curvatures) or "none",
     embedding="|".join(benchmark.config.embeddings) or "none",
     gradient_pass="|".join(benchmark.config.features),
     output_function="|".join(registries()["output-functions"]),

@@ -57,10 +57,39 @@ rule embed:
         "../scripts/embed.py"
 
 
+rule curvature:
+    """Fit the EK-FAC of one model: an eigenbasis for gradients, and the curvature along it."""
+    input:
+        unpack(lambda w: benchmark.model_files(w.model)),
+        images=paths.images("train"),
+        ids=paths.indices("train"),
+    output:
+        paths.curvature(),
+    log:
+        log_path("curvatures", "{curvature}", "{model}"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(HEAVY_MB),
+        gpu=benchmark.config.jobs.gpus,
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=lambda w: benchmark.params(
+            "curvature",
+            curvature=benchmark.config.curvatures[w.curvature],
+            noise_schedule=benchmark.config.noise_schedule,
+            seed=benchmark.config.seed,
+            member=benchmark.member(w.model),
+        ),
+    script:
+        "../scripts/curvature.py"
+
+
 rule features:
     """Take the projected gradients of one shard of images, for all output functions of a pass."""
     input:
-        unpack(lambda w: benchmark.model_files(w.model)),
+        unpack(lambda w: benchmark.feature_inputs(w.gradient_pass, w.model)),
         images=paths.images("{source}"),
         ids=lambda w: paths.indices("gen" if w.source == TRAJECTORY else w.source),
     output:
@@ -88,7 +117,7 @@ rule features:
 rule check_features:
     """Take the features of a few images again, one timestep at a time and in another order."""
     input:
-        **benchmark.network_files,
+        unpack(lambda w: benchmark.feature_inputs(w.gradient_pass, FULL)),
         images=paths.images("train"),
         ids=paths.indices("train"),
         shard=paths.features(split="train", shard="0000", model=FULL),
@@ -103,7 +132,7 @@ rule check_features:
         mem_mb=grown(HEAVY_MB),
         gpu=benchmark.config.jobs.gpus,
     params:
-        config=lambda w: feature_params(w, "train"),
+        config=lambda w: feature_params(w, "train", member=None),
     script:
         "../scripts/check_features.py"
 

@@ -2,8 +2,13 @@ REPORT_FILES = {
     "page": paths("report", "index.html"),
     "numbers": paths("report", "report.json"),
     "table": paths("report", "lds.txt"),
+    "viewer": paths("report", "queries"),
     **({"sweeps": paths("report", "sweeps.html")} if benchmark.cells else {}),
-    **({"redrawn": paths("report", "counterfactual.html")} if benchmark.removals else {}),
+    **(
+        {"redrawn": paths("report", "counterfactual.html")}
+        if benchmark.removals
+        else {}
+    ),
 }
 
 
@@ -34,7 +39,7 @@ rule build_report:
             if split != "gen"
         ],
     output:
-        **REPORT_FILES,
+        **{**REPORT_FILES, "viewer": directory(REPORT_FILES["viewer"])},
     log:
         log_path("report"),
     conda:

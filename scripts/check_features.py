@@ -6,16 +6,19 @@ with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_json
     from diffattr.config import NoiseSchedule, Pass
     from diffattr.diffusion.models import read_network
+    from diffattr.features.curvature import read_rotation
     from diffattr.features.gradients import GradientPass, batch_invariance
     from diffattr.features.store import read_shards
 
     gradient_pass = this.section("gradient_pass", Pass)
+    network = read_network(this.input.network)
     gradients = GradientPass(
-        read_network(this.input.network),
+        network,
         this.section("noise_schedule", NoiseSchedule),
         gradient_pass,
         this.config["seed"],
         device=this.device,
+        projector=read_rotation(this.input.get("curvature"), network, this.device),
     )
     stored = {
         name: read_shards([this.input.shard], name).values

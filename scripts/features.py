@@ -5,23 +5,21 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array
     from diffattr.config import NoiseSchedule, Pass
-    from diffattr.diffusion.models import read_member, read_network
+    from diffattr.diffusion.models import read_model
     from diffattr.diffusion.sampling import sampling_timesteps
+    from diffattr.features.curvature import read_rotation
     from diffattr.features.gradients import GradientPass
     from diffattr.features.store import write_shard
 
-    schedule, member = this.section("noise_schedule", NoiseSchedule), this.config["member"]
-    if member is None:
-        network, model = read_network(this.input.network), this.checksum(this.input.network)
-    else:
-        network = read_member(this.input.block, member)
-        model = f"{this.checksum(this.input.block)}, subset {member}"
+    schedule = this.section("noise_schedule", NoiseSchedule)
+    network, model = read_model(this.input, this.config["member"], this.checksum)
     gradients = GradientPass(
         network,
         schedule,
         this.section("gradient_pass", Pass),
         this.config["seed"],
         device=this.device,
+        projector=read_rotation(this.input.get("curvature"), network, this.device),
     )
     chosen = slice(*this.config["images"])
     images, ids = read_array(this.input.images)[chosen], read_array(this.input.ids)[chosen]

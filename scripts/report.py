@@ -8,6 +8,7 @@ with job(snakemake) as this:
     from diffattr.config import Config
     from diffattr.report import page, table
     from diffattr.report.numbers import gather, redrawn_images
+    from diffattr.report.queries import write_viewer
 
     benchmark = Benchmark(this.section("benchmark", Config))
     numbers = gather(benchmark, this.input)
@@ -18,6 +19,7 @@ with job(snakemake) as this:
     write_json(this.output.numbers, numbers)
     write_text(this.output.page, page.html(numbers, images))
     write_text(this.output.table, table.text(numbers))
+    write_viewer(this.output.viewer, benchmark, numbers, images)
     if numbers["sweeps"]:
         write_text(this.output.sweeps, page.sweeps_html(numbers))
     if numbers["counterfactual"] is not None:

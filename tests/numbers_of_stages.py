@@ -145,6 +145,15 @@ def measurements() -> list[float]:
     return [*LOSS.mean(table).ravel().tolist(), *weighted.mean(table).ravel().tolist()]
 
 
+def curvature() -> list[float]:
+    from diffattr.config import Curvature
+    from diffattr.features.curvature import EkFac
+
+    options = Curvature(n_timesteps=2, draws=1, approximation="expand")
+    ekfac = EkFac.fit(network(), images(6), np.arange(6), SCHEDULE, options, 1)
+    return [float(ekfac.eigenvalues.sum()), float(ekfac.eigenvalues.square().sum())]
+
+
 def features() -> list[float]:
     from diffattr.features.gradients import GradientPass
     from diffattr.features.output_functions import OUTPUT_FUNCTIONS
@@ -259,6 +268,7 @@ STAGES: dict[str, Callable[[], list[float]]] = {
     "sampling": sampling,
     "losses": losses,
     "measurements": measurements,
+    "curvature": curvature,
     "embeddings": embeddings,
     "features": features,
     "attribution": attribution,

@@ -116,16 +116,17 @@ def test_methods_that_need_more_make_more_jobs():
     assert found["trajectories"] == (1, 0, 10 * 5, 0)
     assert found["embed"] == (4, 0, (48 + 12 + 10 + 4) * 2, 0)
     # t4 at full, steps 0 and 9, seed 43 and retrained models 0 and 1; t4-unit at full (both
-    # functions) and step 9; t8 and t4-constructions at full; each on four splits, and the
+    # functions) and step 9; t8, t4-constructions and t4-curvature at full; each on four splits, and the
     # trajectories of gen.
-    assert found["features"][0] == (6 + 2 + 1 + 1) * 4 + 1
+    assert found["features"][0] == (6 + 2 + 1 + 1 + 1) * 4 + 1
     images = 48 + 12 + 10 + 4
-    assert found["features"][2] == images * (8 * 4 + 8 + 4) + 10 * 5
-    assert found["features"][3] == images * (8 * 4 * 2 + 8 * 2 + 4 * 5) + 10 * 5 * 2
+    assert found["features"][2] == images * (8 * 4 + 8 + 4 + 4) + 10 * 5
+    assert found["features"][3] == images * (8 * 4 * 2 + 8 * 2 + 4 * 5 + 4) + 10 * 5 * 2
+    assert found["curvature"] == (1, 0, 2 * 48 * 2, 2 * 48 * 2)
     # t4/loss at full, step 0, retrain 0 and 1; t4/square at full and seed 43; t8 twice; DAS; five
     # constructions.
     assert found["kernel"][0] == 4 + 2 + 2 + 1 + 5
-    assert found["audit_powers"][0] == found["lds_of_method"][0] == 2 * 31 + 1
+    assert found["audit_powers"][0] == found["lds_of_method"][0] == 2 * 33 + 1
 
 
 def test_a_sweep_makes_only_what_is_not_there():

@@ -220,6 +220,36 @@ IMPOSSIBLE = {
         "methods.trak-4.options.leverage",
         "none",
     ),
+    "a curvature method on plain gradients": (
+        {"methods.ekfac-4.features": "t4/loss"},
+        "methods.ekfac-4.features",
+        "ekfac features.t4.curvature",
+    ),
+    "a kernel method on a curvature's coordinates": (
+        {"methods.trak-4.features": "t4-curvature/loss"},
+        "methods.trak-4.features",
+        "trak t4-curvature",
+    ),
+    "a damping of zero": (
+        {"methods.ekfac-4.options": {"damping": 0.0}},
+        "methods.ekfac-4.options.damping",
+        "0.0 more",
+    ),
+    "a curvature that is not there": (
+        {"features.t4-curvature.curvature": "kfac"},
+        "features.t4-curvature.curvature",
+        "'kfac' ekfac",
+    ),
+    "a projector behind a curvature": (
+        {"features.t4-curvature.projector": {"kind": "sjlt", "k": 64}},
+        "features.t4-curvature.projector.kind",
+        "sjlt none",
+    ),
+    "a curvature over too many timesteps": (
+        {"curvatures.ekfac.n_timesteps": 1001},
+        "curvatures.ekfac.n_timesteps",
+        "1001 1000",
+    ),
     "a bottleneck without timesteps": (
         {"embeddings.bottleneck.options": {}},
         "embeddings.bottleneck.options",
@@ -252,6 +282,7 @@ def test_methods_that_learn_from_retrained_models_say_what_to_add():
     changes = {
         "subsets.retrain.count": 0,
         "methods": {"datamodel": {"method": "datamodel"}},
+        "counterfactual": None,
     }
     with pytest.raises(ConfigError) as caught:
         benchmark(changes, EVERY)

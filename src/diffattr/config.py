@@ -173,6 +173,15 @@ class Pass(Section, frozen=True):
     timesteps: Literal["uniform", "cumulative"] = "uniform"
     draws: Positive = 1
     unit_gradients: bool = False
+    curvature: str | None = None
+
+
+class Curvature(Section, frozen=True):
+    """How an EK-FAC is estimated: uniform timesteps, noise draws at each, and K-FAC's setting."""
+
+    n_timesteps: Positive
+    draws: Positive
+    approximation: Literal["expand", "reduce"]
 
 
 class Embedding(Section, frozen=True):
@@ -326,6 +335,7 @@ class Config(Section, frozen=True):
     report: Report
     jobs: Jobs
     embeddings: dict[Name, Embedding] = {}
+    curvatures: dict[Name, Curvature] = {}
     sweeps: dict[Name, Sweep] = {}
     counterfactual: Counterfactual | None = None
 

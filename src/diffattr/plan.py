@@ -40,6 +40,7 @@ CALIBRATION: dict[str, Calibration] = {
     "measurements": Calibration(0.2),
     "trajectories": Calibration(3.0, 0.02),
     "embed": Calibration(3.0, 0.016),
+    "curvature": Calibration(3.0, 0.03),
     "features": Calibration(3.0, 0.03),
     "check_features": Calibration(3.0, 0.03),
     "kernel": Calibration(0.2),
@@ -112,7 +113,7 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
         _counterfactual_jobs,
     )
     planned = [job for stage in stages for job in stage(benchmark, size)]
-    names = ["index.html", "report.json", "lds.txt"]
+    names = ["index.html", "report.json", "lds.txt", "queries"]
     names += ["sweeps.html"] if benchmark.cells else []
     names += ["counterfactual.html"] if benchmark.removals else []
     report = tuple(benchmark.paths("report", name) for name in names)
@@ -228,6 +229,22 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
                 forwards=n * options.get("n_timesteps", 1),
                 n_bytes=n * _EMBEDDING_BYTES,
             )
+    curvatures = {
+        (curvature, model)
+        for name, model, _ in benchmark.feature_sources
+        if (curvature := config.features[name].curvature) is not None
+    }
+    for name, model in sorted(curvatures):
+        options = config.curvatures[name]
+        n_examples = config.data.n_train * options.n_timesteps * options.draws
+        yield PlannedJob(
+            "curvature",
+            (paths.curvature(name, model),),
+            forwards=2 * n_examples,
+            backwards=2 * n_examples,
+            # Factors of some hundred rows per layer weigh about as much as ten networks.
+            n_bytes=10 * size.n_parameters * _FLOAT32,
+        )
     for (name, model, source), n_items in benchmark.feature_sources.items():
         gradient_pass = config.features[name]
         k = gradient_pass.projector.k or size.n_parameters
@@ -260,7 +277,7 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
     kernels = {
         (*method.feature_set, model)
         for method in benchmark.methods.values()
-        if method.has_lambda
+        if method.solves and not method.method.curvature
         for model in method.models
     }
     for gradient_pass, output_function, model in sorted(kernels):

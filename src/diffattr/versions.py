@@ -14,9 +14,10 @@ RESULT_VERSION = {
     "losses": 1,
     "measurements": 2,
     "embeddings": 1,
+    "curvature": 1,
     "features": 2,
     "attribution": 2,
     "evaluation": 2,
     "counterfactual": 1,
-    "report": 1,
+    "report": 2,
 }

@@ -74,7 +74,10 @@ def config(method, output_function=None, weights=(1.0,), **values):
     }
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].reads == "features"])
+ON_FEATURES = [n for n, m in METHODS.items() if m.reads == "features" and not m.curvature]
+
+
+@pytest.mark.parametrize("method", ON_FEATURES)
 @pytest.mark.parametrize("output_function", FUNCTIONS)
 def test_features_from_files_score_as_features_in_memory(stored, method, output_function):
     lam = 0.1 if isinstance(METHODS[method], KernelMethod) else None
@@ -218,3 +221,28 @@ def test_retraining_based_scores_read_the_first_models(tmp_path, method):
     inputs.subsets.pop()
     with pytest.raises(ArtifactError, match="14 models, there are 13 subsets"):
         read_attribution(config(method, n_retrained=12), inputs)
+
+
+@pytest.mark.parametrize(("method", "lam"), [("ekfac", None), ("ekfac-swept", 0.3)])
+def test_influence_solves_with_the_curvature_of_its_coordinates(tmp_path, method, lam):
+    about = {"model": "abc", "curvature": {"approximation": "expand"}, "seed": 1}
+    identity = {**IDENTITY, "projector": {"kind": "curvature", **about}}
+    train, queries = arrays(7, 0), arrays(3, 1)
+    inputs = SimpleNamespace(
+        train=shards(tmp_path / "train", train, identity, [3, 7]),
+        queries=shards(tmp_path / "val", queries, identity, [3]),
+        kernels=str(tmp_path / "curvature.zarr.zip"),
+    )
+    eigenvalues = np.array([2.0, 1.0, 0.5, 0.0], dtype=np.float32)
+    write_arrays(inputs.kernels, {"eigenvalues": eigenvalues}, {"identity": about})
+    found = read_attribution(config(method, "loss"), inputs)
+    ridge = 1e-8 if lam is None else 0.3 * 3.5 / 4
+    inverse = np.diag(1 / (eigenvalues.astype(float) + ridge))
+    expected = queries["loss"].astype(float) @ inverse @ train["loss"].T.astype(float)
+    np.testing.assert_allclose(found.scores(lam), expected, rtol=1e-6)
+    masks = np.random.default_rng(3).random((5, 7)) < 0.5
+    sums = found.predictions(masks, [lam])[0]
+    np.testing.assert_allclose(sums, masks @ expected.T, rtol=1e-5)
+    write_arrays(inputs.kernels, {"eigenvalues": eigenvalues}, {"identity": {**about, "seed": 2}})
+    with pytest.raises(ArtifactError, match="its coordinates are those of"):
+        read_attribution(config(method, "loss"), inputs)

@@ -14,9 +14,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from diffattr import rng
 from diffattr.artifacts import ArtifactError, read_arrays, write_arrays
+from diffattr.config import Curvature
 from diffattr.diffusion.models import build
 from diffattr.features import curvature
-from diffattr.features.curvature import Curvature, EkFac, covered_layers
+from diffattr.features.curvature import EkFac, covered_layers
 
 SEED = 4
 IDS = np.array([12, 3, 700])

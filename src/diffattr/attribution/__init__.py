@@ -2,6 +2,7 @@
 
 from diffattr.attribution.base import Method
 from diffattr.attribution.das import Das
+from diffattr.attribution.ekfac import EkFacInfluence, SweptEkFacInfluence
 from diffattr.attribution.random_scores import RandomScores
 from diffattr.attribution.retraining import Datamodel, EmpiricalInfluence
 from diffattr.attribution.scaled_influence import RelativeInfluence, RenormalisedInfluence
@@ -29,6 +30,8 @@ METHODS: dict[str, Method] = {
     "d-trak": Trak(output_function="mean-squared-l2-norm"),
     "journey-trak": Trak(output_function="loss", follows_trajectory=True),
     "das": Das(),
+    "ekfac": EkFacInfluence(),
+    "ekfac-swept": SweptEkFacInfluence(),
     "empirical-influence": EmpiricalInfluence(),
     "datamodel": Datamodel(),
 }

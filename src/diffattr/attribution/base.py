@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
-from diffattr.attribution.kernel import Kernel, KernelAttribution, TrainSide
+from diffattr.attribution.kernel import Kernel, KernelAttribution, Spectrum, TrainSide
 from diffattr.config import ConfigError
 
 Reads = Literal["features", "pixels", "embedding", "losses"]
@@ -53,7 +53,8 @@ class Method(ABC):
     `unit_gradients` asks for a pass that scales each timestep's gradient to length 1;
     `over` whether its scores are a mean over checkpoints by nature, and `weights` how they weigh;
     `follows_trajectory` takes queries along their sampling trajectory; `reads_losses` weighs
-    training images by the losses that a gradient pass sees on its way.
+    training images by the losses that a gradient pass sees on its way; `curvature` asks for a pass
+    in the eigenbasis of a curvature, which then takes the kernel's place.
     """
 
     reads: Reads
@@ -63,6 +64,7 @@ class Method(ABC):
     weights: Literal["equal", "learning-rate"] = "equal"
     follows_trajectory: bool = False
     reads_losses: bool = False
+    curvature: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,11 @@ class KernelMethod(Method):
     """A method that solves with the ridge-regularised kernel of its feature set."""
 
     reads: Reads = "features"
+
+    @property
+    def fixed_ridge(self) -> float | None:
+        """An absolute ridge in place of a lambda path, None for a method with a path."""
+        return None
 
     @abstractmethod
     def train_weights(self, train: TrainSide, ridge: float) -> Float64[np.ndarray, " train"]:
@@ -190,7 +197,7 @@ def attribute(
     method: Method,
     train: Float[np.ndarray, "train dim"],
     queries: Float[np.ndarray, "query dim"],
-    kernel: Kernel | None = None,
+    kernel: Spectrum | None = None,
     losses: Float[np.ndarray, "train timestep"] | None = None,
 ) -> Attribution:
     """Return the attribution of one query split at one model.
@@ -202,6 +209,6 @@ def attribute(
         kernel = kernel or Kernel.from_features(train)
         query_factor, train_factor = kernel.factors(train, queries)
         side = TrainSide(kernel, train_factor, losses)
-        return KernelAttribution(query_factor, side, method.train_weights)
+        return KernelAttribution(query_factor, side, method.train_weights, method.fixed_ridge)
     assert isinstance(method, Similarity)
     return DenseAttribution(method.scores(train, queries))

@@ -17,7 +17,7 @@ Zheng et al. (ICLR 2024). Everything is float64.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
@@ -67,6 +67,31 @@ class Kernel:
         return queries @ self.eigenvectors, train @ self.eigenvectors
 
 
+@runtime_checkable
+class Spectrum(Protocol):
+    """What scores are solved with: a kernel, or whatever stands for one."""
+
+    @property
+    def form(self) -> str:
+        """Whether the training side's coordinates are those of phi_n (primal) or of n (dual)."""
+        ...
+
+    @property
+    def eigenvalues(self) -> Float64[np.ndarray, " rank"]:
+        """What the ridge is added to."""
+        ...
+
+    def ridge(self, lam: float) -> float:
+        """Return the absolute ridge of a relative lambda."""
+        ...
+
+    def factors(
+        self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
+    ) -> tuple[Float[np.ndarray, "query rank"], Float[np.ndarray, "train rank"]]:
+        """Return A and B of the module's formula."""
+        ...
+
+
 @dataclass(frozen=True)
 class TrainSide:
     """What a kernel method may weigh training images by.
@@ -74,8 +99,8 @@ class TrainSide:
     `losses` are those of each training image on the way of the gradient pass, where they are known.
     """
 
-    kernel: Kernel
-    factor: Float64[np.ndarray, "train rank"]
+    kernel: Spectrum
+    factor: Float[np.ndarray, "train rank"]
     losses: Float[np.ndarray, "train timestep"] | None = None
 
     @cached_property
@@ -101,19 +126,25 @@ class TrainSide:
 class KernelAttribution:
     """Scores of one kernel method for one query split, at any lambda."""
 
-    query_factor: Float64[np.ndarray, "query rank"]
+    query_factor: Float[np.ndarray, "query rank"]
     train: TrainSide
     train_weights: Callable[[TrainSide, float], np.ndarray]
+    fixed_ridge: float | None = None
 
     @property
     def n_train(self) -> int:
         """The number of training images."""
         return len(self.train.factor)
 
+    def _ridge(self, lam: float | None) -> float:
+        if lam is not None:
+            return self.train.kernel.ridge(lam)
+        assert self.fixed_ridge is not None
+        return self.fixed_ridge
+
     def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
         """Return tau at one lambda (relative to the mean kernel diagonal)."""
-        assert lam is not None
-        ridge = self.train.kernel.ridge(lam)
+        ridge = self._ridge(lam)
         weights = self.train_weights(self.train, ridge)
         solved = self.query_factor / (self.train.kernel.eigenvalues + ridge)
         return (solved @ self.train.factor.T) * weights
@@ -125,11 +156,13 @@ class KernelAttribution:
 
         A (subset, rank) by (rank, query) product per lambda; no (query, train) matrix is formed.
         """
-        kernel, paths = self.train.kernel, []
+        paths, before, sums = [], None, np.empty(0)
         for lam in lams:
-            assert lam is not None
-            ridge = kernel.ridge(lam)
+            ridge = self._ridge(lam)
             weights = self.train_weights(self.train, ridge)
-            sums = (masks * weights) @ self.train.factor / (kernel.eigenvalues + ridge)
-            paths.append(sums @ self.query_factor.T)
+            if before is None or not np.array_equal(weights, before):
+                # Most methods weigh alike at every ridge: one product serves the path.
+                sums, before = (masks * weights) @ self.train.factor, weights
+            solved = sums / (self.train.kernel.eigenvalues + ridge)
+            paths.append(solved @ self.query_factor.T)
         return np.stack(paths).astype(np.float32)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from diffattr.artifacts import ArtifactError, read_array, read_arrays, write_arrays
 from diffattr.attribution import METHODS
 from diffattr.attribution.base import (
@@ -16,6 +18,7 @@ from diffattr.attribution.base import (
     attribute,
     with_options,
 )
+from diffattr.attribution.ekfac import Diagonal
 from diffattr.attribution.kernel import Kernel
 from diffattr.data.subsets import membership
 from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, require_same_identity
@@ -46,6 +49,22 @@ def read_kernel(path: str | Path, train: Features) -> Kernel:
             f" {len(train.values)}; remake it: snakemake --force {path}"
         )
     return Kernel(form, stored["eigenvalues"], stored["eigenvectors"], n_train)
+
+
+def read_curvature(path: str | Path, train: Features) -> Diagonal:
+    """Return the eigenvalues of the curvature in whose eigenbasis the features are.
+
+    Raises:
+        ArtifactError: the features are in another basis.
+    """
+    stored = read_arrays(path)
+    own = {"kind": "curvature", **stored.attribute("identity")}
+    if own != train.identity["projector"]:
+        raise ArtifactError(
+            f"{train.path}: its coordinates are those of {train.identity['projector']}, but {path}"
+            f" is {own}; remake it: snakemake --force {train.path}"
+        )
+    return Diagonal(stored["eigenvalues"].astype(np.float64))
 
 
 def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
@@ -86,7 +105,10 @@ def _at_one_model(
 ) -> Attribution:
     train, queries = (read_shards(p, output_function) for p in (train_paths, query_paths))
     require_same_identity(train, queries)
-    kernel = None if kernel_path is None else read_kernel(kernel_path, train)
+    kernel = None
+    if kernel_path is not None:
+        read = read_curvature if method.curvature else read_kernel
+        kernel = read(kernel_path, train)
     losses = read_shards(train_paths, TIMESTEP_LOSSES).values if method.reads_losses else None
     return attribute(method, train.values, queries.values, kernel, losses)
 

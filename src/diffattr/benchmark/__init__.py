@@ -16,7 +16,7 @@ from diffattr.attribution import METHODS
 from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
 from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths, checkpoint_model
-from diffattr.benchmark.removals import chosen_queries, removals
+from diffattr.benchmark.removals import chosen_queries, removal_errors, removals
 from diffattr.benchmark.sweeps import Cell, expanded
 from diffattr.config import Config, ConfigError, SubsetGroup
 from diffattr.data import DATA_SOURCES
@@ -54,7 +54,7 @@ class Benchmark:
     written: Config
 
     def __post_init__(self):
-        errors = list(config_errors(self.config))
+        errors = [*config_errors(self.config), *removal_errors(self.written)]
         for name in self.config.methods:
             errors += method_errors(self.config, name)
         if errors:
@@ -321,7 +321,7 @@ class Benchmark:
                 "train": paths.embedding(planned.embedding, "train"),
                 "queries": paths.embedding(planned.embedding, split),
             }
-        gradient_pass, output_function = planned.feature_set
+        gradient_pass, _ = planned.feature_set
         queries = TRAJECTORY if planned.follows_trajectory else split
         sides = {
             side: [
@@ -331,10 +331,25 @@ class Benchmark:
             ]
             for side, of in (("train", "train"), ("queries", queries))
         }
-        if planned.has_lambda:
-            kernels = [paths.kernel(gradient_pass, output_function, m) for m in planned.models]
-            return {**sides, "kernels": kernels}
+        if planned.solves:
+            return {**sides, "kernels": [self._solver(planned, model) for model in planned.models]}
         return sides
+
+    def _solver(self, method: PlannedMethod, model: str) -> str:
+        """Return the file that a method solves with: a kernel, or a curvature in its place."""
+        gradient_pass, output_function = method.feature_set
+        curvature = self.config.features[gradient_pass].curvature
+        if curvature is not None:
+            return self.paths.curvature(curvature, model)
+        return self.paths.kernel(gradient_pass, output_function, model)
+
+    def feature_inputs(self, gradient_pass: str, model: str) -> dict[str, str]:
+        """Return the files of the model, and of the curvature, that a pass is taken with."""
+        curvature = self.config.features[gradient_pass].curvature
+        files = self.model_files(model)
+        if curvature is not None:
+            files["curvature"] = self.paths.curvature(curvature, model)
+        return files
 
     def method_params(self, method: str) -> dict[str, Any]:
         """Return what a method's scores depend on next to its inputs."""

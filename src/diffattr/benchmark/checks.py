@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from diffattr.benchmark.removals import removal_errors
 from diffattr.config import Config, ConfigError
 from diffattr.features.embeddings import check as check_embedding
 from diffattr.features.projectors import check as check_projector
@@ -25,6 +24,9 @@ def config_errors(config: Config) -> Iterator[str]:
         "sampling.n_steps": config.sampling.n_steps,
         "losses.n_timesteps": config.losses.n_timesteps,
         **{f"features.{name}.n_timesteps": p.n_timesteps for name, p in config.features.items()},
+        **{
+            f"curvatures.{name}.n_timesteps": c.n_timesteps for name, c in config.curvatures.items()
+        },
     }
     for key, n in timesteps.items():
         if n > schedule.n_timesteps:
@@ -38,12 +40,23 @@ def config_errors(config: Config) -> Iterator[str]:
             check_projector(gradient_pass.projector)
         except ConfigError as error:
             yield f"features.{name}.projector.{error}"
+        if gradient_pass.curvature is None:
+            continue
+        if gradient_pass.curvature not in config.curvatures:
+            defined = ", ".join(config.curvatures) or "none; add one under curvatures"
+            yield (
+                f"features.{name}.curvature: found {gradient_pass.curvature!r}, defined: {defined}"
+            )
+        if gradient_pass.projector.kind != "none":
+            yield (
+                f"features.{name}.projector.kind: found {gradient_pass.projector.kind}, allowed:"
+                " none with a curvature, whose eigenvalues belong to single coordinates"
+            )
     for name, embedding in config.embeddings.items():
         try:
             check_embedding(embedding, config.noise_schedule)
         except ConfigError as error:
             yield f"embeddings.{name}.{error}"
-    yield from removal_errors(config)
     yield from _network_errors(config)
 
 

@@ -46,6 +46,11 @@ class PlannedMethod:
     @property
     def has_lambda(self) -> bool:
         """Whether the method has a lambda path."""
+        return isinstance(self.method, KernelMethod) and self.method.fixed_ridge is None
+
+    @property
+    def solves(self) -> bool:
+        """Whether the method solves with a kernel, or with what stands for one."""
         return isinstance(self.method, KernelMethod)
 
     @property
@@ -174,6 +179,21 @@ def _feature_errors(config: Config, name: str) -> Iterator[str]:
         yield (
             f"features: pass {gradient_pass} averages gradients as they are, but"
             f" {options.method} needs features.{gradient_pass}.unit_gradients: true"
+        )
+
+    if method.curvature and config.features[gradient_pass].curvature is None:
+        yield (
+            f"features: pass {gradient_pass} is not in the eigenbasis of a curvature, but"
+            f" {options.method} needs features.{gradient_pass}.curvature"
+        )
+    if (
+        isinstance(method, KernelMethod)
+        and not method.curvature
+        and config.features[gradient_pass].curvature is not None
+    ):
+        yield (
+            f"features: pass {gradient_pass} is in the eigenbasis of a curvature, whose place"
+            f" {options.method} has a kernel for; name another pass"
         )
 
 

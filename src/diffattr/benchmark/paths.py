@@ -93,6 +93,10 @@ class Paths:
         """One shard of projected gradients at one model."""
         return self("features", gradient_pass, model, split, f"{shard}.zarr.zip")
 
+    def curvature(self, name: str = "{curvature}", model: str = "{model}") -> str:
+        """The EK-FAC of one model: an eigenbasis and its eigenvalues."""
+        return self("curvatures", name, f"{model}.zarr.zip")
+
     def kernel(
         self,
         gradient_pass: str = "{gradient_pass}",

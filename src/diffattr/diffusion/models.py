@@ -150,3 +150,15 @@ def read_network(weights: str | Path) -> "torch.nn.Module":
         network: Any = UNet2DModel.from_config(config)
         network.load_state_dict(load_file(weights))
         return network.eval()
+
+
+def read_model(
+    files: Any, member: int | None, checksum: Callable[[str], str]
+) -> tuple["torch.nn.Module", str]:
+    """Return a model of a benchmark from its files, and what tells it from every other.
+
+    `files` has `network` for a full model, `block` for the model of subset `member`.
+    """
+    if member is None:
+        return read_network(files.network), checksum(files.network)
+    return read_member(files.block, member), f"{checksum(files.block)}, subset {member}"

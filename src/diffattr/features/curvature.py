@@ -38,7 +38,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,18 +49,10 @@ from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import ArtifactError, read_arrays, write_arrays
-from diffattr.config import NoiseSchedule, Positive, Section
+from diffattr.config import Curvature, NoiseSchedule
 from diffattr.diffusion.models import predict
 from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise
 from diffattr.features.gradients import timestep_set
-
-
-class Curvature(Section, frozen=True):
-    """How an EK-FAC is estimated: uniform timesteps, noise draws at each, and K-FAC's setting."""
-
-    n_timesteps: Positive
-    draws: Positive
-    approximation: Literal["expand", "reduce"]
 
 
 @dataclass(frozen=True)
@@ -227,6 +219,31 @@ class EkFac:
         tensors = {name: torch.from_numpy(stored[name]).to(device) for name in shapes}
         bases = (Basis(tensors[f"{x.name}:A"], tensors[f"{x.name}:G"]) for x in layers)
         return cls(layers, tuple(bases), tensors["eigenvalues"], _n_parameters(network))
+
+
+class Rotation:
+    """An EK-FAC's eigenbasis in the place of a projector: whole gradients as coordinates in it."""
+
+    rows = 16
+
+    def __init__(self, ekfac: EkFac, identity: Mapping[str, Any]):
+        self._ekfac, self._identity = ekfac, dict(identity)
+
+    def __call__(self, gradients: Float32[Tensor, "image param"]) -> Float32[Tensor, "image k"]:
+        """Return the coordinates of each gradient."""
+        return self._ekfac.rotated(gradients)
+
+    def identity(self) -> dict[str, Any]:
+        """Return which curvature it is that of."""
+        return {"kind": "curvature", **self._identity}
+
+
+def read_rotation(path: str | None, network: nn.Module, device: str) -> Rotation | None:
+    """Return the eigenbasis of a curvature from its file, None where there is none."""
+    if path is None:
+        return None
+    identity = read_arrays(path).attribute("identity")
+    return Rotation(EkFac.read(path, network, device=device), identity)
 
 
 def _n_parameters(network: nn.Module) -> int:

@@ -36,6 +36,7 @@ from diffattr.config import NoiseSchedule, Pass
 from diffattr.diffusion.models import predict
 from diffattr.diffusion.noising import alphas_cumprod, elbo_weights, noised, stacked_noise
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS, Denoising, loss
+from diffattr.features.projectors import Projector
 from diffattr.features.projectors import make as make_projector
 from diffattr.features.store import TIMESTEP_LOSSES
 
@@ -79,6 +80,7 @@ class GradientPass:
         options: timesteps, draws, output functions and projector.
         seed: keys the noise.
         device: where to compute.
+        projector: in place of the one that `options` name.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class GradientPass:
         seed: int,
         *,
         device: str = "cpu",
+        projector: Projector | None = None,
     ):
         self.options, self.seed, self.device = options, seed, device
         self.network = network.eval().to(device)
@@ -98,7 +101,7 @@ class GradientPass:
         self.abar, self.elbo_weights = alphas_cumprod(schedule), elbo_weights(schedule)
         self.common = options.noise == "common"
         n_parameters = sum(parameter.numel() for parameter in self.parameters.values())
-        self.projector = make_projector(options.projector, n_parameters, device)
+        self.projector = projector or make_projector(options.projector, n_parameters, device)
 
     def identity(self, model_sha256: str) -> dict[str, Any]:
         """Return all that two sides of a score must have in common."""

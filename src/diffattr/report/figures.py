@@ -150,14 +150,20 @@ def lds_against_seconds(numbers: Mapping[str, Any], table: Mapping[str, Any]) ->
 def pairs(table: Mapping[str, Any]) -> str:
     """Return the confidence that one method's LDS is above another's, for every pair."""
     square = table["pairs"]
-    names, n = square["names"], len(square["names"])
+    names = [name if len(name) <= 30 else name[:29] + "…" for name in square["names"]]
+    n = len(names)
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(1.6 + 0.22 * n)
-        shown = axes.imshow(square["confidence_higher"], cmap="RdBu", vmin=0, vmax=1)
-        axes.set_yticks(range(n), names, fontsize=8)
-        axes.set_xticks(range(n), names, fontsize=8, rotation=90)
+        shown = axes.pcolormesh(square["confidence_higher"], cmap="RdBu", vmin=0, vmax=1)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        middles = [place + 0.5 for place in range(n)]
+        axes.set_yticks(middles, names, fontsize=8)
+        axes.set_xticks(middles, names, fontsize=8, rotation=90)
         axes.grid(False)
-        figure.colorbar(shown, label="confidence that row is above column", shrink=0.7)
+        figure.colorbar(
+            shown, label="confidence that row is above column", shrink=0.7
+        ).solids.set_rasterized(False)
         return _svg(figure)
 
 

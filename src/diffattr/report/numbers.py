@@ -165,6 +165,7 @@ def _row(benchmark: Benchmark, name: str, split: str, result: Mapping[str, Any])
         "oracle_lambda": result["oracle"]["lambda"],
         "oracle_lds": result["oracle"]["lds"],
         "curve": result["curve"] if method.has_lambda else None,
+        "per_query": result["per_query"],
         "measured": result["measured"],
         "query_lists": result["query_lists"],
         "audit": audit,
@@ -173,7 +174,7 @@ def _row(benchmark: Benchmark, name: str, split: str, result: Mapping[str, Any])
 
 def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[str, str, str]]:
     """Return (pass, D-TRAK method, TRAK method) for each pass that both read."""
-    methods = benchmark.methods.values()
+    methods = [benchmark.methods[name] for name in benchmark.named_methods]
     return [
         (d_trak.gradient_pass, d_trak.name, trak.name)
         for d_trak in methods
@@ -269,8 +270,10 @@ def _queries(
         for shown in queries:
             query = shown["index"]
             own = scores[query].tolist()
-            order = np.argsort(-scores[query], kind="stable").tolist()
-            extremes = {"proponents": order, "opponents": order[::-1]}
+            extremes = {
+                "proponents": np.argsort(-scores[query], kind="stable").tolist(),
+                "opponents": np.argsort(scores[query], kind="stable").tolist(),
+            }
             shown["methods"].append(
                 {
                     "name": name,

@@ -20,7 +20,7 @@ def stylesheet(
 ) -> str:
     """Return a CSS class `<split>-<position>` for every image that is shown."""
     keys = sorted(set(shown))
-    pictures = {(split, position): _picture(images[split][position]) for split, position in keys}
+    pictures = {(split, position): picture(images[split][position]) for split, position in keys}
     uris = {key: _uri(picture, "png") for key, picture in pictures.items()}
     if sum(map(len, uris.values())) > BUDGET:
         uris = {key: _uri(picture, "webp") for key, picture in pictures.items()}
@@ -30,7 +30,8 @@ def stylesheet(
     )
 
 
-def _picture(image: Float[np.ndarray, "channel height width"]) -> Image.Image:
+def picture(image: Float[np.ndarray, "channel height width"]) -> Image.Image:
+    """Return an image in [-1, 1] as 8-bit pixels, scaled down if it is large."""
     pixels: UInt8[np.ndarray, "height width channel"]
     pixels = ((image.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8).transpose(1, 2, 0)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -318,7 +318,7 @@ def _write_sheets(
     width, height = 1, 1
     kind = "png" if max(images.shape[2:]) <= LOSSLESS_SIDE else "webp"
     for number, first in enumerate(range(0, len(places), SHEET_SIZE)):
-        tiles = [pictures._picture(images[place]) for place in places[first : first + SHEET_SIZE]]
+        tiles = [pictures.picture(images[place]) for place in places[first : first + SHEET_SIZE]]
         width, height = tiles[0].size
         columns = min(SHEET_COLUMNS, len(tiles))
         rows = -(-len(tiles) // SHEET_COLUMNS)

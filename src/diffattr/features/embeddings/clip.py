@@ -2,7 +2,8 @@
 
 Source: Radford et al., "Learning transferable visual models from natural language supervision"
 (ICML 2021). Zheng et al. (ICLR 2024) use OpenAI's ViT-B/32, here `model: ViT-B-32` with
-`weights: openai`, or the path of a safetensors file where there is no internet.
+`weights: openai`, or the path of a safetensors file where there is no internet. A model that
+open_clip does not list can be given as the path of its JSON config.
 """
 
 from pathlib import Path
@@ -28,17 +29,23 @@ class ClipEmbedding:
                 "kind: embedding clip needs the package open_clip: pip install 'diffattr[clip]';"
                 " embedding bottleneck needs nothing"
             ) from error
-        if options.model not in open_clip.list_models():
+        name = options.model
+        if name.endswith(".json"):
+            if not Path(name).is_file():
+                raise ConfigError(f"options.model: {name} does not exist")
+            open_clip.add_model_config(Path(name))
+            name = Path(name).stem
+        if name not in open_clip.list_models():
             raise ConfigError(
-                f"options.model: open_clip does not know {options.model!r}; it lists its models by"
-                " open_clip.list_models()"
+                f"options.model: open_clip does not know {name!r}; open_clip.list_models() lists"
+                " what it knows, and the path of a model's JSON config is taken too"
             )
-        is_file = Path(options.weights).suffix != "" or "/" in options.weights
-        if is_file and not Path(options.weights).is_file():
+        looks_like_a_file = options.weights.endswith((".safetensors", ".pt", ".bin"))
+        if looks_like_a_file and not Path(options.weights).is_file():
             raise ConfigError(f"options.weights: {options.weights} does not exist")
         try:
             self._model, _, self._preprocess = open_clip.create_model_and_transforms(
-                options.model, pretrained=options.weights, device=device
+                name, pretrained=options.weights, device=device
             )
         except Exception as error:
             raise ConfigError(

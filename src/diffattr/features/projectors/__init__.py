@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Projector(Protocol):
-    """What a gradient pass needs of a projector."""
+    """What a gradient pass needs of a projector.
+
+    The registered ones are made from (config, number of parameters, device).
+    """
 
     rows: int
     """How many gradients to gather before projecting them; 1 where gathering gains nothing."""
-
-    def __init__(self, config: ProjectorConfig, n_parameters: int, device: str):
-        """Prepare the map for gradients of one length."""
-        ...
 
     def __call__(self, gradients: "Tensor") -> "Tensor":
         """Return (image, k), float32, of gradients (image, param)."""

@@ -1,0 +1,86 @@
+"""Influence functions with the EK-FAC of the model GGN.
+
+    tau(x, n) = g(x)' (EK-FAC + ridge I)^-1 g_n = sum_i q_i n_i / (eigenvalue_i + ridge)
+
+with the gradients' coordinates q, n in the EK-FAC's eigenbasis (`diffattr.features.curvature`),
+over all parameters of linear and convolutional layers. Unlike TRAK's kernel, the curvature is that
+of the model and not estimated from the gradients that it is applied to, so the published method
+needs no lambda: its ridge (damping) is 1e-8, whatever the data. The swept one takes it from the
+path instead, relative to the mean eigenvalue, as other kernel methods do.
+Source: Mlodozeniec et al., "Influence functions for scalable data attribution in diffusion models"
+(ICLR 2025).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from diffattr.attribution.base import OPTION, KernelMethod
+from diffattr.attribution.kernel import TrainSide
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """A curvature that is diagonal in the coordinates of the features.
+
+    Stands for a kernel: `eigenvalues` are (k,).
+    """
+
+    eigenvalues: Float64[np.ndarray, " k"]
+    form: str = "primal"
+
+    @property
+    def mean_diagonal(self) -> float:
+        """The mean eigenvalue, the unit in which lambda is given."""
+        return float(self.eigenvalues.mean())
+
+    def ridge(self, lam: float) -> float:
+        """Return the absolute number added to the eigenvalues."""
+        return lam * self.mean_diagonal
+
+    def factors(
+        self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
+    ) -> tuple[Float[np.ndarray, "query k"], Float[np.ndarray, "train k"]]:
+        """Return both sides as they are: the coordinates are those of the eigenbasis."""
+        return queries, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class EkFacInfluence(KernelMethod):
+    """Influence at the published damping."""
+
+    damping: float = field(default=1e-8, metadata=OPTION)
+    curvature: bool = True
+
+    def __post_init__(self):
+        if self.damping <= 0:
+            raise ValueError(f"damping: found {self.damping}, allowed: more than 0")
+
+    @property
+    def fixed_ridge(self) -> float | None:
+        """The damping."""
+        return self.damping
+
+    def train_weights(
+        self,
+        train: TrainSide,
+        ridge: float,  # noqa: ARG002
+    ) -> Float64[np.ndarray, " train"]:
+        """Return ones."""
+        return np.ones(len(train.factor))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweptEkFacInfluence(KernelMethod):
+    """Influence at a damping that is chosen on LDS, as lambda of other methods."""
+
+    curvature: bool = True
+
+    def train_weights(
+        self,
+        train: TrainSide,
+        ridge: float,  # noqa: ARG002
+    ) -> Float64[np.ndarray, " train"]:
+        """Return ones."""
+        return np.ones(len(train.factor))
