@@ -1,7 +1,7 @@
 rule predictions:
-    """Sum the scores of each subset, for every lambda."""
+    """Sum the scores of each subset: along the whole lambda path, where there is one."""
     input:
-        unpack(method_inputs),
+        unpack(prediction_inputs),
         lds_subsets=[
             paths.subset("lds", index) for index in range(benchmark.group("lds").count)
         ],
@@ -28,11 +28,10 @@ rule predictions:
 
 
 rule scores:
-    """Score every training image for every query, at the selected lambda."""
+    """Score every training image for every query, at the selected lambda where there is one."""
     input:
         unpack(method_inputs),
-        # Planted queries have no measurements: they take the lambda selected on val.
-        lds=lambda w: paths.lds(w.method, "val" if w.split == "planted" else w.split),
+        unpack(selected_lambda),
     output:
         paths.scores(),
     log:

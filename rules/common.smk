@@ -76,3 +76,19 @@ def method_inputs(wildcards):
         return benchmark.method_inputs(wildcards.method, wildcards.split)
     except ConfigError as error:
         raise WorkflowError(str(error))
+
+
+def prediction_inputs(wildcards):
+    """Return what predictions are made from: scores, unless a lambda is yet to be selected."""
+    if benchmark.methods[wildcards.method].has_lambda:
+        return method_inputs(wildcards)
+    return {"scores": paths.scores(wildcards.method, wildcards.split)}
+
+
+def selected_lambda(wildcards):
+    """Return the LDS that says a method's lambda, if it has one."""
+    if not benchmark.methods[wildcards.method].has_lambda:
+        return {}
+    # Planted queries have no measurements: they take the lambda selected on val.
+    split = "val" if wildcards.split == "planted" else wildcards.split
+    return {"lds": paths.lds(wildcards.method, split)}

@@ -9,6 +9,7 @@ with job(snakemake) as this:
     from diffattr.attribution.store import read_attribution
 
     attribution = read_attribution(this.config["method"], this.input)
-    lam = read_json(this.input.lds)["selected"]["lambda"]
+    lds = this.input.get("lds")
+    lam = None if lds is None else read_json(lds)["selected"]["lambda"]
     scores = attribution.scores(lam).astype(np.float32)
     write_arrays(this.output[0], {"scores": scores}, {"lambda": lam})

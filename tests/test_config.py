@@ -17,9 +17,14 @@ DEFAULT = "config.yaml"
 
 # Keys that may be left out, written by hand.
 OPTIONAL = {"classes", "folder", "timesteps", "draws", "seed", "k", "nonzeros", "features"}
-NULLABLE = {"classes", "folder", "k", "features"}
-# The constructor arguments of the network are checked where it is built.
-FREE = ("model", "config")
+OPTIONAL |= {"unit_gradients", "curvature", "embedding", "checkpoints", "ensemble", "models"}
+OPTIONAL |= {"options", "also_measured", "query_lists", "powers"}
+OPTIONAL |= {"embeddings", "curvatures", "sweeps", "counterfactual"}
+NULLABLE = {"classes", "folder", "k", "features", "curvature", "embedding", "checkpoints"}
+NULLABLE |= {"ensemble", "models", "counterfactual"}
+# Mappings whose keys are names of the user's choice.
+NAMED = {("features",), ("methods",), ("embeddings",), ("curvatures",), ("sweeps",)}
+NAMED |= {("lds", "query_lists")}
 
 
 def walk(tree, path=()):
@@ -36,30 +41,37 @@ def walk(tree, path=()):
         yield from walk(value, (*path, key))
 
 
-EVERYTHING = [(path, value) for path, value in walk(raw(name=DEFAULT)) if path[:2] != FREE]
-LEAVES = [path for path, value in EVERYTHING if not isinstance(value, dict | list)]
+def is_free(path):
+    """Whether a path lies where only a registry can judge: the network's and methods' options."""
+    return path[:2] == ("model", "config") or "options" in path[:-1] or path[-1:] == ("options",)
+
+
+EVERYTHING = [(path, value) for path, value in walk(raw(name=DEFAULT)) if not is_free(path)]
+# A section that is left out is no leaf.
+LEAVES = [
+    path
+    for path, value in EVERYTHING
+    if not isinstance(value, dict | list) and path != ("counterfactual",)
+]
 
 
 def is_optional(path):
     if path == ("features",) or path == ("seed",):
         return False
-    if path[0] == "losses" or path[:2] == ("full_model", "seed"):
+    if path[0] in {"losses", "full_model"}:
         return False
     return path[-1] in OPTIONAL
 
 
 def is_section(path):
     """Whether only known keys may stand in the mapping at a path."""
-    return path not in {("features",), ("methods",)}
+    return path not in NAMED
 
 
 REQUIRED = [
     path
     for path, _ in EVERYTHING
-    if path
-    and isinstance(path[-1], str)
-    and (len(path) != 2 or path[0] not in {"features", "methods"})  # names of the user's choice
-    and not is_optional(path)
+    if path and isinstance(path[-1], str) and path[:-1] not in NAMED and not is_optional(path)
 ]
 SECTIONS = [path for path, value in EVERYTHING if isinstance(value, dict) and is_section(path)]
 

@@ -116,8 +116,8 @@ def test_methods_that_need_more_make_more_jobs():
     assert found["trajectories"] == (1, 0, 10 * 5, 0)
     assert found["embed"] == (4, 0, (48 + 12 + 10 + 4) * 2, 0)
     # t4 at full, steps 0 and 9, seed 43 and retrained models 0 and 1; t4-unit at full (both
-    # functions) and step 9; t8, t4-constructions and t4-curvature at full; each on four splits, and the
-    # trajectories of gen.
+    # functions) and step 9; t8, t4-constructions and t4-curvature at full; each on four splits, and
+    # the trajectories of gen.
     assert found["features"][0] == (6 + 2 + 1 + 1 + 1) * 4 + 1
     images = 48 + 12 + 10 + 4
     assert found["features"][2] == images * (8 * 4 + 8 + 4 + 4) + 10 * 5
@@ -126,7 +126,7 @@ def test_methods_that_need_more_make_more_jobs():
     # t4/loss at full, step 0, retrain 0 and 1; t4/square at full and seed 43; t8 twice; DAS; five
     # constructions.
     assert found["kernel"][0] == 4 + 2 + 2 + 1 + 5
-    assert found["audit_powers"][0] == found["lds_of_method"][0] == 2 * 33 + 1
+    assert found["audit_powers"][0] == found["lds_of_method"][0] == 2 * 35 + 1
 
 
 def test_a_sweep_makes_only_what_is_not_there():

@@ -68,6 +68,8 @@ def test_methods_are_grouped_by_what_they_need():
         "pixel-cosine",
         "bottleneck-dot",
         "bottleneck-cosine",
+        "nda",
+        "nda-two-scales",
     ]
     assert groups["checkpoints"] == ["tracin-4", "tracin-learning-rate-4", "gas-4", "retrac-4"]
     assert groups["retraining"] == [
@@ -100,6 +102,17 @@ def test_files_of_several_models_stand_one_model_after_the_other():
         "queries": [f"{root}/features/t4/retrain-{n}-seed-0/val/0000.zarr.zip" for n in (0, 1)],
         "kernels": [f"{root}/kernels/t4/loss/retrain-{n}-seed-0.zarr.zip" for n in (0, 1)],
     }
+
+
+def test_predictions_of_a_method_without_lambda_are_made_from_its_scores():
+    every = benchmark(name=EVERY)
+    assert every.scored_splits_of("trak-4") == ["val", "gen", "planted"]
+    assert every.scored_splits_of("constructions-loss-t2") == []
+    plain = benchmark(
+        {"sweeps.constructions.method": "gradient-dot", "sweeps.constructions.over": {"k": [64]}},
+        EVERY,
+    )
+    assert plain.scored_splits_of("constructions-k64") == ["val", "gen"]
 
 
 def test_retraining_based_methods_read_losses_and_subsets():
@@ -229,6 +242,16 @@ IMPOSSIBLE = {
         {"methods.trak-4.features": "t4-curvature/loss"},
         "methods.trak-4.features",
         "trak t4-curvature",
+    ),
+    "patches at a timestep beyond the schedule": (
+        {"methods.nda.options": {"timestep": 1000}},
+        "methods.nda.options.timestep",
+        "1000 noise_schedule.n_timesteps",
+    ),
+    "patches of even side": (
+        {"methods.nda.options": {"patch": 4}},
+        "methods.nda.options.patch",
+        "4 odd",
     ),
     "a damping of zero": (
         {"methods.ekfac-4.options": {"damping": 0.0}},

@@ -301,15 +301,14 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 (paths.lds(name, split),),
                 n_bytes=22 * (n + 2 * config.lds.resamples),
             )
-        if name not in benchmark.named_methods:
-            continue
-        for split in benchmark.splits_of(name):
+        for split in benchmark.scored_splits_of(name):
             yield PlannedJob(
                 "scores",
                 (paths.scores(name, split),),
                 n_bytes=benchmark.n_images(split) * n_train * _FLOAT32,
             )
-        for split in benchmark.lds_splits_of(name) if config.lds.powers else ():
+        audited = name in benchmark.named_methods and config.lds.powers
+        for split in benchmark.lds_splits_of(name) if audited else ():
             yield PlannedJob("audit_powers", (paths.audit(name, split),), n_bytes=2000)
 
 

@@ -8,6 +8,7 @@ import pytest
 from diffattr.attribution import METHODS
 from diffattr.attribution.base import (
     KernelMethod,
+    PatchMethod,
     RetrainingMethod,
     Similarity,
     attribute,
@@ -25,9 +26,13 @@ NO_SIGN_ON_THE_LINEAR_MODEL = {
     "pixel-cosine": "inputs alone do not tell whether a label pulls the fit up or down",
 }
 
-RETRAINING = {name for name, m in METHODS.items() if isinstance(m, RetrainingMethod)}
-# Retraining-based methods compare no images; test_retraining.py has them.
-COMPARING = [name for name in METHODS if name not in RETRAINING]
+# Retraining-based methods compare no images (test_retraining.py), patch methods no vectors
+# (test_nda.py), and those with a curvature solve with no kernel (test_store.py).
+COMPARING = [
+    name
+    for name, method in METHODS.items()
+    if isinstance(method, (KernelMethod, Similarity)) and not method.curvature
+]
 every_method = pytest.mark.parametrize("name", COMPARING)
 # More images than numbers per image, and fewer: kernel methods take another path.
 every_shape = pytest.mark.parametrize(("n_train", "dim"), [(12, 4), (7, 20)], ids=["n>k", "k>n"])
@@ -64,9 +69,9 @@ def without(exemptions):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_it_is_a_frozen_value_with_one_of_the_three_contracts(name):
+def test_it_is_a_frozen_value_with_one_of_the_four_contracts(name):
     method = METHODS[name]
-    contracts = (KernelMethod, Similarity, RetrainingMethod)
+    contracts = (KernelMethod, Similarity, RetrainingMethod, PatchMethod)
     assert sum(isinstance(method, contract) for contract in contracts) == 1
     assert method.reads in ("features", "pixels", "embedding", "losses")
     field = dataclasses.fields(method)[0].name

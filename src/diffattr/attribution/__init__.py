@@ -3,6 +3,7 @@
 from diffattr.attribution.base import Method
 from diffattr.attribution.das import Das
 from diffattr.attribution.ekfac import EkFacInfluence, SweptEkFacInfluence
+from diffattr.attribution.nda import Nda
 from diffattr.attribution.random_scores import RandomScores
 from diffattr.attribution.retraining import Datamodel, EmpiricalInfluence
 from diffattr.attribution.scaled_influence import RelativeInfluence, RenormalisedInfluence
@@ -15,6 +16,7 @@ METHODS: dict[str, Method] = {
     "pixel-cosine": Cosine(reads="pixels"),
     "embedding-dot": Dot(reads="embedding"),
     "embedding-cosine": Cosine(reads="embedding"),
+    "nda": Nda(),
     "gradient-dot": Dot(reads="features"),
     "gradient-cosine": Cosine(reads="features"),
     "tracin": Dot(reads="features", over="checkpoints"),

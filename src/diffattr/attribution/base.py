@@ -1,15 +1,15 @@
-"""What a method is: a frozen value with its options as fields, and one of three contracts.
+"""What a method is: a frozen value with its options as fields, and one of four contracts.
 
-A similarity compares queries with training images directly. A kernel method says how it weighs
-training images in the shared kernel (`diffattr.attribution.kernel`). A retraining method reads what
-models trained on subsets lose on the queries. The lambda path, models, shards and files are not
-their business.
+A similarity compares queries with training images directly, a patch method place by place. A kernel
+method says how it weighs training images in the shared kernel (`diffattr.attribution.kernel`). A
+retraining method reads what models trained on subsets lose on the queries. The lambda path, models,
+shards and files are not their business.
 """
 
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -76,6 +76,33 @@ class Similarity(Method):
         self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
     ) -> Float64[np.ndarray, "query train"]:
         """Return tau from features, embeddings or flattened pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchMethod(Method):
+    """A method that compares noised images place by place, and can say where the reasons lie."""
+
+    reads: Reads = "pixels"
+    timestep: int = field(default=100, metadata=OPTION)
+
+    @abstractmethod
+    def scores_of_images(
+        self,
+        train: Float32[np.ndarray, "train channel height width"],
+        queries: Float32[np.ndarray, "query channel height width"],
+        abar: float,
+    ) -> Float64[np.ndarray, "query train"]:
+        """Return tau; `abar` is the product of alphas up to `timestep`."""
+
+    @abstractmethod
+    def maps(
+        self,
+        train: Float32[np.ndarray, "train channel height width"],
+        query: Float32[np.ndarray, "channel height width"],
+        positions: Sequence[int],
+        abar: float,
+    ) -> Float64[np.ndarray, "position height width"]:
+        """Return what each place of one query adds to the scores of some training images."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ from jaxtyping import Float32, Float64
 from numpy.lib.stride_tricks import sliding_window_view
 
 from diffattr import rng
-from diffattr.attribution.base import OPTION, Method, Reads
+from diffattr.attribution.base import OPTION, PatchMethod
 
 FLOATS = 2**20
 """Numbers in an array at once, padded images and scores aside; the patches of one image may take
@@ -42,7 +42,7 @@ Places = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nda(Method):
+class Nda(PatchMethod):
     """Patches of one scale, or of two.
 
     `patch` and `coarse_patch` are sides in pixels, `coarse_patch` None for one scale; patches may
@@ -50,8 +50,6 @@ class Nda(Method):
     of each query; the smaller the images, the more it takes until the noise averages out.
     """
 
-    reads: Reads = "pixels"
-    timestep: int = field(default=100, metadata=OPTION)
     patch: int = field(default=7, metadata=OPTION)
     top: int | None = field(default=100, metadata=OPTION)
     coarse_patch: int | None = field(default=None, metadata=OPTION)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from diffattr.artifacts import ArtifactError, read_array, read_arrays, write_arrays
@@ -14,12 +15,14 @@ from diffattr.attribution.base import (
     KernelMethod,
     MeanAttribution,
     Method,
+    PatchMethod,
     RetrainingMethod,
     attribute,
     with_options,
 )
 from diffattr.attribution.ekfac import Diagonal
 from diffattr.attribution.kernel import Kernel
+from diffattr.config import NoiseSchedule
 from diffattr.data.subsets import membership
 from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, require_same_identity
 
@@ -80,6 +83,9 @@ def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
     method = with_options(METHODS[config["method"]], config["options"])
     if isinstance(method, RetrainingMethod):
         return _retrained(method, config["n_retrained"], inputs)
+    if isinstance(method, PatchMethod):
+        train, queries = read_array(inputs.train), read_array(inputs.queries)
+        return DenseAttribution(method.scores_of_images(train, queries, noised_to(method, config)))
     if config["output_function"] is None:
         arrays = [read_array(path) for path in (inputs.train, inputs.queries)]
         train, queries = (array.reshape(len(array), -1) for array in arrays)
@@ -94,6 +100,15 @@ def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
         for paths in zip(*sides, kernels, strict=True)
     ]
     return parts[0] if len(parts) == 1 else MeanAttribution(parts, weights)
+
+
+def noised_to(method: PatchMethod, config: Mapping[str, Any]) -> float:
+    """Return the product of alphas up to a patch method's timestep."""
+    # Imports torch, which other methods do without.
+    from diffattr.diffusion.noising import alphas_cumprod
+
+    schedule = msgspec.convert(config["noise_schedule"], NoiseSchedule)
+    return float(alphas_cumprod(schedule)[method.timestep])
 
 
 def _at_one_model(

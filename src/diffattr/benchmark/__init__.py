@@ -283,6 +283,15 @@ class Benchmark:
         """Return the query splits on which a method has an LDS."""
         return [split for split in self.splits_of(method) if split in LDS_SPLITS]
 
+    def scored_splits_of(self, method: str) -> list[str]:
+        """Return the splits whose scores are written.
+
+        A sweep's cell has none, unless its predictions are made from them for want of a lambda.
+        """
+        if method in self.named_methods:
+            return self.splits_of(method)
+        return [] if self.methods[method].has_lambda else self.lds_splits_of(method)
+
     def methods_of(self, split: str) -> list[str]:
         """Return the methods of the config, sweeps apart, that have scores for a query split."""
         return [name for name in self.named_methods if split in self.splits_of(name)]
@@ -360,6 +369,7 @@ class Benchmark:
             "output_function": planned.output_function,
             "weights": planned.weights,
             "n_retrained": planned.n_retrained,
+            **({"noise_schedule": self.config.noise_schedule} if planned.noises else {}),
         }
 
     def params(self, stage: str, **values: Any) -> str:

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import KernelMethod, Method, RetrainingMethod, with_options
+from diffattr.attribution.base import (
+    KernelMethod,
+    Method,
+    PatchMethod,
+    RetrainingMethod,
+    with_options,
+)
 from diffattr.benchmark.paths import FULL, checkpoint_model, retrain_model, seed_model
 from diffattr.config import Config, ConfigError
 
@@ -47,6 +53,11 @@ class PlannedMethod:
     def has_lambda(self) -> bool:
         """Whether the method has a lambda path."""
         return isinstance(self.method, KernelMethod) and self.method.fixed_ridge is None
+
+    @property
+    def noises(self) -> bool:
+        """Whether the method noises images itself, and so depends on the schedule."""
+        return isinstance(self.method, PatchMethod)
 
     @property
     def solves(self) -> bool:
@@ -147,6 +158,12 @@ def _errors(config: Config, name: str) -> Iterator[str]:
         method = with_options(method, options.options)
     except ConfigError as error:
         yield f"options.{error}"
+    n_timesteps = config.noise_schedule.n_timesteps
+    if isinstance(method, PatchMethod) and method.timestep >= n_timesteps:
+        yield (
+            f"options.timestep: found {method.timestep}, allowed: below noise_schedule.n_timesteps"
+            f" = {n_timesteps}"
+        )
     if method.reads == "features":
         yield from _feature_errors(config, name)
         yield from _model_errors(config, name)

@@ -161,9 +161,7 @@ def pairs(table: Mapping[str, Any]) -> str:
         axes.set_yticks(middles, names, fontsize=8)
         axes.set_xticks(middles, names, fontsize=8, rotation=90)
         axes.grid(False)
-        figure.colorbar(
-            shown, label="confidence that row is above column", shrink=0.7
-        ).solids.set_rasterized(False)
+        figure.colorbar(shown, label="confidence that row is above column", shrink=0.7)
         return _svg(figure)
 
 
