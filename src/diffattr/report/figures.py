@@ -31,6 +31,8 @@ STYLE: dict[Any, Any] = {
 }
 WIDTH = 5.4
 """Inches: narrow enough that the text can be read when the plot fills a phone's width."""
+# Few steps, which stay shapes: many would become a picture inside the plot.
+_CERTAINTY = mpl.colormaps["RdBu"].resampled(20)
 BOUND, REPEAT = "#222222", "#777777"
 
 
@@ -154,7 +156,7 @@ def pairs(table: Mapping[str, Any]) -> str:
     n = len(names)
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(1.6 + 0.22 * n)
-        shown = axes.pcolormesh(square["confidence_higher"], cmap="RdBu", vmin=0, vmax=1)
+        shown = axes.pcolormesh(square["confidence_higher"], cmap=_CERTAINTY, vmin=0, vmax=1)
         axes.set_aspect("equal")
         axes.invert_yaxis()
         middles = [place + 0.5 for place in range(n)]
@@ -178,7 +180,8 @@ def sweep_lines(sweep: Mapping[str, Any], split: str, axis: str) -> str | None:
         if split not in cell["splits"]:
             continue
         place = cell["values"][axis] if axis in cell["values"] else cell[axis]
-        label = ", ".join(str(cell["values"][name]) for name in others) or sweep["method"]
+        words = [_value(name, cell["values"][name]) for name in others]
+        label = ", ".join(words) or sweep["method"]
         lines.setdefault(label, []).append((place, cell["splits"][split]))
     if not any(len(points) > 1 for points in lines.values()):
         return None
@@ -208,6 +211,11 @@ def sweep_lines(sweep: Mapping[str, Any], split: str, axis: str) -> str | None:
         axes.set(xlabel=axis.replace("_", " "), ylabel="LDS")
         _legend(figure)
         return _svg(figure)
+
+
+def _value(axis: str, value: Any) -> str:
+    """Return an axis' value so that it can be told from another's."""
+    return str(value) if axis == "output_function" else f"{axis.replace('_', ' ')} {value}"
 
 
 def moves(counterfactual: Mapping[str, Any], measure: str, fraction: float) -> str:

@@ -76,7 +76,7 @@ def counterfactual_html(numbers: Mapping[str, Any], images: Images) -> str:
     """
     found = numbers["counterfactual"]
     removals = found["removals"]
-    measures = list(removals[0]["measures"])
+    measures = sorted(removals[0]["measures"], key=lambda name: (name not in _MEANINGS, name))
     fractions = list(dict.fromkeys(row["fraction"] for row in removals))
     shown = [("gen", query) for query in found["queries"]]
     places = range(len(found["queries"]))
