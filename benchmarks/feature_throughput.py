@@ -8,7 +8,13 @@ from torch.func import functional_call, grad, vmap
 from diffattr.config import Pass, Projector
 from diffattr.diffusion.models import build, predict
 from diffattr.features.gradients import GradientPass
-from diffattr.features.output_functions import loss
+from diffattr.features.output_functions import OUTPUT_FUNCTIONS
+
+
+def loss(prediction: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared error of every image."""
+    return (prediction - noise).square().flatten(1).mean(1)
+
 
 options = arguments(__doc__)
 size, n_images = 8, 2 if options.tiny else 16
@@ -20,13 +26,14 @@ named = {name: p.detach() for name, p in network.named_parameters()}
 rows = []
 for n_timesteps in (10, 100):
 
-    def features(functions, kind="sjlt", k=4096, n_timesteps=n_timesteps):
+    def features(functions, kind="sjlt", k=4096, n_timesteps=n_timesteps, unit=False):
         """Return a call that takes the features of all images."""
         gradient_pass = Pass(
             n_timesteps=n_timesteps,
             noise="per-image",
             output_functions=functions,
             projector=Projector(kind=kind, k=k),
+            unit_gradients=unit,
         )
         taken = GradientPass(network, SCHEDULE, gradient_pass, seed=0)
         return lambda: taken.features(images, ids, "train", batch_size=n_timesteps)
@@ -58,6 +65,9 @@ for n_timesteps in (10, 100):
             "plain forward and backward": plain,
             "features, one output function": features(("loss",)),
             "features, two output functions": features(("loss", "mean-squared-l2-norm")),
+            "features, seven output functions": features(tuple(OUTPUT_FUNCTIONS)[:7]),
+            "features of unit gradients (DAS, ReTrac)": features(("mean",), unit=True),
+            "the same, two output functions": features(("loss", "mean"), unit=True),
             "vmap(grad), not projected": per_sample,
         },
         rounds=1 if options.tiny else 5,

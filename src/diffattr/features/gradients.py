@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
-from torch.func import functional_call, jacrev, vmap
+from torch.func import functional_call, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
@@ -231,31 +231,42 @@ class GradientPass:
         self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the mean of unit gradients (param,), by output function, and the losses."""
-        names = self.options.output_functions
+        names, network = self.options.output_functions, self.network
 
-        def values(
+        def of_one(
             parameters: dict[str, Tensor], x: Tensor, t: Tensor, noise: Tensor, weight: Tensor
-        ) -> tuple[Tensor, Tensor]:
-            inputs = (x[None], t[None])
-            call = functional_call(self.network, parameters, inputs, {"return_dict": False})
-            denoising = Denoising(call[0], noise[None], weight[None])
-            return torch.cat([OUTPUT_FUNCTIONS[f](denoising) for f in names]), loss(denoising)[0]
+        ) -> tuple[list[dict[str, Tensor]], Tensor]:
+            """Return the gradient of each output function at one (x_t, t), and the loss."""
 
-        frozen = {name: parameter.detach() for name, parameter in self.parameters.items()}
-        jacobian = vmap(jacrev(values, has_aux=True), in_dims=(None, 0, 0, 0, 0))
-        n_parameters = sum(p.numel() for p in frozen.values())
-        sums, losses = torch.zeros(len(names), n_parameters, device=self.device), []
+            def values(parameters: dict[str, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
+                inputs = (x[None], t[None])
+                call = functional_call(network, parameters, inputs, {"return_dict": False})
+                denoising = Denoising(call[0], noise[None], weight[None])
+                found = tuple(OUTPUT_FUNCTIONS[name](denoising)[0] for name in names)
+                return found, loss(denoising)[0]
+
+            found, backward, own_loss = vjp(values, parameters, has_aux=True)
+            units = torch.eye(len(found), device=x.device)
+            return [backward(tuple(unit))[0] for unit in units], own_loss
+
+        per_item = vmap(of_one, in_dims=(None, 0, 0, 0, 0))
+        parameters = {name: parameter.detach() for name, parameter in self.parameters.items()}
+        sums = [[torch.zeros_like(p) for p in parameters.values()] for _ in names]
+        losses = []
         for batch in items:
             # torch.func has no rule for the fused attention kernels.
             with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-                gradients, losses_of_batch = jacobian(frozen, *batch)
-            flat = torch.cat([g.flatten(2) for g in gradients.values()], dim=2)
-            norms = flat.norm(dim=2)
-            # A gradient of zero has no direction and stays zero.
-            scale = torch.where(norms == 0, 0, 1 / norms) / n
-            sums += torch.einsum("if,ifp->fp", scale, flat)
+                gradients, losses_of_batch = per_item(parameters, *batch)
             losses.append(losses_of_batch)
-        return dict(zip(names, sums, strict=True)), torch.cat(losses)
+            for totals, of_function in zip(sums, gradients, strict=True):
+                own = list(of_function.values())
+                norms = torch.stack([g.flatten(1).norm(dim=1) for g in own]).norm(dim=0)
+                # A gradient of zero has no direction and stays zero.
+                scale = torch.where(norms == 0, 0, 1 / norms) / n
+                for total, gradient in zip(totals, own, strict=True):
+                    total += torch.tensordot(scale, gradient, 1)
+        flat = [torch.cat([total.flatten() for total in totals]) for totals in sums]
+        return dict(zip(names, flat, strict=True)), torch.cat(losses)
 
 
 def batch_invariance(
