@@ -5,7 +5,7 @@ CORES ?= all
 # Two jobs at once, each on its own cores, spoil each other's timing if each takes them all.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: env demo format lint types schema envs readme docs numbers test-fast test smoke bench check clean-env
+.PHONY: env demo format lint types schema envs readme docs numbers test-fast test test-clip smoke every-method bench check clean-env
 
 env: .venv/.done
 
@@ -50,16 +50,24 @@ numbers: env             ## record every stage's numbers after RESULT_VERSION wa
 test-fast: env           ## under two minutes
 	$(BIN)/python -m pytest -q -m "not slow and not workflow"
 
+test-clip:               ## CLIP embeddings, in an environment of their own: .venv has no torchvision
+	$(PYTHON) -m venv .venv-clip
+	.venv-clip/bin/pip install --quiet --disable-pip-version-check -c constraints-clip.txt -e '.[dev,clip]'
+	.venv-clip/bin/python -m pytest -q tests/features/test_clip.py
+
 test: env
 	$(BIN)/python -m pytest -q
 
 smoke: env               ## the whole workflow on the smallest benchmark
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/smoke.yaml
 
+every-method: env        ## every method, output function and kind of model, on tiny sizes
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/every-method.yaml
+
 bench: env
 	for script in $$(ls benchmarks/*.py | grep -v common.py); do $(BIN)/python $$script || exit 1; done
 
-check: lint types test smoke
+check: lint types test test-clip smoke every-method
 
 clean-env:
-	rm -rf .venv
+	rm -rf .venv .venv-clip

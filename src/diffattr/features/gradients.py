@@ -245,7 +245,8 @@ class GradientPass:
                 found = tuple(OUTPUT_FUNCTIONS[name](denoising)[0] for name in names)
                 return found, loss(denoising)[0]
 
-            found, backward, own_loss = vjp(values, parameters, has_aux=True)
+            taken: Any = vjp(values, parameters, has_aux=True)
+            found, backward, own_loss = taken
             units = torch.eye(len(found), device=x.device)
             return [backward(tuple(unit))[0] for unit in units], own_loss
 
