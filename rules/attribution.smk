@@ -45,3 +45,23 @@ rule scores:
         config=lambda w: method_params(w),
     script:
         "../scripts/scores.py"
+
+
+rule maps:
+    """Say where in each query the reasons lie, for methods that compare place by place."""
+    input:
+        unpack(method_inputs),
+        scores=paths.scores(),
+    output:
+        paths.maps(),
+    log:
+        log_path("maps", "{method}", "{split}"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        mem_mb=grown(LIGHT_MB),
+    params:
+        config=lambda w: method_params(w, top=benchmark.config.report.top),
+    script:
+        "../scripts/maps.py"

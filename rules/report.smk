@@ -28,6 +28,11 @@ rule build_report:
             )
             for split in benchmark.lds_splits_of(method)
         ],
+        maps=[
+            paths.maps(method, split)
+            for method in benchmark.named_methods
+            for split in benchmark.mapped_splits_of(method)
+        ],
         counterfactual=COUNTERFACTUAL_FILES,
         checks=[paths.check(gradient_pass) for gradient_pass in benchmark.used_passes],
         images=[paths.images(split) for split in ("train", *benchmark.query_splits)],

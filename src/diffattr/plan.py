@@ -47,6 +47,7 @@ CALIBRATION: dict[str, Calibration] = {
     "predictions": Calibration(0.2),
     "lds_of_method": Calibration(0.5),
     "scores": Calibration(0.2),
+    "maps": Calibration(5.0),
     "audit_powers": Calibration(0.5),
     "removals": Calibration(0.2),
     "originals": Calibration(3.0, 0.016),
@@ -307,6 +308,11 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 (paths.scores(name, split),),
                 n_bytes=benchmark.n_images(split) * n_train * _FLOAT32,
             )
+        for split in benchmark.mapped_splits_of(name):
+            n, pixels = benchmark.n_images(split), config.data.resolution**2
+            n_shown = 2 * min(config.report.top, n_train)
+            n_bytes = n * n_shown * (pixels * _FLOAT32 + _FLOAT64)
+            yield PlannedJob("maps", (paths.maps(name, split),), n_bytes=n_bytes)
         audited = name in benchmark.named_methods and config.lds.powers
         for split in benchmark.lds_splits_of(name) if audited else ():
             yield PlannedJob("audit_powers", (paths.audit(name, split),), n_bytes=2000)

@@ -292,6 +292,11 @@ class Benchmark:
             return self.splits_of(method)
         return [] if self.methods[method].has_lambda else self.lds_splits_of(method)
 
+    def mapped_splits_of(self, method: str) -> list[str]:
+        """Return the splits for whose queries a method has maps."""
+        is_shown = method in self.named_methods and self.methods[method].noises
+        return self.splits_of(method) if is_shown else []
+
     def methods_of(self, split: str) -> list[str]:
         """Return the methods of the config, sweeps apart, that have scores for a query split."""
         return [name for name in self.named_methods if split in self.splits_of(name)]

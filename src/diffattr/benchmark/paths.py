@@ -122,6 +122,10 @@ class Paths:
         """Scores (query, train) at the selected lambda."""
         return self("scores", method, f"{split}.zarr.zip")
 
+    def maps(self, method: str = "{method}", split: str = "{split}") -> str:
+        """Where in each query a method sees its reasons, for the images that the report shows."""
+        return self("maps", method, f"{split}.zarr.zip")
+
     def removals(self, method: str = "{method}") -> str:
         """Training images in the order in which one method removes them, per query."""
         return self("counterfactual", "removals", f"{method}.zarr.zip")

@@ -1,13 +1,14 @@
 """The viewer of a benchmark's queries: what it shows, gathered from the artifacts."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from diffattr.artifacts import read_array, read_arrays
+from diffattr.artifacts import Arrays, read_array, read_arrays
 from diffattr.benchmark import Benchmark
 from diffattr.report.viewer import Split, Train, write
 
@@ -40,6 +41,23 @@ def write_viewer(
         ranking = [row["name"] for row in tables.get(split, tables["val"])["methods"]]
         return [name for name in ranking if split in benchmark.splits_of(name)]
 
+    @cache
+    def stored_maps(method: str, split: str) -> Arrays | None:
+        if split not in benchmark.mapped_splits_of(method):
+            return None
+        return read_arrays(paths.maps(method, split))
+
+    def maps(
+        method: str, split: str, query: int, positions: list[int]
+    ) -> Float[np.ndarray, "train height width"] | None:
+        """Return maps between 0 and the largest of the query's."""
+        found = stored_maps(method, split)
+        if found is None:
+            return None
+        of_query = found["maps"][query]
+        places = {position: place for place, position in enumerate(found["positions"][query])}
+        return of_query[[places[position] for position in positions]] / max(of_query.max(), 1e-30)
+
     splits = [
         Split(
             split,
@@ -61,6 +79,7 @@ def write_viewer(
         splits,
         images,
         lambda method, split: read_arrays(paths.scores(method, split))["scores"],
+        maps=maps,
         top=benchmark.config.report.top,
         report="../index.html",
     )

@@ -1,0 +1,30 @@
+"""Where in a query the reasons lie that a patch method sees in its top training images."""
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+from tqdm import tqdm
+
+from diffattr.attribution.base import PatchMethod
+
+
+def top_maps(
+    method: PatchMethod,
+    train: Float32[np.ndarray, "train channel height width"],
+    queries: Float32[np.ndarray, "query channel height width"],
+    scores: Float[np.ndarray, "query train"],
+    top: int,
+    abar: float,
+) -> tuple[Int64[np.ndarray, "query shown"], Float32[np.ndarray, "query shown height width"]]:
+    """Return each query's highest and lowest scored training images, and their maps.
+
+    `top` of each, the highest first; ties go by position, as in the report.
+    """
+    top = min(top, len(train))
+    highest = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    lowest = np.argsort(scores, axis=1, kind="stable")[:, :top]
+    positions = np.concatenate([highest, lowest], axis=1)
+    maps = [
+        method.maps(train, query, chosen.tolist(), abar)
+        for query, chosen in zip(tqdm(queries, desc="maps", mininterval=10), positions, strict=True)
+    ]
+    return positions, np.stack(maps).astype(np.float32)
