@@ -39,6 +39,8 @@ def asks(method: Method) -> str:
         words[0] += f" of `{method.output_function}`"
     if method.unit_gradients:
         words[0] += ", a pass with `unit_gradients`"
+    if method.curvature:
+        words[0] += ", a pass with a `curvature`"
     if method.over == "checkpoints":
         words.append("`checkpoints`")
     if method.follows_trajectory:

@@ -13,7 +13,7 @@ rule predictions:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(LIGHT_MB),
+        mem_mb=attribution_mb,
     params:
         config=lambda w: method_params(
             w,
@@ -40,7 +40,7 @@ rule scores:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(LIGHT_MB),
+        mem_mb=attribution_mb,
     params:
         config=lambda w: method_params(w),
     script:

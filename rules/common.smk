@@ -50,6 +50,18 @@ def grown(megabytes):
     return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
 
 
+def attribution_mb(wildcards, attempt):
+    """Return the memory request of a job that reads a method's features, in float64 and float32."""
+    gradient_pass = benchmark.methods[wildcards.method].gradient_pass
+    megabytes = LIGHT_MB
+    if gradient_pass is not None:
+        k = benchmark.config.features[gradient_pass].projector.k
+        n_images = benchmark.n_images("train") + benchmark.n_images(wildcards.split)
+        # Without projection k is the number of parameters, which is not known here.
+        megabytes += 4000 if k is None else n_images * k * 20 // 10**6
+    return megabytes * 2 ** (attempt - 1)
+
+
 def feature_params(wildcards, split, **values):
     """Return the params of a gradient job."""
     config, follows = benchmark.config, split == TRAJECTORY

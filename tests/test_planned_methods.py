@@ -34,7 +34,7 @@ def test_an_ensemble_of_full_models_takes_the_following_seeds():
 
 
 def test_an_ensemble_of_retrained_models_takes_the_first_subsets():
-    assert of("trak-4-half-2").models == ("retrain-0-seed-0", "retrain-1-seed-0")
+    assert of("trak-4-half-2").models == ("retrain-0-seed-2", "retrain-1-seed-2")
 
 
 def test_learning_rate_weights_are_means_over_the_steps_since_the_last_checkpoint():
@@ -98,9 +98,9 @@ def test_files_of_several_models_stand_one_model_after_the_other():
     inputs = benchmark(name=EVERY).method_inputs("trak-4-half-2", "val")
     root = "results/every-method"
     assert inputs == {
-        "train": [f"{root}/features/t4/retrain-{n}-seed-0/train/0000.zarr.zip" for n in (0, 1)],
-        "queries": [f"{root}/features/t4/retrain-{n}-seed-0/val/0000.zarr.zip" for n in (0, 1)],
-        "kernels": [f"{root}/kernels/t4/loss/retrain-{n}-seed-0.zarr.zip" for n in (0, 1)],
+        "train": [f"{root}/features/t4/retrain-{n}-seed-2/train/0000.zarr.zip" for n in (0, 1)],
+        "queries": [f"{root}/features/t4/retrain-{n}-seed-2/val/0000.zarr.zip" for n in (0, 1)],
+        "kernels": [f"{root}/kernels/t4/loss/retrain-{n}-seed-2.zarr.zip" for n in (0, 1)],
     }
 
 
@@ -141,7 +141,7 @@ def test_every_model_has_its_files(model, files):
 def test_retrained_models_are_only_trained_where_a_method_asks():
     without = {f"methods.{name}": DELETED for name in ("empirical-influence", "datamodel-10")}
     blocks = benchmark(without, EVERY).needed_blocks
-    assert blocks["retrain"] == [(0, 0)]  # for the ensemble of two
+    assert blocks["retrain"] == [(2, 0)]  # for the ensemble of two
     assert benchmark(without, EVERY).measured == {"lds": ["val", "gen"]}
     assert benchmark().needed_blocks["retrain"] == []
 

@@ -7,8 +7,8 @@ dominate. Averaged over checkpoints they are
 
     TracInCP  tau(x, n) = mean_c  eta_c phi_c(x)' phi_c,n        GAS  the same of the cosine
 
-with eta_c = 1, or the mean learning rate of the steps since the checkpoint before; with unit
-gradients per timestep the first is Diffusion-ReTrac.
+with eta_c = 1 (`tracin`), or the mean learning rate of the steps since the checkpoint before
+(`tracin-learning-rate`); the latter with unit gradients per timestep is Diffusion-ReTrac.
 Sources: Charpiat et al., "Input similarity from the neural network perspective" (NeurIPS 2019);
 Pruthi et al., "Estimating training data influence by tracing gradient descent" (NeurIPS 2020),
 sec. 3.2, for TracInCP; Hammoudeh and Lowd (CCS 2022) for GAS; Xie et al. (TMLR 2024) for

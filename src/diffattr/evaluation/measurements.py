@@ -4,7 +4,8 @@
     weighted-mse           mean over timesteps of the loss times its weight in the ELBO (L_ELBO)
     mean-squared-l2-norm   mean over timesteps of the mean square of the prediction
 
-All are means over the same tables, so a second quantity evaluates no model again.
+The first two are means over the same tables; the third has a table of its own, filled by the same
+evaluation of the models.
 """
 
 from collections.abc import Mapping, Sequence

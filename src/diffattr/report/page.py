@@ -30,7 +30,8 @@ _MEANINGS = {
     "pixel-l2": "Distance between the pixels (in [-1, 1]) of the original and the redrawn image:"
     " the higher, the further it moved.",
     "loss-change": "How much the denoising loss of the original image rose under the retrained"
-    " model: higher means that the removed images helped. After removing opponents it should fall.",
+    " model: higher means that the removed images helped. After removing opponents it should rise"
+    " less than after a random removal, or fall.",
 }
 _SORTABLE = files("diffattr.report") / "vendor" / "sortable-tablesort"
 
