@@ -104,3 +104,16 @@ def selected_lambda(wildcards):
     # Planted queries have no measurements: they take the lambda selected on val.
     split = "val" if wildcards.split == "planted" else wildcards.split
     return {"lds": paths.lds(wildcards.method, split)}
+
+
+def redraw_params(**values):
+    """Return the params of a job that draws queries or takes their losses."""
+    config = benchmark.config
+    return benchmark.params(
+        "counterfactual",
+        noise_schedule=config.noise_schedule,
+        sampling=config.sampling,
+        losses=config.losses,
+        seed=config.seed,
+        **values,
+    )

@@ -33,7 +33,7 @@ for removal in benchmark.removals:
 
         rule:
             name:
-                f"subsets_{removal.group.replace('/', '_')}_{block}"
+                f"subsets_{removal.word}_{block}"
             input:
                 removals=paths.removals(removal.method),
             output:
@@ -54,19 +54,6 @@ for removal in benchmark.removals:
                 ),
             script:
                 "../scripts/remaining.py"
-
-
-def redraw_params(**values):
-    """Return the params of a job that draws queries or takes their losses."""
-    config = benchmark.config
-    return benchmark.params(
-        "counterfactual",
-        noise_schedule=config.noise_schedule,
-        sampling=config.sampling,
-        losses=config.losses,
-        seed=config.seed,
-        **values,
-    )
 
 
 rule redraw:

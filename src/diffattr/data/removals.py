@@ -23,6 +23,11 @@ class Removal:
         """The name of the group of models that are trained without them."""
         return f"counterfactual/{self.method}/{self.side}-{self.fraction}"
 
+    @property
+    def word(self) -> str:
+        """The group's name as one word, for the names of rules."""
+        return self.group.replace("/", "_")
+
     @classmethod
     def of(cls, group: str) -> "Removal":
         """Return the removal of a group, from its name."""
