@@ -5,7 +5,7 @@ COUNTERFACTUAL_FILES = [paths.counterfactual()] if benchmark.removals else []
 
 
 rule removals:
-    """Rank the training images that one method would remove, for each query that is drawn again."""
+    """Rank the training images as one method would remove them, for each query drawn again."""
     input:
         scores=paths.scores(split="gen"),
     output:

@@ -8,6 +8,5 @@ with job(snakemake) as this:
 
     queries = this.config["queries"]
     scores = read_arrays(this.input.scores)["scores"][queries]
-    write_arrays(
-        this.output[0], removal_order(scores, this.config["n_removed"]), {"queries": queries}
-    )
+    # All of them: a removal of any size is the beginning of the list.
+    write_arrays(this.output[0], removal_order(scores, scores.shape[1]), {"queries": queries})

@@ -322,12 +322,11 @@ def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Pl
     config, paths, chosen = benchmark.config, benchmark.paths, benchmark.config.counterfactual
     if chosen is None:
         return
-    largest = max(map(benchmark.n_removed, chosen.fractions))
     for method in chosen.methods:
         yield PlannedJob(
             "removals",
             (paths.removals(method),),
-            n_bytes=2 * chosen.n_queries * largest * _FLOAT64,
+            n_bytes=2 * chosen.n_queries * config.data.n_train * _FLOAT64,
         )
     n_losses = config.losses.n_timesteps * config.losses.draws
     table = config.losses.n_timesteps * _FLOAT32
