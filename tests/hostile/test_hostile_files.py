@@ -2,17 +2,24 @@
 
 import json
 import os
+import runpy
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import jaxtyping
+import msgspec
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import MODEL, network
+from numbers_of_stages import MODEL, SCHEDULE, images, network
+from running import REPOSITORY
 from safetensors.torch import save_file
 
-from diffattr import artifacts
+from diffattr import artifacts, rng
 from diffattr.artifacts import ArtifactError
+from diffattr.config import Counterfactual, Curvature, Lds, Pass, Projector
+from diffattr.data.removals import Removal
 from diffattr.diffusion.models import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -21,6 +28,8 @@ from diffattr.diffusion.models import (
     write_block,
     write_network,
 )
+from diffattr.features.curvature import EkFac
+from diffattr.features.store import write_shard
 
 
 def refusal(read, path, wanted=None):
@@ -257,3 +266,466 @@ def test_the_length_that_a_block_claims_is_not_trusted(tmp_path, content):
     path = tmp_path / "block-0.safetensors"
     path.write_bytes(content)
     refusal(read_block, path)
+
+
+# --- what jobs read ---------------------------------------------------------------------------
+
+
+class Files(list):
+    """Paths with names, some of which stand for several, as Snakemake hands them to a script."""
+
+    def __init__(self, named):
+        listed = [[found] if isinstance(found, str) else found for found in named.values()]
+        super().__init__(path for paths in listed for path in paths)
+        self.__dict__ |= named
+
+    def keys(self):
+        return vars(self).keys()
+
+    def get(self, name):
+        return vars(self).get(name)
+
+
+class Job:
+    """One job's script, run as Snakemake runs it but in this process."""
+
+    def __init__(self, folder, script, inputs, config, n_outputs=1):
+        self.script, self.inputs, self.config = script, inputs, {"version": 1, **config}
+        self.folder = folder
+        self.outputs = [folder / f"output-{number}" for number in range(n_outputs)]
+
+    def run(self):
+        said = SimpleNamespace(
+            rule=self.script,
+            input=Files(self.inputs),
+            output=[str(path) for path in self.outputs],
+            wildcards={},
+            params=SimpleNamespace(config=json.dumps(msgspec.to_builtins(self.config))),
+            log=[str(self.folder / "log")],
+            threads=1,
+            resources={},
+        )
+        script = REPOSITORY / "scripts" / f"{self.script}.py"
+        # Jobs check no shapes; tests do.
+        jaxtyping.config.update("jaxtyping_disable", True)
+        try:
+            runpy.run_path(str(script), init_globals={"snakemake": said})
+        finally:
+            jaxtyping.config.update("jaxtyping_disable", False)
+
+    def refusal(self, capfd):
+        """Return the sentence of a run that fails and has made nothing."""
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            self.run()
+        assert stop.value.code == 1
+        # Snakemake deletes what a failing job has written of its outputs.
+        assert not any(artifacts.provenance_path(path).exists() for path in self.outputs)
+        assert not list(self.folder.glob(".*.tmp-*"))
+        said = capfd.readouterr().err
+        assert said.startswith(f"ERROR in {self.script}: ")
+        assert "Traceback" not in said
+        return said
+
+
+def written(path, **arrays):
+    """Write a store; what is no array becomes an attribute."""
+    attributes = {k: v for k, v in arrays.items() if not isinstance(v, np.ndarray)}
+    artifacts.write_arrays(
+        path, {k: v for k, v in arrays.items() if k not in attributes}, attributes
+    )
+
+
+def drawn(*shape):
+    return rng.generator("hostile", *shape).standard_normal(shape).astype(np.float32)
+
+
+LISTS = {"proponents": np.array([[7, 0, 2], [1, 3, 5]]), "opponents": np.array([[1, 3], [0, 2]])}
+OUTCOMES = {"images": drawn(2, 1, 8, 8), "losses": drawn(2, 4), "queries": [0, 1]}
+IDENTITY = {"model": "0f", "curvature": {"n_timesteps": 2}, "seed": 1}
+N_STEPS = 3
+
+
+def removals_job(tmp_path):
+    """The subsets without the images that a method names, the first two for each of two queries."""
+    path = tmp_path / "removals.zarr.zip"
+    written(path, **LISTS, queries=[0, 1])
+    config = {"side": "proponents", "members": [0, 1], "n_removed": 2, "n_train": 8}
+    return path, Job(tmp_path, "remaining", {"removals": str(path)}, config, n_outputs=2)
+
+
+def outcomes_job(tmp_path):
+    """The comparison of two queries with what they became without random images."""
+    path, removals = tmp_path / "outcomes.zarr.zip", tmp_path / "removals.zarr.zip"
+    written(path, **OUTCOMES)
+    written(removals, **LISTS, queries=[0, 1])
+    artifacts.write_array(tmp_path / "gen.npy", drawn(4, 1, 8, 8))
+    written(tmp_path / "originals.zarr.zip", losses=drawn(2, 4))
+    section = Counterfactual(
+        n_queries=2,
+        methods=("random",),
+        fractions=(0.25,),
+        retrain=(0.25,),
+        opponents=False,
+        seeds=(1,),
+    )
+    config = {
+        "section": section,
+        "embeddings": {},
+        "removals": [Removal("random", "proponents", 0.25)],
+        "random": "random",
+        "n_blocks": 1,
+        "queries": [0, 1],
+        "n_train": 8,
+        "lds": Lds(folds=2, resamples=100, confidence=0.9),
+        "noise_schedule": SCHEDULE,
+        "seed": 1,
+    }
+    inputs = {
+        "images": str(tmp_path / "gen.npy"),
+        "originals": str(tmp_path / "originals.zarr.zip"),
+        "removals": [str(removals)],
+        "outcomes": [str(path)],
+    }
+    return path, Job(tmp_path, "compare_redrawn", inputs, config)
+
+
+def scoring(tmp_path, method, inputs, weights=(), output_function=None):
+    described = {
+        "method": method,
+        "options": {},
+        "output_function": output_function,
+        "weights": list(weights),
+        "n_retrained": None,
+    }
+    return Job(tmp_path, "scores", inputs, {"method": described})
+
+
+def embedding_job(tmp_path):
+    """The scores of embeddings."""
+    path = tmp_path / "train.npy"
+    artifacts.write_array(path, drawn(8, 5))
+    artifacts.write_array(tmp_path / "val.npy", drawn(3, 5))
+    inputs = {"train": str(path), "queries": str(tmp_path / "val.npy")}
+    return path, scoring(tmp_path, "embedding-dot", inputs)
+
+
+def curvature_scores_job(tmp_path):
+    """The scores of a method that solves with a curvature, in whose eigenbasis features are."""
+    path = tmp_path / "curvature.zarr.zip"
+    written(path, eigenvalues=np.abs(drawn(6)), identity=IDENTITY)
+    identity = {"projector": {"kind": "curvature", **IDENTITY}}
+    sides = {"train": tmp_path / "train.zarr.zip", "queries": tmp_path / "val.zarr.zip"}
+    for n, shard in zip((8, 3), sides.values(), strict=True):
+        write_shard(shard, {"loss": drawn(n, 6)}, identity)
+    inputs = {side: [str(shard)] for side, shard in sides.items()} | {"kernels": [str(path)]}
+    return path, scoring(tmp_path, "ekfac", inputs, weights=(1.0,), output_function="loss")
+
+
+def features_job(tmp_path, projector, n_sampling_steps, **inputs):
+    weights = {name: tensor.detach() for name, tensor in network().state_dict().items()}
+    write_network(tmp_path / "net", weights, MODEL)
+    artifacts.write_array(tmp_path / "ids.npy", np.arange(2))
+    taken = Pass(n_timesteps=2, noise="common", output_functions=("loss",), projector=projector)
+    config = {
+        "noise_schedule": SCHEDULE,
+        "gradient_pass": taken,
+        "seed": 1,
+        "split": "gen",
+        "n_sampling_steps": n_sampling_steps,
+        "images": [0, 2],
+        "member": None,
+    }
+    files = {"network": tmp_path / "net" / WEIGHTS_FILE, "ids": tmp_path / "ids.npy", **inputs}
+    files = {name: str(path) for name, path in files.items()}
+    return Job(tmp_path, "features", files, config)
+
+
+def curvature_features_job(tmp_path):
+    """Features in the eigenbasis of a curvature."""
+    path = tmp_path / "curvature.zarr.zip"
+    fitted().write(path, IDENTITY)
+    artifacts.write_array(tmp_path / "gen.npy", images(2))
+    files = {"images": tmp_path / "gen.npy", "curvature": path}
+    return path, features_job(tmp_path, Projector(kind="none"), None, **files)
+
+
+def fitted():
+    options = Curvature(n_timesteps=1, draws=1, approximation="expand")
+    return EkFac.fit(network(), images(2), np.arange(2), SCHEDULE, options, 1)
+
+
+def trajectories_job(tmp_path):
+    """Features of two generated queries along the three steps of their trajectory."""
+    path = tmp_path / "trajectory.npy"
+    artifacts.write_array(path, drawn(2, N_STEPS, 1, 8, 8))
+    return path, features_job(tmp_path, Projector(kind="sjlt", k=16), N_STEPS, images=path)
+
+
+JOBS = {
+    "removals": removals_job,
+    "outcomes": outcomes_job,
+    "embedding": embedding_job,
+    "curvature, by scores": curvature_scores_job,
+    "curvature, by features": curvature_features_job,
+    "trajectories": trajectories_job,
+}
+every_job = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
+
+
+@every_job
+def test_a_job_reads_what_was_made_for_it(tmp_path, job):
+    _, made = job(tmp_path)
+    made.run()
+    assert all(path.stat().st_size > 0 for path in made.outputs)
+
+
+@every_job
+def test_a_job_sets_a_damaged_file_aside(tmp_path, capfd, job):
+    path, made = job(tmp_path)
+    record = {"checksum": artifacts.checksum(path)}
+    artifacts.write_json(artifacts.provenance_path(path), record)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert f"{path}: is damaged: " in made.refusal(capfd)
+    assert not path.exists()
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == content
+
+
+@every_job
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"\x93NUMPY\x01\x00", b"[]" * 50])
+def test_a_job_names_the_file_that_it_cannot_read(tmp_path, capfd, job, content):
+    path, made = job(tmp_path)
+    path.write_bytes(content)
+    assert f"{path}: is not a readable " in made.refusal(capfd)
+
+
+@every_job
+def test_a_job_unpickles_nothing(tmp_path, capfd, job):
+    path, made = job(tmp_path)
+    with path.open("wb") as file:
+        np.save(file, np.array([Payload(tmp_path / "trace")]), allow_pickle=True)
+    assert f"{path}: is not a readable " in made.refusal(capfd)
+    assert not (tmp_path / "trace").exists()
+
+
+def not_checked(reason):
+    return pytest.mark.xfail(
+        strict=True, raises=(AssertionError, pytest.fail.Exception), reason=reason
+    )
+
+
+def lists(**changes):
+    return lambda path: written(path, **{**LISTS, "queries": [0, 1], **changes})
+
+
+def outcomes(**changes):
+    return lambda path: written(path, **{**OUTCOMES, **changes})
+
+
+def array(*shape):
+    return lambda path: artifacts.write_array(path, drawn(*shape))
+
+
+def curvature(**arrays):
+    return lambda path: written(path, **arrays)
+
+
+def curvature_of_another_network(path):
+    fitted().write(path, IDENTITY)
+    stored = artifacts.read_arrays(path)
+    name = next(name for name in stored.arrays if name.endswith(":A"))
+    smaller = {**stored.arrays, name: stored[name][1:, 1:]}
+    written(path, **smaller, identity=IDENTITY)
+
+
+def curvature_without_a_layer(path):
+    fitted().write(path, IDENTITY)
+    stored = artifacts.read_arrays(path)
+    _, *names = stored.arrays
+    written(path, **{name: stored[name] for name in names}, identity=IDENTITY)
+
+
+def curvature_without_identity(path):
+    fitted().write(path, IDENTITY)
+    written(path, **artifacts.read_arrays(path).arrays)
+
+
+def curvature_of_no_numbers(path):
+    fitted().write(path, IDENTITY)
+    stored = artifacts.read_arrays(path)
+    nothing = {name: np.full_like(values, np.nan) for name, values in stored.arrays.items()}
+    written(path, **nothing, identity=IDENTITY)
+
+
+SHAPES = "shapes are not held against what the job needs: numpy's or torch's words, and no file"
+SILENT = "goes through without a word"
+# The file that is read, what stands in it instead, and words of the refusal.
+CONTENTS = [
+    pytest.param(
+        removals_job,
+        lambda path: written(path, opponents=LISTS["opponents"]),
+        "has no array 'proponents', only opponents",
+        id="removals of one side",
+    ),
+    pytest.param(
+        removals_job,
+        lists(proponents=np.array([[7], [1]])),
+        "removals",
+        id="removals of fewer images",
+        marks=not_checked(SILENT),
+    ),
+    pytest.param(
+        removals_job,
+        lists(proponents=np.array([[7, 8], [1, 3]])),
+        "removals",
+        id="removals of an image that is not there",
+        marks=not_checked(SILENT),
+    ),
+    pytest.param(
+        removals_job,
+        lists(proponents=np.array([[7, 7], [1, 3]])),
+        "removals",
+        id="removals of one image twice",
+        marks=not_checked(SILENT),
+    ),
+    pytest.param(
+        removals_job,
+        lists(proponents=np.array([[7, 0, 2]])),
+        "removals",
+        id="removals for fewer queries",
+        marks=not_checked(SHAPES),
+    ),
+    pytest.param(
+        outcomes_job,
+        lambda path: written(path, images=OUTCOMES["images"], queries=[0, 1]),
+        "has no array 'losses', only images",
+        id="outcomes without losses",
+    ),
+    pytest.param(
+        outcomes_job,
+        outcomes(images=drawn(1, 1, 8, 8), losses=drawn(1, 4)),
+        "outcomes",
+        id="outcomes of one query",
+        marks=not_checked(SILENT),
+    ),
+    pytest.param(
+        outcomes_job,
+        outcomes(queries=[2, 3]),
+        "outcomes",
+        id="outcomes of other queries",
+        marks=not_checked(SILENT),
+    ),
+    pytest.param(
+        outcomes_job,
+        outcomes(images=drawn(2, 1, 4, 4)),
+        "outcomes",
+        id="outcomes of another size",
+        marks=not_checked(SHAPES),
+    ),
+    pytest.param(
+        outcomes_job,
+        outcomes(images=np.full((2, 1, 8, 8), np.nan, np.float32)),
+        "outcomes",
+        id="outcomes that are no numbers",
+        marks=not_checked("refused when the result is written, without the file"),
+    ),
+    pytest.param(
+        embedding_job,
+        array(8, 4),
+        "train.npy",
+        id="embedding of another length",
+        marks=not_checked(SHAPES),
+    ),
+    pytest.param(
+        embedding_job,
+        lambda path: artifacts.write_array(path, np.full((8, 5), np.nan, np.float32)),
+        "train.npy",
+        id="embedding that is no numbers",
+        marks=not_checked(SILENT),
+    ),
+    pytest.param(
+        curvature_scores_job,
+        curvature(identity=IDENTITY),
+        "has no array 'eigenvalues'",
+        id="curvature without eigenvalues",
+    ),
+    pytest.param(
+        curvature_scores_job,
+        curvature(eigenvalues=np.abs(drawn(6)), identity={**IDENTITY, "model": "f0"}),
+        "its coordinates are those of",
+        id="curvature of another model",
+    ),
+    pytest.param(
+        curvature_scores_job,
+        curvature(eigenvalues=np.abs(drawn(5)), identity=IDENTITY),
+        "curvature",
+        id="curvature of fewer coordinates",
+        marks=not_checked(SHAPES),
+    ),
+    pytest.param(
+        curvature_features_job,
+        curvature_of_another_network,
+        "a curvature belongs to one network",
+        id="curvature of another network",
+    ),
+    pytest.param(
+        curvature_features_job,
+        curvature_without_a_layer,
+        "has no array ",
+        id="curvature without a layer",
+    ),
+    pytest.param(
+        curvature_features_job,
+        curvature_without_identity,
+        "has no attribute 'identity'",
+        id="curvature without identity",
+    ),
+    pytest.param(
+        curvature_features_job,
+        curvature_of_no_numbers,
+        "curvature",
+        id="curvature that is no numbers",
+        marks=not_checked(SILENT),
+    ),
+    pytest.param(
+        trajectories_job,
+        array(2, 1, 8, 8),
+        "trajectory.npy",
+        id="images in place of trajectories",
+        marks=not_checked(SHAPES),
+    ),
+    pytest.param(
+        trajectories_job,
+        array(2, 1, 1, 8, 8),
+        "trajectory.npy",
+        id="trajectories of one step",
+        marks=not_checked(SILENT),
+    ),
+    pytest.param(
+        trajectories_job,
+        array(2, N_STEPS + 1, 1, 8, 8),
+        "trajectory.npy",
+        id="trajectories of other steps",
+        marks=not_checked(SHAPES),
+    ),
+    pytest.param(
+        trajectories_job,
+        array(2, N_STEPS, 3, 8, 8),
+        "trajectory.npy",
+        id="trajectories in colour",
+        marks=not_checked(SHAPES),
+    ),
+]
+
+
+@pytest.mark.parametrize(("job", "write", "words"), CONTENTS)
+def test_a_job_names_the_file_whose_content_is_not_what_it_needs(
+    tmp_path, capfd, job, write, words
+):
+    path, made = job(tmp_path)
+    write(path)
+    said = made.refusal(capfd)
+    assert str(path) in said
+    assert words in said
