@@ -21,9 +21,9 @@ def outputs(workflow):
     return {line.split("\t")[0]: line.split("\t")[2] for line in lines}
 
 
-def test_every_artifact_says_what_made_it(finished):
-    for output, rule in outputs(finished).items():
-        path = finished.directory / output
+def test_every_artifact_says_what_made_it(each_finished):
+    for output, rule in outputs(each_finished).items():
+        path = each_finished.directory / output
         assert damage(path) is None, output
         record = read_provenance(path)
         assert record["checksum"] == checksum(path)
@@ -34,14 +34,14 @@ def test_every_artifact_says_what_made_it(finished):
         assert record["host"]["cores"] >= 1
         assert record["rule"] == rule
         for name, digest in record["inputs"].items():
-            assert digest == checksum(finished.directory / name)["sha256"]
+            assert digest == checksum(each_finished.directory / name)["sha256"]
 
 
-def test_the_plan_knows_exactly_the_outputs_of_the_workflow(finished):
+def test_the_plan_knows_exactly_the_outputs_of_the_workflow(each_finished):
     schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
-    benchmark = Benchmark(parse(finished.config, schema, "test"))
+    benchmark = Benchmark(parse(each_finished.config, schema, "test"))
     planned = {output for job in jobs(benchmark, network_size(benchmark)) for output in job.outputs}
-    assert planned == set(outputs(finished))
+    assert planned == set(outputs(each_finished))
 
 
 def test_the_plan_is_printed_and_runs_nothing(finished, empty):
@@ -55,13 +55,13 @@ def test_the_plan_is_printed_and_runs_nothing(finished, empty):
     assert "measured on" in done
 
 
-def test_the_plan_predicts_the_bytes_on_disk(finished):
+def test_the_plan_predicts_the_bytes_on_disk(each_finished):
     schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
-    benchmark = Benchmark(parse(finished.config, schema, "test"))
+    benchmark = Benchmark(parse(each_finished.config, schema, "test"))
     planned = jobs(benchmark, network_size(benchmark))
     by_rule: dict[str, list[int]] = {}
     for job in planned:
-        found = sum(checksum(finished.directory / output)["bytes"] for output in job.outputs)
+        found = sum(checksum(each_finished.directory / output)["bytes"] for output in job.outputs)
         sums = by_rule.setdefault(job.rule, [0, 0])
         sums[0] += job.n_bytes
         sums[1] += found
