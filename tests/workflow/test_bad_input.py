@@ -87,6 +87,7 @@ def test_what_nothing_makes_stops_before_the_dag_is_built(empty, added, sentence
 
 @pytest.mark.xfail(
     strict=True,
+    raises=AssertionError,
     reason="the fraction is written 5e-05, which the pattern of a removal's name leaves out",
 )
 def test_a_removal_of_very_few_images_is_planned(empty):
@@ -118,13 +119,17 @@ def test_scores_of_queries_that_a_method_cannot_have_are_not_made(with_journey):
 
 
 @pytest.mark.xfail(
-    strict=True, reason="Snakemake shows where in the rules an input function refuses a target"
+    strict=True,
+    raises=AssertionError,
+    reason="Snakemake shows where in the rules an input function refuses a target",
 )
 def test_scores_of_queries_that_a_method_cannot_have_need_no_traceback(with_journey):
     assert JOURNEY in refused(with_journey, "results/smoke/scores/journey/val.zarr.zip")
 
 
-@pytest.mark.xfail(strict=True, reason="the number of the block is looked up: KeyError: 33")
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="the number of the block is looked up: KeyError: 33"
+)
 def test_a_model_that_is_not_retrained_is_refused_in_words(empty):
     empty.config["subsets"]["retrain"]["count"] = 3
     shard = "results/smoke/features/t4/retrain-99-seed-0/train/0000.zarr.zip"
