@@ -396,7 +396,11 @@ def test_shorter_removal_lists_are_compared_and_nothing_is_trained(changed):
     assert pending(changed) == COMPARED
 
 
-@pytest.mark.xfail(strict=True, reason="removals are planned again, for a reason yet to be found")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="rule removals still has the size of the longest list, n_removed, in its params",
+)
 def test_longer_removal_lists_train_nothing(changed):
     # The first images of a list are the list of a smaller removal, so no model changes.
     changed.config["counterfactual"]["fractions"] = [0.1, 0.25, 0.5]
