@@ -20,9 +20,6 @@ rule removals:
         config=lambda w: benchmark.params(
             "counterfactual",
             queries=benchmark.removal_queries,
-            n_removed=max(
-                map(benchmark.n_removed, benchmark.config.counterfactual.fractions)
-            ),
         ),
     script:
         "../scripts/removals.py"
@@ -76,7 +73,7 @@ rule redraw:
         config=lambda w: redraw_params(
             queries=[
                 benchmark.removal_queries[member]
-                for member in benchmark.blocks(w.removal)[int(w.block)]
+                for member in refused(benchmark.members, w.removal, int(w.block))
             ],
         ),
     script:
@@ -146,8 +143,14 @@ rule compare_redrawn:
                 for method in benchmark.config.counterfactual.methods
                 if benchmark.methods[method].kind == "random"
             ][0],
-            n_blocks=len(benchmark.blocks(benchmark.removals[0].group)),
-            queries=benchmark.removal_queries,
+            blocks=[
+                [benchmark.removal_queries[member] for member in members]
+                for members in benchmark.blocks(benchmark.removals[0].group).values()
+            ],
+            sizes=[
+                (fraction, benchmark.n_removed(fraction))
+                for fraction in benchmark.config.counterfactual.fractions
+            ],
             n_train=benchmark.config.data.n_train,
             lds=benchmark.config.lds,
             noise_schedule=benchmark.config.noise_schedule,
@@ -161,3 +164,4 @@ rule counterfactual:
     """The counterfactual evaluation."""
     input:
         COUNTERFACTUAL_FILES,
+        KEPT_FILES,

@@ -10,17 +10,19 @@ with job(snakemake) as this:
     from diffattr.config import Counterfactual, Embedding, Lds, NoiseSchedule
     from diffattr.data.removals import Removal
     from diffattr.diffusion.models import read_network
-    from diffattr.evaluation.counterfactual import compared, moved, overlaps
+    from diffattr.evaluation.counterfactual import compared, moved, overlaps, read_outcome
     from diffattr.features.embeddings import make
 
     config, section = this.config, this.section("section", Counterfactual)
-    queries, n_train = config["queries"], config["n_train"]
+    n_train, blocks = config["n_train"], config["blocks"]
+    queries = [query for block in blocks for query in block]
     originals = read_array(this.input.images)[queries]
     own_losses = read_arrays(this.input.originals)["losses"]
+    network = read_network(this.input.network) if config["embeddings"] else None
     embeddings = {
         name: make(
             msgspec.convert(options, Embedding),
-            network=read_network(this.input.network),
+            network=network,
             schedule=this.section("noise_schedule", NoiseSchedule),
             seed=config["seed"],
             batch_size=this.batch_size,
@@ -28,21 +30,23 @@ with job(snakemake) as this:
         )
         for name, options in config["embeddings"].items()
     }
+    embedded = {name: embed(originals) for name, embed in embeddings.items()}
     removals = [msgspec.convert(removal, Removal) for removal in config["removals"]]
-    outcomes = [read_arrays(path) for path in as_list(this.input.outcomes)]
-    n_blocks, n_seeds = config["n_blocks"], len(section.seeds)
-    per_removal = [
-        outcomes[start : start + n_blocks * n_seeds]
-        for start in range(0, len(outcomes), n_blocks * n_seeds)
-    ]
-    distances = [
-        moved(originals, own_losses, stores, n_blocks, embeddings) for stores in per_removal
-    ]
+    paths = iter(as_list(this.input.outcomes))
+    distances = []
+    for _ in removals:
+        outcomes = [
+            [
+                read_outcome(next(paths), block, originals.shape[1:], own_losses.shape[1])
+                for block in blocks
+            ]
+            for _ in section.seeds
+        ]
+        distances.append(moved(originals, own_losses, outcomes, embeddings, embedded))
     removed = {
         method: read_arrays(path)["proponents"]
         for method, path in zip(section.methods, as_list(this.input.removals), strict=True)
     }
-    sizes = {fraction: round(fraction * n_train) for fraction in section.fractions}
     result = {
         "queries": queries,
         "n_train": n_train,
@@ -50,6 +54,6 @@ with job(snakemake) as this:
         "removals": compared(
             removals, distances, config["random"], this.section("lds", Lds), config["seed"]
         ),
-        "overlaps": overlaps(removed, sizes, n_train),
+        "overlaps": overlaps(removed, dict(config["sizes"]), n_train),
     }
     write_json(this.output[0], result)

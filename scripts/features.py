@@ -6,7 +6,7 @@ with job(snakemake) as this:
     from diffattr.artifacts import read_array
     from diffattr.config import NoiseSchedule, Pass
     from diffattr.diffusion.models import read_model
-    from diffattr.diffusion.sampling import sampling_timesteps
+    from diffattr.diffusion.sampling import read_trajectories, sampling_timesteps
     from diffattr.features.curvature import read_rotation
     from diffattr.features.gradients import GradientPass
     from diffattr.features.store import write_shard
@@ -22,13 +22,15 @@ with job(snakemake) as this:
         projector=read_rotation(this.input.get("curvature"), network, this.device),
     )
     chosen = slice(*this.config["images"])
-    images, ids = read_array(this.input.images)[chosen], read_array(this.input.ids)[chosen]
-    split = this.config["split"]
-    if this.config["n_sampling_steps"] is None:
+    ids, split = read_array(this.input.ids)[chosen], this.config["split"]
+    n_steps = this.config["n_sampling_steps"]
+    if n_steps is None:
+        images = read_array(this.input.images)[chosen]
         features = gradients.features(images, ids, split, batch_size=this.batch_size)
     else:
-        timesteps = sampling_timesteps(schedule, this.config["n_sampling_steps"])
+        followed = read_trajectories(this.input.images, n_steps, network)[chosen]
+        timesteps = sampling_timesteps(schedule, n_steps)
         features = gradients.trajectory_features(
-            images, timesteps, ids, split, batch_size=this.batch_size
+            followed, timesteps, ids, split, batch_size=this.batch_size
         )
     write_shard(this.output[0], features, gradients.identity(model))

@@ -3,11 +3,15 @@
 from diffattr.jobs import job
 
 with job(snakemake) as this:
-    import numpy as np
-
-    from diffattr.artifacts import read_arrays, write_array
+    from diffattr.artifacts import read_arrays, readable, write_array
+    from diffattr.data.removals import remaining
 
     config = this.config
-    removed = read_arrays(this.input.removals)[config["side"]][:, : config["n_removed"]]
-    for path, member in zip(this.output, config["members"], strict=True):
-        write_array(path, np.setdiff1d(np.arange(config["n_train"]), removed[member]))
+    orders = read_arrays(this.input.removals)[config["side"]]
+    with readable(this.input.removals, "order of removal"):
+        subsets = [
+            remaining(orders[member], config["n_removed"], config["n_train"])
+            for member in config["members"]
+        ]
+    for path, subset in zip(this.output, subsets, strict=True):
+        write_array(path, subset)

@@ -1,7 +1,6 @@
 """The counterfactual test's lists, distances and statistics against loops, scipy and simulation."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from diffattr.artifacts import Arrays
 from diffattr.config import Lds
 from diffattr.data.removals import Removal
 from diffattr.evaluation.counterfactual import (
+    Outcome,
     chance_overlap,
     compared,
     cosines,
@@ -120,28 +119,33 @@ def test_no_difference_is_no_evidence():
     assert versus["interval"] == (0, 0)
 
 
-def outcome(images, losses):
-    return Arrays(Path("x"), {"images": images, "losses": losses}, {})
-
-
 def test_moves_are_means_over_seeds_of_blocks_put_together():
     draws = generator()
     originals = draws.normal(size=(5, 1, 2, 2)).astype(np.float32)
     own = draws.random((5, 3)).astype(np.float32)
     images = draws.normal(size=(2, 5, 1, 2, 2)).astype(np.float32)
     losses = draws.random((2, 5, 3)).astype(np.float32)
-    stores = [
-        outcome(images[seed, rows], losses[seed, rows])
+    outcomes = [
+        [Outcome(images[seed, rows], losses[seed, rows]) for rows in (slice(0, 3), slice(3, 5))]
         for seed in range(2)
-        for rows in (slice(0, 3), slice(3, 5))
     ]
-    embed = {"flat": lambda x: x.reshape(len(x), -1)}
-    found = moved(originals, own, stores, 2, embed)
+
+    def flat(x):
+        return x.reshape(len(x), -1)
+
+    found = moved(originals, own, outcomes, {"flat": flat}, {"flat": flat(originals)})
     assert found.keys() == {"pixel-l2", "loss-change", "flat-cosine"}
     for query in range(5):
         distances = [np.linalg.norm(images[s, query] - originals[query]) for s in range(2)]
         assert found["pixel-l2"][query] == pytest.approx(np.mean(distances), rel=1e-6)
         changes = [losses[s, query].mean() - own[query].mean() for s in range(2)]
+        cosines_by_hand = [
+            np.dot(images[s, query].ravel(), originals[query].ravel())
+            / np.linalg.norm(images[s, query])
+            / np.linalg.norm(originals[query])
+            for s in range(2)
+        ]
+        assert found["flat-cosine"][query] == pytest.approx(np.mean(cosines_by_hand), rel=1e-5)
         assert found["loss-change"][query] == pytest.approx(np.mean(changes), rel=1e-5, abs=1e-7)
 
 

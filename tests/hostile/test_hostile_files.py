@@ -374,7 +374,8 @@ def outcomes_job(tmp_path):
         "embeddings": {},
         "removals": [Removal("random", "proponents", 0.25)],
         "random": "random",
-        "n_blocks": 1,
+        "blocks": [[0, 1]],
+        "sizes": [[0.25, 2]],
         "queries": [0, 1],
         "n_train": 8,
         "lds": Lds(folds=2, resamples=100, confidence=0.9),
@@ -510,12 +511,6 @@ def test_a_job_unpickles_nothing(tmp_path, capfd, job):
     assert not (tmp_path / "trace").exists()
 
 
-def not_checked(reason):
-    return pytest.mark.xfail(
-        strict=True, raises=(AssertionError, pytest.fail.Exception), reason=reason
-    )
-
-
 def lists(**changes):
     return lambda path: written(path, **{**LISTS, "queries": [0, 1], **changes})
 
@@ -559,8 +554,6 @@ def curvature_of_no_numbers(path):
     written(path, **nothing, identity=IDENTITY)
 
 
-SHAPES = "shapes are not held against what the job needs: numpy's or torch's words, and no file"
-SILENT = "goes through without a word"
 # The file that is read, what stands in it instead, and words of the refusal.
 CONTENTS = [
     pytest.param(
@@ -574,28 +567,24 @@ CONTENTS = [
         lists(proponents=np.array([[7], [1]])),
         "removals",
         id="removals of fewer images",
-        marks=not_checked(SILENT),
     ),
     pytest.param(
         removals_job,
         lists(proponents=np.array([[7, 8], [1, 3]])),
         "removals",
         id="removals of an image that is not there",
-        marks=not_checked(SILENT),
     ),
     pytest.param(
         removals_job,
         lists(proponents=np.array([[7, 7], [1, 3]])),
         "removals",
         id="removals of one image twice",
-        marks=not_checked(SILENT),
     ),
     pytest.param(
         removals_job,
         lists(proponents=np.array([[7, 0, 2]])),
         "removals",
         id="removals for fewer queries",
-        marks=not_checked(SHAPES),
     ),
     pytest.param(
         outcomes_job,
@@ -608,42 +597,36 @@ CONTENTS = [
         outcomes(images=drawn(1, 1, 8, 8), losses=drawn(1, 4)),
         "outcomes",
         id="outcomes of one query",
-        marks=not_checked(SILENT),
     ),
     pytest.param(
         outcomes_job,
         outcomes(queries=[2, 3]),
         "outcomes",
         id="outcomes of other queries",
-        marks=not_checked(SILENT),
     ),
     pytest.param(
         outcomes_job,
         outcomes(images=drawn(2, 1, 4, 4)),
         "outcomes",
         id="outcomes of another size",
-        marks=not_checked(SHAPES),
     ),
     pytest.param(
         outcomes_job,
         outcomes(images=np.full((2, 1, 8, 8), np.nan, np.float32)),
         "outcomes",
         id="outcomes that are no numbers",
-        marks=not_checked("refused when the result is written, without the file"),
     ),
     pytest.param(
         embedding_job,
         array(8, 4),
         "train.npy",
         id="embedding of another length",
-        marks=not_checked(SHAPES),
     ),
     pytest.param(
         embedding_job,
         lambda path: artifacts.write_array(path, np.full((8, 5), np.nan, np.float32)),
         "train.npy",
         id="embedding that is no numbers",
-        marks=not_checked(SILENT),
     ),
     pytest.param(
         curvature_scores_job,
@@ -662,7 +645,6 @@ CONTENTS = [
         curvature(eigenvalues=np.abs(drawn(5)), identity=IDENTITY),
         "curvature",
         id="curvature of fewer coordinates",
-        marks=not_checked(SHAPES),
     ),
     pytest.param(
         curvature_features_job,
@@ -687,35 +669,30 @@ CONTENTS = [
         curvature_of_no_numbers,
         "curvature",
         id="curvature that is no numbers",
-        marks=not_checked(SILENT),
     ),
     pytest.param(
         trajectories_job,
         array(2, 1, 8, 8),
         "trajectory.npy",
         id="images in place of trajectories",
-        marks=not_checked(SHAPES),
     ),
     pytest.param(
         trajectories_job,
         array(2, 1, 1, 8, 8),
         "trajectory.npy",
         id="trajectories of one step",
-        marks=not_checked(SILENT),
     ),
     pytest.param(
         trajectories_job,
         array(2, N_STEPS + 1, 1, 8, 8),
         "trajectory.npy",
         id="trajectories of other steps",
-        marks=not_checked(SHAPES),
     ),
     pytest.param(
         trajectories_job,
         array(2, N_STEPS, 3, 8, 8),
         "trajectory.npy",
         id="trajectories in colour",
-        marks=not_checked(SHAPES),
     ),
 ]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from jaxtyping import Float
 
 from diffattr.artifacts import ArtifactError, read_array, read_arrays, write_arrays
 from diffattr.attribution import METHODS
@@ -67,7 +68,13 @@ def read_curvature(path: str | Path, train: Features) -> Diagonal:
             f"{train.path}: its coordinates are those of {train.identity['projector']}, but {path}"
             f" is {own}; remake it: snakemake --force {train.path}"
         )
-    return Diagonal(stored["eigenvalues"].astype(np.float64))
+    eigenvalues, k = stored["eigenvalues"], train.values.shape[1]
+    if eigenvalues.shape != (k,) or not np.isfinite(eigenvalues).all():
+        raise ArtifactError(
+            f"{path}: holds eigenvalues of shape {eigenvalues.shape}, {k} finite ones are expected;"
+            f" remake it: snakemake --force {path}"
+        )
+    return Diagonal(eigenvalues.astype(np.float64))
 
 
 def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
@@ -87,8 +94,12 @@ def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
         train, queries = read_array(inputs.train), read_array(inputs.queries)
         return DenseAttribution(method.scores_of_images(train, queries, noised_to(method, config)))
     if config["output_function"] is None:
-        arrays = [read_array(path) for path in (inputs.train, inputs.queries)]
-        train, queries = (array.reshape(len(array), -1) for array in arrays)
+        train, queries = (_read_vectors(path) for path in (inputs.train, inputs.queries))
+        if train.shape[1] != queries.shape[1]:
+            raise ArtifactError(
+                f"{inputs.queries}: holds vectors of {queries.shape[1]} numbers, {inputs.train} of"
+                f" {train.shape[1]}; remake both: snakemake --force {inputs.queries} {inputs.train}"
+            )
         return attribute(method, train, queries)
     weights = config["weights"]
     sides = [_per_model(paths, len(weights)) for paths in (inputs.train, inputs.queries)]
@@ -100,6 +111,20 @@ def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
         for paths in zip(*sides, kernels, strict=True)
     ]
     return parts[0] if len(parts) == 1 else MeanAttribution(parts, weights)
+
+
+def _read_vectors(path: str) -> Float[np.ndarray, "image dim"]:
+    """Return images or embeddings as vectors.
+
+    Raises:
+        ArtifactError: some are not finite.
+    """
+    vectors = read_array(path)
+    if not np.isfinite(vectors).all():
+        raise ArtifactError(
+            f"{path}: holds vectors that are not finite; remake it: snakemake --force {path}"
+        )
+    return vectors.reshape(len(vectors), -1)
 
 
 def noised_to(method: PatchMethod, config: Mapping[str, Any]) -> float:

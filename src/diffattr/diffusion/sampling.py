@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from diffattr import rng
-from diffattr.artifacts import beside
+from diffattr.artifacts import ArtifactError, beside, read_array
 from diffattr.config import NoiseSchedule
 from diffattr.diffusion.models import predict
 
@@ -61,6 +61,23 @@ def trajectories(
     return np.concatenate(batches)
 
 
+def read_trajectories(
+    path: str | Path, n_steps: int, network: torch.nn.Module
+) -> Float32[np.ndarray, "image step channel height width"]:
+    """Return trajectories of so many steps, of images that the network takes.
+
+    Raises:
+        ArtifactError: they have other steps or are of other images.
+    """
+    found, expected = read_array(path), (n_steps, *_image_shape(network))
+    if found.shape[1:] != expected:
+        raise ArtifactError(
+            f"{path}: holds trajectories of shape {found.shape[1:]}, expected {expected} (step,"
+            f" channel, height, width); remake it: snakemake --force {path}"
+        )
+    return found
+
+
 def sampling_timesteps(schedule: NoiseSchedule, n_steps: int) -> list[int]:
     """Return the timesteps that the sampler visits, the noisiest first."""
     return _scheduler(schedule, n_steps).timesteps.tolist()
@@ -88,8 +105,7 @@ class Sampler:
         self._network = network.eval().to(device)
         self._scheduler = _scheduler(schedule, n_steps)
         self._stream = rng.Stream(seed, "generation")
-        config: Any = network.config
-        self._shape = (config["in_channels"], config["sample_size"], config["sample_size"])
+        self._shape = _image_shape(network)
         self._device = device
 
     def steps(self, numbers: Sequence[int]) -> Iterator[Step]:
@@ -103,6 +119,11 @@ class Sampler:
             made: Any = self._scheduler.step(prediction, int(timestep), images, eta=0.0)
             images = made.prev_sample
             yield Step(images, made.pred_original_sample)
+
+
+def _image_shape(network: torch.nn.Module) -> tuple[int, int, int]:
+    config: Any = network.config
+    return config["in_channels"], config["sample_size"], config["sample_size"]
 
 
 def _scheduler(schedule: NoiseSchedule, n_steps: int) -> Any:

@@ -8,14 +8,16 @@ sec. 5.3; the paired statistics are ours.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from scipy.stats import binomtest, hypergeom
 
 from diffattr import rng
-from diffattr.artifacts import Arrays
+from diffattr.artifacts import read_arrays, readable
 from diffattr.config import Lds
 from diffattr.data.removals import Removal
 from diffattr.evaluation.bootstrap import interval
@@ -114,32 +116,60 @@ def summary(
     }
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """Some queries as models drew them that were trained without some images, and their losses."""
+
+    images: Float32[np.ndarray, "query channel height width"]
+    losses: Float32[np.ndarray, "query timestep"]
+
+
+def read_outcome(
+    path: str | Path, queries: Sequence[int], shape: tuple[int, ...], n_timesteps: int
+) -> Outcome:
+    """Return the outcome of one block, which must be of these queries and of images of this shape.
+
+    Raises:
+        ArtifactError: it is of others, or holds what is no number.
+    """
+    stored = read_arrays(path)
+    found = Outcome(stored["images"], stored["losses"])
+    with readable(path, "outcome of removals"):
+        if stored.attribute("queries") != list(queries):
+            raise ValueError(f"of queries {stored.attribute('queries')}, expected {list(queries)}")
+        wanted = {"images": (len(queries), *shape), "losses": (len(queries), n_timesteps)}
+        for name, expected in wanted.items():
+            values = stored[name]
+            if values.shape != expected:
+                raise ValueError(f"{name} of shape {values.shape}, expected {expected}")
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} that are not finite: the training of its models diverged")
+    return found
+
+
 def moved(
     originals: Float[np.ndarray, "query channel height width"],
     original_losses: Float[np.ndarray, "query timestep"],
-    outcomes: Sequence[Arrays],
-    n_blocks: int,
+    outcomes: Sequence[Sequence[Outcome]],
     embeddings: Mapping[str, Embedding],
+    embedded: Mapping[str, Float[np.ndarray, "query dim"]],
 ) -> dict[str, Float64[np.ndarray, " query"]]:
     """Return how far the queries moved under one removal, by measure, mean over training seeds.
 
-    `outcomes` are `images` and `losses` of every block, seed by seed. A cosine is that of the
-    original's and the redrawn image's embedding: the lower, the further.
+    `outcomes` are those of every block, by seed; `embedded` are the originals. A cosine is that of
+    the original's and the redrawn image's embedding: the lower, the further.
     """
+    before = original_losses.mean(axis=1, dtype=np.float64)
     per_seed = []
-    for start in range(0, len(outcomes), n_blocks):
-        blocks = outcomes[start : start + n_blocks]
-        redrawn = np.concatenate([block["images"] for block in blocks])
-        losses = np.concatenate([block["losses"] for block in blocks])
-        change = losses.mean(axis=1, dtype=np.float64) - original_losses.mean(
-            axis=1, dtype=np.float64
-        )
+    for blocks in outcomes:
+        redrawn = np.concatenate([block.images for block in blocks])
+        losses = np.concatenate([block.losses for block in blocks])
         per_seed.append(
             {
                 PIXELS: pixel_distances(originals, redrawn),
-                LOSS: change,
+                LOSS: losses.mean(axis=1, dtype=np.float64) - before,
                 **{
-                    f"{name}-cosine": cosines(embed(originals), embed(redrawn))
+                    f"{name}-cosine": cosines(embedded[name], embed(redrawn))
                     for name, embed in embeddings.items()
                 },
             }

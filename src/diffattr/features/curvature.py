@@ -216,6 +216,10 @@ class EkFac:
                     f" {f'float32 {needed}' if needed else 'no such layer'}; a curvature belongs to"
                     f" one network. Remake it: snakemake --force {path}"
                 )
+            if not np.isfinite(found).all():
+                raise ArtifactError(
+                    f"{path}: {name} is not finite; remake it: snakemake --force {path}"
+                )
         tensors = {name: torch.from_numpy(stored[name]).to(device) for name in shapes}
         bases = (Basis(tensors[f"{x.name}:A"], tensors[f"{x.name}:G"]) for x in layers)
         return cls(layers, tuple(bases), tensors["eigenvalues"], _n_parameters(network))
