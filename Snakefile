@@ -68,6 +68,7 @@ rule all:
     default_target: True
     input:
         REPORT_FILES.values(),
+        KEPT_FILES,
 
 
 onsuccess:

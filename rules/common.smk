@@ -19,6 +19,9 @@ except ConfigError as error:
 
 paths = benchmark.paths
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
+# Every target asks for the kept checkpoints: of a job with an output that was never made, Snakemake
+# trusts no recorded params, so that a changed recipe would leave the full model as it was.
+KEPT_FILES = benchmark.checkpoint_files
 # Memory that a job needs before it holds any data: interpreter and libraries.
 LIGHT_MB, HEAVY_MB = 400, 1000
 
@@ -82,12 +85,27 @@ def method_params(wildcards, **values):
     return benchmark.params("attribution", method=method, **values)
 
 
-def method_inputs(wildcards):
-    """Return the inputs of an attribution job."""
+def refused(ask, *arguments):
+    """Return what the benchmark answers; its refusal becomes Snakemake's."""
     try:
-        return benchmark.method_inputs(wildcards.method, wildcards.split)
+        return ask(*arguments)
     except ConfigError as error:
         raise WorkflowError(str(error))
+
+
+def method_inputs(wildcards):
+    """Return the inputs of an attribution job."""
+    return refused(benchmark.method_inputs, wildcards.method, wildcards.split)
+
+
+def feature_inputs(wildcards):
+    """Return the model, and the curvature, that a gradient job takes its features with."""
+    return refused(benchmark.feature_inputs, wildcards.gradient_pass, wildcards.model)
+
+
+def subsets_of_block(wildcards):
+    """Return the subsets of a block."""
+    return refused(benchmark.members, wildcards.group, int(wildcards.block))
 
 
 def prediction_inputs(wildcards):
@@ -98,12 +116,12 @@ def prediction_inputs(wildcards):
 
 
 def selected_lambda(wildcards):
-    """Return the LDS that says a method's lambda, if it has one."""
+    """Return the file that says a method's lambda, if it has one."""
     if not benchmark.methods[wildcards.method].has_lambda:
         return {}
     # Planted queries have no measurements: they take the lambda selected on val.
     split = "val" if wildcards.split == "planted" else wildcards.split
-    return {"lds": paths.lds(wildcards.method, split)}
+    return {"selected": paths.selected(wildcards.method, split)}
 
 
 def redraw_params(**values):

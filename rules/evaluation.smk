@@ -1,3 +1,24 @@
+rule select_lambda:
+    """Choose the lambda of one method's scores, whatever else is said about its LDS."""
+    input:
+        predictions=paths.predictions(),
+        measurements=paths.measurements("lds"),
+    output:
+        paths.selected(),
+    log:
+        log_path("selected", "{method}", "{split}"),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=grown(LIGHT_MB),
+    params:
+        config=benchmark.params(
+            "evaluation", folds=benchmark.config.lds.folds, seed=benchmark.config.seed
+        ),
+    script:
+        "../scripts/select_lambda.py"
+
+
 rule lds_of_method:
     """Hold one method's predictions against the measurements."""
     input:
@@ -54,3 +75,4 @@ rule lds:
     """LDS of every method."""
     input:
         LDS_FILES,
+        KEPT_FILES,

@@ -60,7 +60,7 @@ rule embed:
 rule curvature:
     """Fit the EK-FAC of one model: an eigenbasis for gradients, and the curvature along it."""
     input:
-        unpack(lambda w: benchmark.model_files(w.model)),
+        unpack(lambda w: refused(benchmark.model_files, w.model)),
         images=paths.images("train"),
         ids=paths.indices("train"),
     output:
@@ -89,7 +89,7 @@ rule curvature:
 rule features:
     """Take the projected gradients of one shard of images, for all output functions of a pass."""
     input:
-        unpack(lambda w: benchmark.feature_inputs(w.gradient_pass, w.model)),
+        unpack(feature_inputs),
         images=paths.images("{source}"),
         ids=lambda w: paths.indices("gen" if w.source == TRAJECTORY else w.source),
     output:

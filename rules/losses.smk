@@ -16,13 +16,13 @@ rule losses:
         gpu=benchmark.config.jobs.gpus,
         batch_size=benchmark.config.jobs.batch_size,
     params:
-        config=benchmark.params(
+        config=lambda w: benchmark.params(
             "losses",
             noise_schedule=benchmark.config.noise_schedule,
             losses=benchmark.config.losses,
             seed=benchmark.config.seed,
             # Named only where it is asked for: loss tables without it stay as they are.
-            **({"with_squares": True} if benchmark.with_squares else {}),
+            **({"with_squares": True} if benchmark.with_squares(w.group) else {}),
         ),
     script:
         "../scripts/losses.py"

@@ -37,10 +37,7 @@ rule train_block:
     input:
         images=paths.images("train"),
         ids=paths.indices("train"),
-        subsets=lambda w: [
-            paths.subset(w.group, index)
-            for index in benchmark.blocks(w.group)[int(w.block)]
-        ],
+        subsets=lambda w: [paths.subset(w.group, index) for index in subsets_of_block(w)],
     output:
         paths.block(),
     log:
@@ -58,7 +55,7 @@ rule train_block:
         config=lambda w: benchmark.params(
             "training",
             recipe=benchmark.config.recipe,
-            subsets=benchmark.blocks(w.group)[int(w.block)],
+            subsets=subsets_of_block(w),
             models_per_stack=benchmark.config.jobs.models_per_stack,
         ),
     script:

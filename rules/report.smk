@@ -63,3 +63,4 @@ rule report:
     """The report and all it needs."""
     input:
         REPORT_FILES.values(),
+        KEPT_FILES,

@@ -9,7 +9,7 @@ with job(snakemake) as this:
     from diffattr.attribution.store import read_attribution
 
     attribution = read_attribution(this.config["method"], this.input)
-    lds = this.input.get("lds")
-    lam = None if lds is None else read_json(lds)["selected"]["lambda"]
+    selected = this.input.get("selected")
+    lam = None if selected is None else read_json(selected)["lambda"]
     scores = attribution.scores(lam).astype(np.float32)
     write_arrays(this.output[0], {"scores": scores}, {"lambda": lam})

@@ -37,6 +37,7 @@ BY_HAND = {
     "kernel": (4, 0, 0, 0),
     "predictions": (2 * N_METHODS, 0, 0, 0),
     "lds_of_method": (2 * N_METHODS, 0, 0, 0),
+    "select_lambda": (2 * 4, 0, 0, 0),
     "scores": (3 * N_METHODS, 0, 0, 0),
     "build_report": (1, 0, 0, 0),
 }

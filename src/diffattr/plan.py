@@ -45,6 +45,7 @@ CALIBRATION: dict[str, Calibration] = {
     "check_features": Calibration(3.0, 0.03),
     "kernel": Calibration(0.2),
     "predictions": Calibration(0.2),
+    "select_lambda": Calibration(0.2),
     "lds_of_method": Calibration(0.5),
     "scores": Calibration(0.2),
     "maps": Calibration(5.0),
@@ -205,16 +206,21 @@ def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
             for seed in seeds:
                 for number, members in blocks.items():
                     cells = len(members) * config.losses.n_timesteps * n
+                    n_tables = 2 if benchmark.with_squares(group) else 1
                     yield PlannedJob(
                         "losses",
                         (paths.losses(group, seed, number, split),),
                         forwards=cells * config.losses.draws,
-                        n_bytes=cells * _FLOAT32,
+                        n_bytes=n_tables * cells * _FLOAT32,
                     )
             yield PlannedJob(
                 "measurements",
                 (paths.measurements(group, split),),
-                n_bytes=len(seeds) * benchmark.group(group).count * n * _FLOAT64,
+                n_bytes=len(benchmark.quantities(group))
+                * len(seeds)
+                * benchmark.group(group).count
+                * n
+                * _FLOAT64,
             )
 
 
@@ -297,6 +303,8 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 (paths.predictions(name, split),),
                 n_bytes=n_lambdas * n_subsets * n * _FLOAT32,
             )
+            if method.has_lambda and name in benchmark.named_methods:
+                yield PlannedJob("select_lambda", (paths.selected(name, split),), n_bytes=20)
             yield PlannedJob(
                 "lds_of_method",
                 (paths.lds(name, split),),

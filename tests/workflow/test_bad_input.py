@@ -85,11 +85,6 @@ def test_what_nothing_makes_stops_before_the_dag_is_built(empty, added, sentence
     assert not empty.root.exists()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the fraction is written 5e-05, which the pattern of a removal's name leaves out",
-)
 def test_a_removal_of_very_few_images_is_planned(empty):
     # One of 20,000; the data set need not be there to plan.
     empty.config["data"]["n_train"] = 20_000
@@ -127,9 +122,6 @@ def test_scores_of_queries_that_a_method_cannot_have_need_no_traceback(with_jour
     assert JOURNEY in refused(with_journey, "results/smoke/scores/journey/val.zarr.zip")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="the number of the block is looked up: KeyError: 33"
-)
 def test_a_model_that_is_not_retrained_is_refused_in_words(empty):
     empty.config["subsets"]["retrain"]["count"] = 3
     shard = "results/smoke/features/t4/retrain-99-seed-0/train/0000.zarr.zip"

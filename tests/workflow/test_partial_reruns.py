@@ -54,7 +54,12 @@ def test_a_new_pass_adds_that_pass_and_what_hangs_on_it(workflow):
     workflow.config["features"]["t50"] = {**workflow.config["features"]["t4"], "n_timesteps": 50}
     workflow.config["methods"]["trak-50"] = {"method": "trak", "features": "t50/loss"}
     pending = workflow.pending()
-    assert set(pending) == FROM_PREDICTIONS | {"features", "check_features", "kernel"}
+    assert set(pending) == FROM_PREDICTIONS | {
+        "features",
+        "check_features",
+        "kernel",
+        "select_lambda",
+    }
     assert all(path.startswith("features/t50/") for path in pending["features"])
     assert pending["kernel"] == {"kernels/t50/loss/full.zarr.zip"}
     assert {path.split("/")[1] for path in pending["scores"]} == {"trak-50"}

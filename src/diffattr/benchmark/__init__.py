@@ -139,6 +139,20 @@ class Benchmark:
         starts = range(0, len(subsets), size)
         return {number: list(subsets[s : s + size]) for number, s in enumerate(starts)}
 
+    def members(self, group: str, block: int) -> list[int]:
+        """Return the subsets of one block.
+
+        Raises:
+            ConfigError: the group has no such block.
+        """
+        blocks = self.blocks(group)
+        if block not in blocks:
+            raise ConfigError(
+                f"block {block} of group {group}: found none of this number, there are"
+                f" {len(blocks)} blocks of {self.config.jobs.models_per_block} models"
+            )
+        return blocks[block]
+
     def shards(self, split: str) -> dict[str, tuple[int, int]]:
         """Return first and one-past-last image of every shard of a split, by its name."""
         size, n = self.config.jobs.images_per_shard, self.n_images(split)
@@ -207,10 +221,9 @@ class Benchmark:
         reads = any(method.n_retrained for method in self.methods.values())
         return {"lds": list(LDS_SPLITS), **({"retrain": self.query_splits} if reads else {})}
 
-    @property
-    def with_squares(self) -> bool:
-        """Whether loss tables hold the mean squares of predictions too."""
-        return "mean-squared-l2-norm" in self.config.lds.also_measured
+    def with_squares(self, group: str) -> bool:
+        """Return whether a group's loss tables hold the mean squares of predictions too."""
+        return "mean-squared-l2-norm" in self.quantities(group)
 
     def quantities(self, group: str) -> list[str]:
         """Return what is measured of a group's models; retraining-based methods read losses."""
@@ -246,7 +259,11 @@ class Benchmark:
         return round(self.group(group).fraction * n_train)
 
     def model_files(self, model: str) -> dict[str, str]:
-        """Return the files of a model by what they are: `network` and its config, or `block`."""
+        """Return the files of a model by what they are: `network` and its config, or `block`.
+
+        Raises:
+            ConfigError: the model is one of more subsets than are retrained.
+        """
         full = re.fullmatch(r"full(?:-step-(\d+))?(?:-seed-(\d+))?", model)
         if full:
             step, seed = full.groups()
@@ -255,8 +272,12 @@ class Benchmark:
                 "network": f"{folder}/{WEIGHTS_FILE}",
                 "network_config": f"{folder}/{CONFIG_FILE}",
             }
-        subset, seed = re.fullmatch(r"retrain-(\d+)-seed-(\d+)", model).groups()  # pyright: ignore[reportOptionalMemberAccess]
-        block = int(subset) // self.config.jobs.models_per_block
+        subset, seed = map(int, re.findall(r"\d+", model))
+        if subset >= (count := self.config.subsets.retrain.count):
+            raise ConfigError(
+                f"model {model}: found subset {subset}, subsets.retrain.count is {count}; raise it"
+            )
+        block = subset // self.config.jobs.models_per_block
         return {"block": self.paths.block("retrain", seed, block)}
 
     def member(self, model: str) -> int | None:

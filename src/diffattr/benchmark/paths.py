@@ -110,6 +110,10 @@ class Paths:
         """Sums of scores (lambda, subset, query)."""
         return self("predictions", method, f"{split}.zarr.zip")
 
+    def selected(self, method: str = "{method}", split: str = "{split}") -> str:
+        """The lambda that a user of one method would take, and nothing else of its LDS."""
+        return self("selected", method, f"{split}.json")
+
     def lds(self, method: str = "{method}", split: str = "{split}") -> str:
         """LDS of one method on one split, with all that belongs to it."""
         return self("lds", method, f"{split}.json")

@@ -7,12 +7,14 @@ and stands beside it. Subsets are not held out: the models' training noise is sh
 so a small optimism common to every method with a lambda remains.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 
 from diffattr import rng
+from diffattr.evaluation.lds import lds
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,14 @@ class Selection:
 
 
 def cross_fitted(
-    lds: Float64[np.ndarray, "lambda query"], n_folds: int, seed: int, split: str
+    path: Float64[np.ndarray, "lambda query"], n_folds: int, seed: int, split: str
 ) -> Selection:
     """Return the cross-fitted and the oracle choice on an LDS path.
 
     Raises:
         ValueError: fewer queries than folds.
     """
-    n_queries = lds.shape[1]
+    n_queries = path.shape[1]
     if n_queries < n_folds:
         raise ValueError(
             f"lds.folds: {n_folds} folds asked for, split {split} has {n_queries} queries"
@@ -47,7 +49,20 @@ def cross_fitted(
     choices = []
     for number in range(n_folds):
         own = fold == number
-        choices.append(int(lds[:, ~own].mean(axis=1).argmax()))
+        choices.append(int(path[:, ~own].mean(axis=1).argmax()))
         per_query[own] = choices[-1]
     selected = sorted(choices)[(n_folds - 1) // 2]
-    return Selection(per_query, selected, int(lds.mean(axis=1).argmax()))
+    return Selection(per_query, selected, int(path.mean(axis=1).argmax()))
+
+
+def selected_lambda(
+    predictions: Float[np.ndarray, "lambda subset query"],
+    lambdas: Sequence[float],
+    measurements: Float[np.ndarray, "seed subset query"],
+    n_folds: int,
+    seed: int,
+    split: str,
+) -> float:
+    """Return the lambda that scores are written at: that of the middle choice of the folds."""
+    path = lds(predictions, measurements.mean(axis=0))
+    return lambdas[cross_fitted(path, n_folds, seed, split).selected]

@@ -1,0 +1,18 @@
+"""Rule select_lambda: the lambda at which one method's scores for one split are written."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from diffattr.artifacts import read_arrays, write_json
+    from diffattr.evaluation.selection import selected_lambda
+
+    predictions = read_arrays(this.input.predictions)
+    lam = selected_lambda(
+        predictions["predictions"],
+        predictions.attribute("lambdas"),
+        read_arrays(this.input.measurements)["loss"],
+        this.config["folds"],
+        this.config["seed"],
+        this.wildcards.split,
+    )
+    write_json(this.output[0], {"lambda": lam})
