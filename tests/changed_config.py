@@ -1,14 +1,16 @@
 """The repository's configs with some values changed, for tests."""
 
 import copy
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from diffattr.benchmark import Benchmark
-from diffattr.config import Config, load_schema, parse
+from diffattr.config import Config, ConfigError, load_schema, parse
 
 REPOSITORY = Path(__file__).parent.parent
 SCHEMA_FILE = REPOSITORY / "schemas" / "config.schema.json"
@@ -48,3 +50,12 @@ def config(changes: dict[str, Any] | None = None, name: str = "configs/smoke.yam
 
 def benchmark(changes: dict[str, Any] | None = None, name: str = "configs/smoke.yaml") -> Benchmark:
     return Benchmark(config(changes, name))
+
+
+def assert_refused(make: Callable[..., Any], *arguments: Any, key: str, words: str) -> None:
+    """Assert that making something ends in one line that starts with a key and has some words."""
+    with pytest.raises(ConfigError) as caught:
+        make(*arguments)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{key}: ")
+    assert all(word in line for word in words.split())

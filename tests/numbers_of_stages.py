@@ -177,7 +177,7 @@ def features() -> list[float]:
 
 def attribution() -> list[float]:
     from diffattr.attribution import METHODS
-    from diffattr.attribution.base import KernelMethod, PatchMethod, RetrainingMethod, attribute
+    from diffattr.attribution.base import PatchMethod, RetrainingMethod, attribute
 
     generator = rng.generator("numbers", "features")
     train = generator.standard_normal((6, 4)).astype(np.float32)
@@ -187,8 +187,7 @@ def attribution() -> list[float]:
     measured = generator.standard_normal((12, 2))
     numbers = []
     for method in METHODS.values():
-        has_path = isinstance(method, KernelMethod) and method.fixed_ridge is None
-        lam = 0.3 if has_path else None
+        lam = 0.3 if method.has_lambda else None
         if isinstance(method, PatchMethod):
             scores = method.scores_of_images(images(6), images(8)[6:], 0.9)
         elif isinstance(method, RetrainingMethod):

@@ -45,7 +45,7 @@ def inputs(n_train, dim, seed=0):
 
 
 def lambda_of(name):
-    return LAM if isinstance(METHODS[name], KernelMethod) else None
+    return LAM if METHODS[name].has_lambda else None
 
 
 def attributed(name, train, queries):

@@ -7,7 +7,7 @@ import pytest
 
 from diffattr.artifacts import ArtifactError, write_array, write_arrays
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import KernelMethod, attribute
+from diffattr.attribution.base import attribute
 from diffattr.attribution.kernel import Kernel
 from diffattr.attribution.store import read_attribution, read_kernel, write_kernel
 from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, write_shard
@@ -80,7 +80,7 @@ ON_FEATURES = [n for n, m in METHODS.items() if m.reads == "features" and not m.
 @pytest.mark.parametrize("method", ON_FEATURES)
 @pytest.mark.parametrize("output_function", FUNCTIONS)
 def test_features_from_files_score_as_features_in_memory(stored, method, output_function):
-    lam = 0.1 if isinstance(METHODS[method], KernelMethod) else None
+    lam = 0.1 if METHODS[method].has_lambda else None
     found = read(stored, method, output_function)
     expected = attribute(
         METHODS[method],
@@ -182,7 +182,7 @@ def models(tmp_path, n_models):
 @pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (0.0, 0.5, 2.0)])
 def test_scores_of_several_models_are_their_weighted_mean(tmp_path, method, weights):
     inputs, values = models(tmp_path, 3)
-    lam = 0.1 if isinstance(METHODS[method], KernelMethod) else None
+    lam = 0.1 if METHODS[method].has_lambda else None
     found = read_attribution(config(method, "loss", weights), inputs)
     own = [attribute(METHODS[method], *sides).scores(lam) for sides in values]
     expected = np.average(own, axis=0, weights=weights)

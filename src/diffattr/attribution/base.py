@@ -66,6 +66,11 @@ class Method(ABC):
     reads_losses: bool = False
     curvature: bool = False
 
+    @property
+    def has_lambda(self) -> bool:
+        """Whether scores depend on a lambda that has to be selected."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class Similarity(Method):
@@ -116,9 +121,18 @@ class KernelMethod(Method):
         """An absolute ridge in place of a lambda path, None for a method with a path."""
         return None
 
-    @abstractmethod
-    def train_weights(self, train: TrainSide, ridge: float) -> Float64[np.ndarray, " train"]:
-        """Return w of the kernel's formula, at an absolute ridge."""
+    @property
+    def has_lambda(self) -> bool:
+        """Whether there is a path; else the ridge is fixed."""
+        return self.fixed_ridge is None
+
+    def train_weights(
+        self,
+        train: TrainSide,
+        ridge: float,  # noqa: ARG002
+    ) -> Float64[np.ndarray, " train"]:
+        """Return w of the kernel's formula, at an absolute ridge; ones leave it as it stands."""
+        return np.ones(len(train.factor))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from diffattr.attribution.base import OPTION, KernelMethod
-from diffattr.attribution.kernel import TrainSide
 
 
 @dataclass(frozen=True)
@@ -62,25 +61,9 @@ class EkFacInfluence(KernelMethod):
         """The damping."""
         return self.damping
 
-    def train_weights(
-        self,
-        train: TrainSide,
-        ridge: float,  # noqa: ARG002
-    ) -> Float64[np.ndarray, " train"]:
-        """Return ones."""
-        return np.ones(len(train.factor))
-
 
 @dataclass(frozen=True, kw_only=True)
 class SweptEkFacInfluence(KernelMethod):
     """Influence at a damping that is chosen on LDS, as lambda of other methods."""
 
     curvature: bool = True
-
-    def train_weights(
-        self,
-        train: TrainSide,
-        ridge: float,  # noqa: ARG002
-    ) -> Float64[np.ndarray, " train"]:
-        """Return ones."""
-        return np.ones(len(train.factor))

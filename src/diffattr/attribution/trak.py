@@ -12,21 +12,9 @@ the clean image is noised to that step's timestep.
 
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float64
-
 from diffattr.attribution.base import KernelMethod
-from diffattr.attribution.kernel import TrainSide
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trak(KernelMethod):
     """The kernel as it stands."""
-
-    def train_weights(
-        self,
-        train: TrainSide,
-        ridge: float,  # noqa: ARG002
-    ) -> Float64[np.ndarray, " train"]:
-        """Return ones."""
-        return np.ones(len(train.factor))

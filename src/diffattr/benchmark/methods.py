@@ -52,7 +52,7 @@ class PlannedMethod:
     @property
     def has_lambda(self) -> bool:
         """Whether the method has a lambda path."""
-        return isinstance(self.method, KernelMethod) and self.method.fixed_ridge is None
+        return self.method.has_lambda
 
     @property
     def noises(self) -> bool:

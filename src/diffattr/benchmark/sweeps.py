@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import KernelMethod
 from diffattr.config import Config, ConfigError, Method, Pass, Sweep
 from diffattr.features.projectors import check as check_projector
 
@@ -150,7 +149,7 @@ def _errors(config: Config, sweep: Sweep) -> Iterator[str]:
                 f" full_model.checkpoints = {list(config.full_model.checkpoints)}"
             )
     for lam in sweep.over.lam or ():
-        if not isinstance(method, KernelMethod):
+        if not method.has_lambda:
             yield f"over.lambda: found, but {sweep.method} has no lambda"
             return
         if lam not in config.lambdas.relative:

@@ -24,26 +24,26 @@ def read_records(root: str | Path) -> dict[str, dict[str, Any]]:
     return {path: read_provenance(path) for path in paths if Path(path).exists()}
 
 
-def lineage(records: Records, roots: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """Return the records of `roots`, of all they descend from, and of these jobs' other outputs."""
-    ancestors, pending = set(), list(roots)
+def ancestors(records: Records, roots: Iterable[str]) -> set[str]:
+    """Return `roots` and all artifacts that they descend from."""
+    found, pending = set(), list(roots)
     while pending:
         path = pending.pop()
-        if path in records and path not in ancestors:
-            ancestors.add(path)
+        if path in records and path not in found:
+            found.add(path)
             pending += records[path]["inputs"]
-    jobs = {_job(records[path]) for path in ancestors}
-    return {path: record for path, record in records.items() if _job(record) in jobs}
+    return found
 
 
-def _job(record: Mapping[str, Any]) -> str:
+def lineage(records: Records, roots: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the records of `roots`, of all they descend from, and of these jobs' other outputs."""
+    jobs = {job_of(records[path]) for path in ancestors(records, roots)}
+    return {path: record for path, record in records.items() if job_of(record) in jobs}
+
+
+def job_of(record: Mapping[str, Any]) -> str:
     """Return what tells a job from every other; its outputs share it."""
     return json.dumps([record["rule"], record["started"], record["wildcards"]], sort_keys=True)
-
-
-def jobs_of(records: Records) -> dict[str, Mapping[str, Any]]:
-    """Return one record per job; a job's outputs share all that is asked of it."""
-    return {_job(record): record for record in records.values()}
 
 
 def _stage(rule: str) -> str:
@@ -77,7 +77,7 @@ def costs(records: Records) -> dict[str, Any]:
 
 
 def _cost(records: list[Mapping[str, Any]]) -> dict[str, Any]:
-    jobs = {_job(record): record for record in records}
+    jobs = {job_of(record): record for record in records}
     seconds = [record["seconds"] for record in jobs.values()]
     return {
         "jobs": len(jobs),
@@ -95,7 +95,7 @@ def origin(records: Records, roots: Iterable[str]) -> dict[str, Any]:
     `stale` names artifacts of which an input has changed since; `unknown` the roots without
     provenance.
     """
-    jobs = jobs_of(records).values()
+    jobs = {job_of(record): record for record in records.values()}.values()
     links = [
         (path, parent, digest)
         for path, record in records.items()

@@ -226,7 +226,7 @@ def moves(counterfactual: Mapping[str, Any], measure: str, fraction: float) -> s
     ]
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(1.3 + 0.36 * len(rows))
-        boxes = axes.boxplot(
+        axes.boxplot(
             [row["measures"][measure]["per_query"] for row in rows],
             orientation="horizontal",
             tick_labels=labels,
@@ -234,7 +234,6 @@ def moves(counterfactual: Mapping[str, Any], measure: str, fraction: float) -> s
             meanprops={"marker": "D", "markerfacecolor": COLOURS[1], "markeredgecolor": "none"},
             medianprops={"color": COLOURS[0]},
         )
-        assert boxes
         if measure == "loss-change":
             axes.axvline(0, color="#999999", lw=0.8)
         axes.grid(False, axis="y")

@@ -5,11 +5,11 @@ anyway: data, the full model, generated queries, subsets. A job that several met
 for each of them whole, so the figures are what a method would cost alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from diffattr.benchmark import Benchmark
-from diffattr.report.cost import Records, jobs_of, lineage
+from diffattr.report.cost import Records, ancestors, job_of
 
 
 def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, Any]]:
@@ -24,22 +24,23 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
         *benchmark.network_files.values(),
         *(paths.subset("lds", index) for index in range(benchmark.group("lds").count)),
     ]
-    shared = set(jobs_of(lineage(records, given)))
+    jobs = {path: job_of(record) for path, record in records.items()}
+    seconds = {jobs[path]: record["seconds"] for path, record in records.items()}
+
+    def jobs_behind(roots: Iterable[str]) -> set[str]:
+        return {jobs[path] for path in ancestors(records, roots)}
+
+    shared = jobs_behind(given)
     costs: dict[str, dict[str, Any]] = {}
     for name in benchmark.methods:
+        predictions = [paths.predictions(name, split) for split in benchmark.lds_splits_of(name)]
         per_split = []
-        for split in benchmark.lds_splits_of(name):
-            path = paths.predictions(name, split)
+        for path in predictions:
             if path in records:
-                own = jobs_of(lineage(records, [path]))
-                per_split.append([own[job] for job in own if job not in shared])
-        costs[name] = max(map(_sum, per_split), key=_seconds, default={"seconds": None, "jobs": 0})
+                own = sorted(jobs_behind([path]) - shared)
+                total = round(sum(seconds[job] for job in own), 3)
+                per_split.append({"seconds": total, "jobs": len(own)})
+        costs[name] = max(
+            per_split, key=lambda cost: cost["seconds"], default={"seconds": None, "jobs": 0}
+        )
     return costs
-
-
-def _sum(jobs: list[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"seconds": round(sum(job["seconds"] for job in jobs), 3), "jobs": len(jobs)}
-
-
-def _seconds(cost: Mapping[str, Any]) -> float:
-    return cost["seconds"]

@@ -2,30 +2,15 @@
 
 import base64
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import yaml
 from jaxtyping import Float
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from diffattr.report import figures, formats, pictures
+from diffattr.report import figures, pictures, rendering
 
-_FILTERS = (
-    "fixed",
-    "signed",
-    "between",
-    "rank",
-    "percent",
-    "small_percent",
-    "level",
-    "certainty",
-    "short",
-    "seconds",
-    "size",
-)
 _MEANINGS = {
     "pixel-l2": "Distance between the pixels (in [-1, 1]) of the original and the redrawn image:"
     " the higher, the further it moved.",
@@ -33,9 +18,6 @@ _MEANINGS = {
     " model: higher means that the removed images helped. After removing opponents it should rise"
     " less than after a random removal, or fall.",
 }
-_SORTABLE = files("diffattr.report") / "vendor" / "sortable-tablesort"
-
-
 Images = Mapping[str, Float[np.ndarray, "_ channel height width"]]
 
 
@@ -98,19 +80,12 @@ def counterfactual_html(numbers: Mapping[str, Any], images: Images) -> str:
 
 
 def _rendered(template: str, numbers: Mapping[str, Any], images: str, **values: Any) -> str:
-    environment = Environment(
-        loader=PackageLoader("diffattr.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {name: getattr(formats, name) for name in _FILTERS}
-    return environment.get_template(template).render(
+    return rendering.render(
+        template,
         numbers=numbers,
         styles=[
             Markup(_vendored("sortable-base.min.css")),
-            Markup(_packaged("page.css")),
+            Markup(rendering.packaged("templates", "page.css")),
             Markup(images),
         ],
         scripts=[Markup(_vendored(name)) for name in ("sortable.min.js", "sortable.a11y.min.js")],
@@ -119,11 +94,7 @@ def _rendered(template: str, numbers: Mapping[str, Any], images: str, **values: 
 
 
 def _vendored(name: str) -> str:
-    return (_SORTABLE / name).read_text(encoding="utf-8")
-
-
-def _packaged(name: str) -> str:
-    return (files("diffattr.report") / "templates" / name).read_text(encoding="utf-8")
+    return rendering.packaged("vendor", "sortable-tablesort", name)
 
 
 def _figures(numbers: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -17,20 +17,18 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
 from diffattr.artifacts import beside
 from diffattr.benchmark.methods import Needs
 from diffattr.evaluation.planted import planted_truth
-from diffattr.report import formats, pictures
+from diffattr.report import formats, pictures, rendering
 
 SHEET_COLUMNS, SHEET_SIZE = 16, 256
 """Images side by side on a sheet, and in all."""
@@ -363,15 +361,9 @@ def _html(
             for split in splits
         ],
     }
-    environment = Environment(
-        loader=PackageLoader("diffattr.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = _packaged("queries.css"), _packaged("queries.js")
-    return environment.get_template("queries.html.jinja").render(
+    style, script = (rendering.packaged("templates", f"queries.{kind}") for kind in ("css", "js"))
+    return rendering.render(
+        "queries.html.jinja",
         title=title,
         about=Markup(_json(about)),
         has_maps=has_maps,
@@ -381,10 +373,6 @@ def _html(
         style_hash=_hash(style),
         script_hash=_hash(script),
     )
-
-
-def _packaged(name: str) -> str:
-    return (files("diffattr.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
