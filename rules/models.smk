@@ -37,7 +37,9 @@ rule train_block:
     input:
         images=paths.images("train"),
         ids=paths.indices("train"),
-        subsets=lambda w: [paths.subset(w.group, index) for index in subsets_of_block(w)],
+        subsets=lambda w: [
+            paths.subset(w.group, index) for index in subsets_of_block(w)
+        ],
     output:
         paths.block(),
     log:
