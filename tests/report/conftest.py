@@ -28,13 +28,14 @@ SIZES = {"train": 12, "val": 7, "gen": 5, "planted": 3}
 HOST = {"cores": 2, "machine": "x86_64", "processor": "?", "python": "3.11.7", "system": "Linux"}
 
 
-def config(n_planted: int = 3, seeds: tuple[int, ...] = (0, 1)) -> Config:
+def config(n_planted: int = 3, seeds: tuple[int, ...] = (0, 1), noise: str = "per-image") -> Config:
     raw = yaml.safe_load(SMOKE.read_text())
     raw["name"] = "made-up"
     raw["data"] |= {"n_train": 12, "n_val": 7, "n_planted": n_planted}
     raw["sampling"]["n_images"] = 5
     raw["subsets"]["lds"] |= {"count": 6, "seeds": list(seeds)}
     raw["features"] = {name: raw["features"][name] for name in ("t4", "t8")}
+    raw["features"]["t8"]["noise"] = noise
     raw["methods"] = METHODS
     raw["report"] = {"queries": 3, "top": 2}
     return msgspec.convert(raw, Config)

@@ -35,7 +35,8 @@ def test_the_lds_table_says_what_the_artifacts_say_best_first(folder, numbers):
 def test_a_difference_and_its_interval_equal_those_computed_by_hand(folder, numbers):
     table = by_name(numbers["lds"], "split")["val"]
     (pair,) = table["d_trak"]
-    assert (pair["method"], pair["baseline"], pair["gradient_pass"]) == ("d-trak-4", "trak-4", "t4")
+    assert (pair["method"], pair["baseline"]) == ("d-trak-4", "trak-4")
+    assert pair["passes"] == ["t4", "t4"]
     ours, theirs = folder.lds["val"]["d-trak-4"], folder.lds["val"]["trak-4"]
     draws = [
         a - b for a, b in zip(ours["resamples"]["both"], theirs["resamples"]["both"], strict=True)
@@ -44,7 +45,20 @@ def test_a_difference_and_its_interval_equal_those_computed_by_hand(folder, numb
     half = NormalDist().inv_cdf(0.975) * spread
     assert pair["difference"] == pytest.approx(point)
     assert pair["interval"] == pytest.approx([point - half, point + half])
+    assert pair["oracle_difference"] == pytest.approx(
+        ours["oracle"]["lds"] - theirs["oracle"]["lds"]
+    )
     assert pair["confidence_higher"] == pytest.approx(NormalDist().cdf(point / spread))
+
+
+def test_d_trak_is_also_compared_with_trak_on_more_timesteps_of_the_same_noise(make_folder):
+    folder = make_folder(noise="common")
+    for table in gather(folder.benchmark, folder.roots)["lds"]:
+        pairs = [(pair["method"], pair["baseline"], pair["passes"]) for pair in table["d_trak"]]
+        assert pairs == [
+            ("d-trak-4", "trak-4", ["t4", "t4"]),
+            ("d-trak-4", "trak-8", ["t4", "t8"]),
+        ]
 
 
 def test_shared_noise_cancels_in_a_difference():
