@@ -5,7 +5,7 @@ CORES ?= all
 # Two jobs at once, each on its own cores, spoil each other's timing if each takes them all.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: env demo format lint types schema envs readme docs numbers test-fast test test-clip smoke every-method bench check clean-env
+.PHONY: env demo format lint types schema envs readme docs results numbers test-fast test test-clip smoke every-method bench check clean-env
 
 env: .venv/.done
 
@@ -43,6 +43,9 @@ readme: env             ## put the last demo into README.md
 
 docs: env                ## write the registries' docstrings into docs/methods.md
 	$(BIN)/python docs/update_methods.py
+
+results: env             ## put the finished standard benchmarks into docs/results and README.md
+	$(BIN)/python docs/update_results.py
 
 numbers: env             ## record every stage's numbers after RESULT_VERSION was raised
 	$(BIN)/python tests/numbers_of_stages.py

@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 from tabulate import tabulate
 
-from diffattr.artifacts import read_json
+from diffattr.artifacts import read_json, write_text
 from diffattr.report.comparison import difference
 
 METHODS = ("trak-10", "d-trak-10", "trak-100", "d-trak-100")
@@ -26,6 +26,7 @@ parser.add_argument("--tiny", action="store_true", help="a quick run, to see tha
 parser.add_argument("--config", default="config.yaml")
 parser.add_argument("--epochs", type=int, nargs="+", default=[25, 50, 100, 200, 400])
 parser.add_argument("--cores", default="all")
+parser.add_argument("--out", type=Path, help="a file that gets the table as well")
 options = parser.parse_args()
 base = yaml.safe_load((ROOT / options.config).read_text(encoding="utf-8"))
 if options.tiny:
@@ -68,4 +69,7 @@ for epochs in options.epochs:
             between = f"{low:+.3f} to {high:+.3f}"
             rows.append([epochs, split, trak, *lds, found["difference"], between, bound])
 headers = ["epochs", "split", "TRAK", "its LDS", "D-TRAK", "difference", "interval", "bound"]
-print(tabulate(rows, headers, tablefmt="github", floatfmt=".3f"))
+found = tabulate(rows, headers, tablefmt="github", floatfmt=".3f")
+print(found)
+if options.out is not None:
+    write_text(options.out, f"{found}\n")

@@ -3,11 +3,10 @@
 import dataclasses
 import importlib
 import inspect
-import re
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
+from blocks import github, replaced
 
 from diffattr.artifacts import write_text
 from diffattr.attribution import METHODS
@@ -65,7 +64,7 @@ def families() -> str:
             ]
             for name in names
         ]
-        table = tabulate(rows, ["method", "", "names in the config", "options"], tablefmt="github")
+        table = github(rows, ["method", "", "names in the config", "options"])
         formula = f"\n\n```text\n{text.strip(chr(10))}\n```" if text.strip() else ""
         parts.append(f"### {title.rstrip('.')}\n\n{table}{formula}")
     return "\n\n".join(parts)
@@ -74,7 +73,7 @@ def families() -> str:
 def functions() -> str:
     """Return the table of output functions."""
     rows = [[f"`{name}`", first_paragraph(f)] for name, f in OUTPUT_FUNCTIONS.items()]
-    return tabulate(rows, ["output function", ""], tablefmt="github")
+    return github(rows, ["output function", ""])
 
 
 def classes(registry: dict[str, str]) -> str:
@@ -90,7 +89,7 @@ def classes(registry: dict[str, str]) -> str:
                 first_paragraph(getattr(imported, cls)),
             ]
         )
-    return tabulate(rows, ["name", "", ""], tablefmt="github")
+    return github(rows, ["name", "", ""])
 
 
 def page() -> str:
@@ -103,9 +102,7 @@ def page() -> str:
     }
     text = PAGE.read_text(encoding="utf-8")
     for name, content in blocks.items():
-        pattern = re.compile(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-        assert pattern.search(text), f"{PAGE} has no block {name}"
-        text = pattern.sub(lambda marks, c=content: f"{marks[1]}\n{c}\n\n{marks[2]}", text)
+        text = replaced(text, name, f"\n{content}\n")
     return text
 
 

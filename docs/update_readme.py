@@ -1,12 +1,11 @@
 """Puts the table, pictures and costs of the last `make demo` into README.md (`make readme`)."""
 
-import re
 from datetime import datetime
 from pathlib import Path
 
 import matplotlib as mpl
+from blocks import claim, github, replaced
 from matplotlib.figure import Figure
-from tabulate import tabulate
 
 from diffattr.artifacts import read_array, read_arrays, read_json, write_text
 from diffattr.report import figures
@@ -16,13 +15,6 @@ RESULTS = ROOT / "results" / "digits"
 IMAGES = ROOT / "docs" / "images"
 METHODS = ("trak-100", "d-trak-100")
 SPLITS = {"val": "held-out digits", "gen": "generated digits"}
-
-
-def replaced(text: str, name: str, content: str) -> str:
-    """Return the text with new content between a block's two marks."""
-    pattern = re.compile(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-    assert pattern.search(text), f"README.md has no block {name}"
-    return pattern.sub(lambda marks: f"{marks[1]}{content}\n{marks[2]}", text)
 
 
 def gallery(split: str, queries: list[int], top: int = 5) -> Figure:
@@ -66,7 +58,7 @@ for split, words in SPLITS.items():
 
 costs = [*numbers["costs"]["stages"], {"stage": "total", **numbers["costs"]["total"]}]
 host = numbers["origin"]["hosts"][0]["value"]
-cost_table = tabulate(
+cost_table = github(
     [
         [
             c["stage"],
@@ -78,24 +70,6 @@ cost_table = tabulate(
         for c in costs
     ],
     ["stage", "jobs", "core-seconds", "peak MB", "MB on disk"],
-    tablefmt="github",
-)
-
-claim = tabulate(
-    [
-        [
-            table["split"],
-            f"{pair['method']} - {pair['baseline']}",
-            f"{pair['difference']:+.3f}",
-            f"{pair['interval'][0]:+.3f} to {pair['interval'][1]:+.3f}",
-            pair["verdict"],
-        ]
-        for table in numbers["lds"]
-        for pair in table["d_trak"]
-    ],
-    ["split", "LDS of", "difference", "95 % interval (paired)", "D-TRAK is"],
-    tablefmt="github",
-    disable_numparse=True,
 )
 
 records = [read_json(path) for path in RESULTS.rglob("*.provenance.json")]
@@ -114,5 +88,5 @@ text = replaced(
     f"The run above (`make demo`) took {minutes:.1f} minutes on {host['cores']} cores"
     f" ({host['processor']}); its report says:\n\n{cost_table}",
 )
-text = replaced(text, "claim", f"\n{claim}\n")
+text = replaced(text, "claim", f"\n{claim(numbers)}\n")
 write_text(readme, text)

@@ -1,0 +1,43 @@
+"""What the scripts here share: text between two marks of a page, and the table of the claim."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tabulate import tabulate
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """Return the text with new content between a block's two marks.
+
+    Raises:
+        ValueError: there is no such block.
+    """
+    pattern = re.compile(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"no block {name!r} found between its two marks")
+    return pattern.sub(lambda marks: f"{marks[1]}{content}\n{marks[2]}", text)
+
+
+def github(rows: list[list[Any]], headers: list[str]) -> str:
+    """Return a table in Markdown, with cells as they are."""
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def claim(numbers: Mapping[str, Any]) -> str:
+    """Return the table of D-TRAK against TRAK from a report's numbers."""
+    rows = [
+        [
+            table["split"],
+            f"{pair['method']} - {pair['baseline']}",
+            f"{pair['difference']:+.3f}",
+            f"{pair['interval'][0]:+.3f} to {pair['interval'][1]:+.3f}",
+            pair["verdict"],
+            f"{pair['oracle_difference']:+.3f}",
+        ]
+        for table in numbers["lds"]
+        for pair in table["d_trak"]
+    ]
+    level = f"{100 * numbers['confidence']:g} % interval (paired)"
+    headers = ["split", "LDS of", "difference", level, "D-TRAK is", "at oracle lambdas"]
+    return github(rows, headers)
