@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diffattr.attribution import METHODS
 from diffattr.report import figures, formats, page, pictures, table
 from diffattr.report.numbers import gather
 
@@ -283,3 +284,9 @@ def test_the_text_table_has_every_method_and_the_planted_truth(numbers):
             == [row["name"], f"{100 * row['recall_at_1']:.0f}%", f"{row['mean_rank']:.2f}"]
             for line in lines
         )
+
+
+def test_no_two_registered_methods_look_alike():
+    methods = [{"method": name, "has_lambda": kind.has_lambda} for name, kind in METHODS.items()]
+    found = figures.looks({"methods": methods})
+    assert len(set(found.values())) == len(METHODS)

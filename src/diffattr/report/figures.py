@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -42,13 +42,13 @@ def lambda_curves(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str |
     if not paths:
         return None
     methods = {method["name"]: method for method in numbers["methods"]}
-    colours = _colours(numbers)
+    styles = looks(numbers)
     dashes = _dashes([methods[row["name"]] for row in paths])
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(4.0 + 0.11 * len(paths))
         for row in paths:
             method = methods[row["name"]]
-            colour, dash = colours[method["method"]], dashes[method["gradient_pass"]]
+            colour, dash = styles[method["method"]].colour, dashes[method["gradient_pass"]]
             lambdas, lds = row["curve"]["lambdas"], row["curve"]["lds"]
             axes.plot(lambdas, lds, label=row["name"], lw=1.8, color=colour, ls=dash)
             chosen = lambdas.index(row["selected_lambda"])
@@ -94,7 +94,7 @@ def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) 
     }
     if not kinds:
         return None
-    colours = _colours(numbers)
+    styles = looks(numbers)
     amounts = sorted({m["gradients_per_image"] for members in kinds.values() for m in members})
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(3.9)
@@ -110,8 +110,8 @@ def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) 
                     [row["interval"][1] - row["lds"] for row in found],
                 ],
                 label=kind,
-                color=colours[kind],
-                marker=MARKERS[number % len(MARKERS)],
+                color=styles[kind].colour,
+                marker=styles[kind].marker,
                 linestyle=DASHES[number % len(DASHES)],
                 capsize=3,
             )
@@ -129,18 +129,19 @@ def lds_against_seconds(numbers: Mapping[str, Any], table: Mapping[str, Any]) ->
     rows = [row for row in table["methods"] if costs[row["name"]]]
     if not rows:
         return None
-    colours = _colours(numbers)
+    styles = looks(numbers)
     kinds = {method["name"]: method["method"] for method in numbers["methods"]}
+    shown = sorted({kinds[row["name"]] for row in rows})
     with mpl.rc_context(STYLE):
-        figure, axes = _canvas(4.4)
-        for number, kind in enumerate(sorted({kinds[row["name"]] for row in rows})):
+        figure, axes = _canvas(3.6 + 0.1 * len(shown))
+        for kind in shown:
             own = [row for row in rows if kinds[row["name"]] == kind]
             axes.plot(
                 [costs[row["name"]] for row in own],
                 [row["lds"] for row in own],
                 label=kind,
-                color=colours[kind],
-                marker=MARKERS[number % len(MARKERS)],
+                color=styles[kind].colour,
+                marker=styles[kind].marker,
                 linestyle="none",
             )
         _ceiling(axes.axhline, table["ceiling"])
@@ -241,10 +242,23 @@ def moves(counterfactual: Mapping[str, Any], measure: str, fraction: float) -> s
         return _svg(figure)
 
 
-def _colours(numbers: Mapping[str, Any]) -> dict[str, str]:
-    """Return the colour of each kind of method, the same in all plots; kernel kinds come first."""
+class Look(NamedTuple):
+    """How a kind of method is drawn in every plot."""
+
+    colour: str
+    marker: str
+
+
+def looks(numbers: Mapping[str, Any]) -> dict[str, Look]:
+    """Return the look of each kind of method; kernel kinds come first.
+
+    The numbers of colours and of markers have no common factor, so 35 kinds look different.
+    """
     kinds = sorted({(not method["has_lambda"], method["method"]) for method in numbers["methods"]})
-    return {kind: COLOURS[place % len(COLOURS)] for place, (_, kind) in enumerate(kinds)}
+    return {
+        kind: Look(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+        for place, (_, kind) in enumerate(kinds)
+    }
 
 
 def _dashes(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
