@@ -69,7 +69,7 @@ cost_table = github(
         ]
         for c in costs
     ],
-    ["stage", "jobs", "core-seconds", "peak MB", "MB on disk"],
+    ["stage", "jobs", "seconds", "peak MB", "MB on disk"],
 )
 
 records = [read_json(path) for path in RESULTS.rglob("*.provenance.json")]

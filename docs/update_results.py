@@ -73,7 +73,7 @@ def leaders(numbers: Mapping[str, Any]) -> str:
         rows,
         [
             *("split", "needs", "best method", "LDS", interval, "of bound"),
-            *("lambda honest / oracle", "oracle LDS", "told apart from its group"),
+            *("lambda cross-fitted / oracle", "oracle LDS", "told apart from its group"),
         ],
     )
 

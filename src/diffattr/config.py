@@ -244,7 +244,7 @@ class Sweep(Section, frozen=True):
 
 
 class Lambdas(Section, frozen=True):
-    """The regularisation path of the kernel methods, relative to the mean kernel diagonal."""
+    """The regularisation path of the kernel methods, in units of the mean |phi|^2."""
 
     relative: Annotated[tuple[PositiveFloat, ...], UNIQUE]
 
@@ -279,9 +279,10 @@ class Lds(Section, frozen=True):
 class Counterfactual(Section, frozen=True):
     """Retraining without the images that methods name, and drawing the same queries again.
 
-    `fractions` of the training set are written as removal lists, those in `retrain` are removed and
-    the rest trained with every one of `seeds`. `opponents` removes each method's lowest scores too,
-    as a control. `embeddings` measure how far an image has moved, next to its pixels.
+    `fractions` of the training set are the sizes at which removal lists are compared; those in
+    `retrain` are removed, and the rest trained with every one of `seeds`. `opponents` removes each
+    method's lowest scores as well. `embeddings` measure how far an image has moved, next to its
+    pixels.
     """
 
     n_queries: Positive

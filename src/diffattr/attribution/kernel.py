@@ -143,7 +143,7 @@ class KernelAttribution:
         return self.fixed_ridge
 
     def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
-        """Return tau at one lambda (relative to the mean kernel diagonal)."""
+        """Return tau at one lambda (in units of the mean |phi|^2)."""
         ridge = self._ridge(lam)
         weights = self.train_weights(self.train, ridge)
         solved = self.query_factor / (self.train.kernel.eigenvalues + ridge)

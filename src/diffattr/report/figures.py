@@ -54,7 +54,7 @@ def lambda_curves(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str |
             chosen = lambdas.index(row["selected_lambda"])
             axes.plot(lambdas[chosen], lds[chosen], marker="o", ms=7, color=colour)
         _ceiling(axes.axhline, table["ceiling"])
-        axes.set(xscale="log", xlabel="lambda (relative to the mean kernel diagonal)", ylabel="LDS")
+        axes.set(xscale="log", xlabel="lambda (in units of the mean |phi|^2)", ylabel="LDS")
         _legend(figure)
         return _svg(figure)
 
@@ -145,7 +145,7 @@ def lds_against_seconds(numbers: Mapping[str, Any], table: Mapping[str, Any]) ->
                 linestyle="none",
             )
         _ceiling(axes.axhline, table["ceiling"])
-        axes.set(xscale="log", xlabel="seconds of one core that the method takes", ylabel="LDS")
+        axes.set(xscale="log", xlabel="seconds of its jobs, summed", ylabel="LDS")
         _legend(figure)
         return _svg(figure)
 

@@ -41,8 +41,8 @@ Label = int | str
 LoadScores = Callable[[str, str], Float[np.ndarray, "query train"]]
 """(method, split) -> the scores; called once for each, and not kept."""
 Maps = Callable[[str, str, int, list[int]], Float[np.ndarray, "train height width"] | None]
-"""(method, split, query, training positions) -> where in each of these training images the method
-sees the reason, in [0, 1]; None where the method has no such maps."""
+"""(method, split, query, training positions) -> where in the query the method sees the reason for
+each of these training images, in [0, 1]; None where the method has no such maps."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class ClipEmbedding:
             import open_clip  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise ConfigError(
-                "kind: embedding clip needs the package open_clip: pip install 'diffattr[clip]';"
+                "kind: embedding clip needs the package open_clip: pip install -e '.[clip]';"
                 " embedding bottleneck needs nothing"
             ) from error
         name = options.model

@@ -28,7 +28,7 @@ class FastJl:
             import fast_jl  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise ConfigError(
-                "kind: projector fast-jl needs the package fast_jl: pip install 'diffattr[cuda]'"
+                "kind: projector fast-jl needs the package fast_jl: pip install -e '.[cuda]'"
                 " (it is compiled at installation and needs nvcc); or use sjlt"
             ) from error
         assert config.k is not None

@@ -196,8 +196,13 @@
       const copy = index.copies?.[query] === positions[place];
       const what = `training image ${positions[place]}, ${described("train", train, slot)}`;
       const image = picture("train", train, slot, copy ? `${what}, the copy of the query` : what);
-      if (maps) image.append(overlay(maps, place));
-      const item = make("li", copy ? { class: "copy" } : {}, image, scores[place]);
+      const item = make("li", copy ? { class: "copy" } : {}, image);
+      if (maps) {
+        const where = picture(here.split, index, query, "");
+        where.append(overlay(maps, place));
+        item.append(make("div", { class: "where" }, where));
+      }
+      item.append(scores[place]);
       if (train.labels !== null) item.append(make("small", {}, `class ${train.labels[slot]}`));
       if (copy) item.append(make("small", {}, "the copy"));
       list.append(item);
