@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
+import yaml
 from blocks import claim, github, replaced
 
 from diffattr.artifacts import read_json, write_text
 from diffattr.benchmark import LDS_SPLITS
 from diffattr.benchmark.methods import Needs
+from diffattr.config import load_schema, parse
 from diffattr.report import formats
 
 ROOT = Path(__file__).parents[1]
@@ -22,14 +25,32 @@ BENCHMARKS = ("standard-digits", "standard-fashion")
 FILES = ("index.html", "sweeps.html", "report.json", "lds.txt")
 
 
-def copied(name: str) -> dict[str, Any]:
-    """Copy a benchmark's report and return its numbers."""
-    report, folder = ROOT / "results" / name / "report", PAGE.parent / name
+def report_of(name: str) -> dict[str, Any]:
+    """Return the numbers of a finished benchmark whose config is the one in the repository.
+
+    Raises:
+        SystemExit: there is no report, or it is of another config; says what to run.
+    """
+    config, path = Path("configs") / f"{name}.yaml", Path("results") / name / "report/report.json"
+    if not (ROOT / path).exists():
+        raise SystemExit(f"{path}: does not exist; run: snakemake --configfile {config}")
+    numbers = read_json(ROOT / path)
+    schema = load_schema(ROOT / "schemas" / "config.schema.json")
+    tree = yaml.safe_load((ROOT / config).read_text(encoding="utf-8"))
+    written = msgspec.json.decode(msgspec.json.encode(parse(tree, schema, str(config))))
+    if numbers["config"] != written:
+        raise SystemExit(f"{path}: is of another config; run: snakemake --configfile {config}")
+    return numbers
+
+
+def copy_report(name: str) -> None:
+    """Copy the files of a report."""
+    folder = PAGE.parent / name
     folder.mkdir(parents=True, exist_ok=True)
     for file in FILES:
-        if (report / file).exists():
-            shutil.copyfile(report / file, folder / file)
-    return read_json(folder / "report.json")
+        source = ROOT / "results" / name / "report" / file
+        if source.exists():
+            shutil.copyfile(source, folder / file)
 
 
 def answer(numbers: Mapping[str, Any]) -> str:
@@ -49,6 +70,13 @@ def lambdas(row: Mapping[str, Any]) -> str:
     return f"{formats.short(row['selected_lambda'])} / {formats.short(row['oracle_lambda'])}"
 
 
+def told_apart(table: Mapping[str, Any], needs: str, name: str) -> str:
+    """Return whether the paired test tells a method apart from all others of its group."""
+    if sum(row["needs"] == needs for row in table["methods"]) == 1:
+        return "alone in it"
+    return "yes" if table["sole_best"][needs] == name else "no"
+
+
 def leaders(numbers: Mapping[str, Any]) -> str:
     """Return the best method of every group on each split."""
     rows = []
@@ -65,7 +93,7 @@ def leaders(numbers: Mapping[str, Any]) -> str:
                     formats.percent(row["of_bound"]),
                     lambdas(row),
                     formats.fixed(row["oracle_lds"]),
-                    "yes" if table["sole_best"][needs] == row["name"] else "no",
+                    told_apart(table, needs, row["name"]),
                 ]
             )
     interval = f"{formats.level(numbers['confidence'])} CI"
@@ -119,7 +147,9 @@ def section(numbers: Mapping[str, Any]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    reports = [copied(name) for name in BENCHMARKS]
+    reports = [report_of(name) for name in BENCHMARKS]
+    for name in BENCHMARKS:
+        copy_report(name)
     text = PAGE.read_text(encoding="utf-8")
     parts = [part for numbers in reports for part in section(numbers)]
     write_text(PAGE, replaced(text, "results", "\n" + "\n\n".join(parts) + "\n"))

@@ -5,6 +5,7 @@ from snakemake.exceptions import WorkflowError
 
 from diffattr.benchmark import LDS_SPLITS, Benchmark, registries
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
+from diffattr.benchmark.removals import counterfactual_of
 from diffattr.config import ConfigError, load_schema
 from diffattr.config import parse as parse_config
 from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
@@ -41,6 +42,7 @@ wildcard_constraints:
     gradient_pass="|".join(benchmark.config.features),
     output_function="|".join(registries()["output-functions"]),
     method="|".join(benchmark.config.methods),
+    quantity="|".join(benchmark.quantities("lds")),
 
 
 def log_path(*parts):

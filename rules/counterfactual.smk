@@ -4,6 +4,12 @@
 COUNTERFACTUAL_FILES = [paths.counterfactual()] if benchmark.removals else []
 
 
+def counterfactual_files(wildcards):
+    """Return the result of the evaluation, where there is one."""
+    refused(counterfactual_of, benchmark.config)
+    return [*COUNTERFACTUAL_FILES, *KEPT_FILES]
+
+
 rule removals:
     """Rank the training images as one method would remove them, for each query drawn again."""
     input:
@@ -44,6 +50,7 @@ for removal in benchmark.removals:
             params:
                 config=benchmark.params(
                     "counterfactual",
+                    queries=benchmark.removal_queries,
                     side=removal.side,
                     members=members,
                     n_removed=benchmark.n_removed(removal.fraction),
@@ -152,6 +159,7 @@ rule compare_redrawn:
                 for fraction in benchmark.config.counterfactual.fractions
             ],
             n_train=benchmark.config.data.n_train,
+            n_timesteps=benchmark.config.losses.n_timesteps,
             lds=benchmark.config.lds,
             noise_schedule=benchmark.config.noise_schedule,
             seed=benchmark.config.seed,
@@ -163,5 +171,4 @@ rule compare_redrawn:
 rule counterfactual:
     """The counterfactual evaluation."""
     input:
-        COUNTERFACTUAL_FILES,
-        KEPT_FILES,
+        counterfactual_files,

@@ -23,7 +23,10 @@ rule lds_of_method:
     """Hold one method's predictions against the measurements."""
     input:
         predictions=paths.predictions(),
-        measurements=paths.measurements("lds"),
+        measurements=[
+            paths.measurements("lds", quantity=quantity)
+            for quantity in benchmark.quantities("lds")
+        ],
     output:
         paths.lds(),
     log:

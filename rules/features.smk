@@ -107,7 +107,7 @@ rule features:
         config=lambda w: feature_params(
             w,
             w.source,
-            images=benchmark.shards(w.source)[w.shard],
+            images=refused(benchmark.shard, w.source, w.shard),
             member=benchmark.member(w.model),
         ),
     script:

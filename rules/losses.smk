@@ -29,7 +29,7 @@ rule losses:
 
 
 rule measurements:
-    """Gather the loss tables of all blocks, averaged over timesteps, for each measured quantity."""
+    """Gather one measured quantity from the loss tables of all blocks, averaged over timesteps."""
     input:
         lambda w: [
             paths.losses(w.group, seed, block, w.split)
@@ -37,9 +37,9 @@ rule measurements:
             for block in benchmark.blocks(w.group)
         ],
     output:
-        paths.measurements(),
+        paths.measurements(quantity="{quantity}"),
     log:
-        log_path("measurements", "{group}", "{split}"),
+        log_path("measurements", "{group}", "{quantity}", "{split}"),
     conda:
         ENVIRONMENT
     resources:
@@ -49,7 +49,7 @@ rule measurements:
             "measurements",
             seeds=benchmark.group(w.group).seeds,
             n_blocks=len(benchmark.blocks(w.group)),
-            quantities=benchmark.quantities(w.group),
+            quantity=w.quantity,
             n_timesteps=benchmark.config.losses.n_timesteps,
             noise_schedule=benchmark.config.noise_schedule,
         ),

@@ -26,7 +26,6 @@ for number, seed in enumerate(benchmark.full_seeds):
                 "training",
                 recipe=benchmark.config.recipe,
                 seed=seed,
-                keep_steps=benchmark.checkpoint_steps if number == 0 else [],
             ),
         script:
             "../scripts/train_full.py"

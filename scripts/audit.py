@@ -13,7 +13,7 @@ with job(snakemake) as this:
     rows = audit(
         scores,
         membership(subsets, scores.shape[1]),
-        read_arrays(this.input.measurements)["loss"],
+        read_arrays(this.input.measurements)["measurements"],
         this.section("lds", Lds),
         this.config["seed"],
         this.wildcards.split,

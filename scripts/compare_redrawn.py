@@ -5,19 +5,24 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     import msgspec
 
-    from diffattr.artifacts import read_array, read_arrays, write_json
-    from diffattr.attribution.store import as_list
+    from diffattr.artifacts import as_list, read_array, write_json
     from diffattr.config import Counterfactual, Embedding, Lds, NoiseSchedule
-    from diffattr.data.removals import Removal
+    from diffattr.data.removals import Removal, read_orders
     from diffattr.diffusion.models import read_network
-    from diffattr.evaluation.counterfactual import compared, moved, overlaps, read_outcome
+    from diffattr.evaluation.counterfactual import (
+        compared,
+        moved,
+        overlaps,
+        read_originals,
+        read_outcome,
+    )
     from diffattr.features.embeddings import make
 
     config, section = this.config, this.section("section", Counterfactual)
     n_train, blocks = config["n_train"], config["blocks"]
     queries = [query for block in blocks for query in block]
     originals = read_array(this.input.images)[queries]
-    own_losses = read_arrays(this.input.originals)["losses"]
+    own_losses = read_originals(this.input.originals, queries, config["n_timesteps"])
     network = read_network(this.input.network) if config["embeddings"] else None
     embeddings = {
         name: make(
@@ -37,14 +42,14 @@ with job(snakemake) as this:
     for _ in removals:
         outcomes = [
             [
-                read_outcome(next(paths), block, originals.shape[1:], own_losses.shape[1])
+                read_outcome(next(paths), block, originals.shape[1:], config["n_timesteps"])
                 for block in blocks
             ]
             for _ in section.seeds
         ]
         distances.append(moved(originals, own_losses, outcomes, embeddings, embedded))
     removed = {
-        method: read_arrays(path)["proponents"]
+        method: read_orders(path, queries, n_train)["proponents"]
         for method, path in zip(section.methods, as_list(this.input.removals), strict=True)
     }
     result = {

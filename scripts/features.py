@@ -22,13 +22,14 @@ with job(snakemake) as this:
         projector=read_rotation(this.input.get("curvature"), network, this.device),
     )
     chosen = slice(*this.config["images"])
-    ids, split = read_array(this.input.ids)[chosen], this.config["split"]
+    every, split = read_array(this.input.ids), this.config["split"]
+    ids = every[chosen]
     n_steps = this.config["n_sampling_steps"]
     if n_steps is None:
         images = read_array(this.input.images)[chosen]
         features = gradients.features(images, ids, split, batch_size=this.batch_size)
     else:
-        followed = read_trajectories(this.input.images, n_steps, network)[chosen]
+        followed = read_trajectories(this.input.images, len(every), n_steps, network)[chosen]
         timesteps = sampling_timesteps(schedule, n_steps)
         features = gradients.trajectory_features(
             followed, timesteps, ids, split, batch_size=this.batch_size

@@ -3,16 +3,17 @@
 from diffattr.jobs import job
 
 with job(snakemake) as this:
-    from diffattr.artifacts import read_arrays, write_json
-    from diffattr.config import Lds
+    from diffattr.artifacts import as_list, read_arrays, write_json
+    from diffattr.config import PRIMARY, Lds
     from diffattr.evaluation.result import evaluate
 
-    predictions = read_arrays(this.input.predictions)
+    predictions, lds = read_arrays(this.input.predictions), this.section("lds", Lds)
+    paths = zip([PRIMARY, *lds.also_measured], as_list(this.input.measurements), strict=True)
     result = evaluate(
         predictions["predictions"],
         predictions.attribute("lambdas"),
-        read_arrays(this.input.measurements).arrays,
-        this.section("lds", Lds),
+        {quantity: read_arrays(path)["measurements"] for quantity, path in paths},
+        lds,
         this.config["seed"],
         this.wildcards.split,
     )

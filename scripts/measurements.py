@@ -1,4 +1,4 @@
-"""Rule measurements: all loss tables of one split, averaged over timesteps."""
+"""Rule measurements: one quantity from all loss tables of one split, averaged over timesteps."""
 
 from diffattr.jobs import job
 
@@ -8,9 +8,7 @@ with job(snakemake) as this:
     from diffattr.evaluation.measurements import gather, quantity
 
     config, schedule = this.config, this.section("noise_schedule", NoiseSchedule)
-    quantities = {
-        name: quantity(name, config["n_timesteps"], schedule) for name in config["quantities"]
-    }
+    measured = quantity(config["quantity"], config["n_timesteps"], schedule)
     seeds = config["seeds"]
-    gathered, subsets = gather(this.input, len(seeds), config["n_blocks"], quantities)
-    write_arrays(this.output[0], gathered, {"seeds": seeds, "subsets": subsets})
+    gathered, subsets = gather(this.input, len(seeds), config["n_blocks"], measured)
+    write_arrays(this.output[0], {"measurements": gathered}, {"seeds": seeds, "subsets": subsets})

@@ -3,15 +3,12 @@
 from diffattr.jobs import job
 
 with job(snakemake) as this:
-    from diffattr.artifacts import read_arrays, readable, write_array
-    from diffattr.data.removals import remaining
+    import numpy as np
+
+    from diffattr.artifacts import write_array
+    from diffattr.data.removals import read_orders
 
     config = this.config
-    orders = read_arrays(this.input.removals)[config["side"]]
-    with readable(this.input.removals, "order of removal"):
-        subsets = [
-            remaining(orders[member], config["n_removed"], config["n_train"])
-            for member in config["members"]
-        ]
-    for path, subset in zip(this.output, subsets, strict=True):
-        write_array(path, subset)
+    orders = read_orders(this.input.removals, config["queries"], config["n_train"])
+    for path, member in zip(this.output, config["members"], strict=True):
+        write_array(path, np.sort(orders[config["side"]][member][config["n_removed"] :]))

@@ -8,5 +8,4 @@ with job(snakemake) as this:
 
     queries = this.config["queries"]
     scores = read_arrays(this.input.scores)["scores"][queries]
-    # All of them: a removal of any size is the beginning of the list.
-    write_arrays(this.output[0], removal_order(scores, scores.shape[1]), {"queries": queries})
+    write_arrays(this.output[0], removal_order(scores), {"queries": queries})

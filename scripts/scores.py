@@ -5,11 +5,12 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     import numpy as np
 
-    from diffattr.artifacts import read_json, write_arrays
+    from diffattr.artifacts import write_arrays
     from diffattr.attribution.store import read_attribution
+    from diffattr.evaluation.selection import read_selected
 
     attribution = read_attribution(this.config["method"], this.input)
     selected = this.input.get("selected")
-    lam = None if selected is None else read_json(selected)["lambda"]
+    lam = None if selected is None else read_selected(selected)
     scores = attribution.scores(lam).astype(np.float32)
     write_arrays(this.output[0], {"scores": scores}, {"lambda": lam})

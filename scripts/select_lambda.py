@@ -10,7 +10,7 @@ with job(snakemake) as this:
     lam = selected_lambda(
         predictions["predictions"],
         predictions.attribute("lambdas"),
-        read_arrays(this.input.measurements)["loss"],
+        read_arrays(this.input.measurements)["measurements"],
         this.config["folds"],
         this.config["seed"],
         this.wildcards.split,

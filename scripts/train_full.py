@@ -7,12 +7,14 @@ with job(snakemake) as this:
 
     import numpy as np
 
-    from diffattr.artifacts import read_array, scratch
+    from diffattr.artifacts import as_list, read_array, scratch
     from diffattr.config import Recipe
     from diffattr.diffusion.models import write_networks
     from diffattr.diffusion.training import TrainingSet, train
 
     recipe, images = this.section("recipe", Recipe), read_array(this.input.images)
+    # No part of what the model is: one kept checkpoint less trains nothing again.
+    kept = {int(Path(path).parent.name) for path in as_list(this.output.checkpoints)}
     folder = Path(this.output.network).parent
     with scratch(folder) as place:
         weights = train(
@@ -22,7 +24,7 @@ with job(snakemake) as this:
             recipe,
             models_per_stack=1,
             scratch=place,
-            keep_steps=this.config["keep_steps"],
+            keep_steps=sorted(kept),
             device=this.device,
             save_state_every_s=this.save_state_every_s,
         )

@@ -216,6 +216,7 @@ def embeddings() -> list[float]:
 def evaluation() -> list[float]:
     from diffattr.evaluation.powers import audit
     from diffattr.evaluation.result import evaluate
+    from diffattr.evaluation.selection import selected_lambda
 
     generator = rng.generator("numbers", "evaluation")
     truth = generator.standard_normal((12, 10))
@@ -234,6 +235,7 @@ def evaluation() -> list[float]:
         result["ceiling"]["one_more_retraining"],
         result["measured"]["weighted-mse"]["lds"],
         *(row["lds"] for row in audit(scores, masks, measurements, options, 1, "val")),
+        selected_lambda(predictions, [0.1, 1.0, 10.0], measurements, 3, 1, "val"),
     ]
 
 
@@ -251,7 +253,7 @@ def counterfactual() -> list[float]:
     losses = own_losses(networks, images(1), [5], SCHEDULE, Losses(n_timesteps=3, draws=1), 1)
     values = rng.generator("numbers", "moves").standard_normal((2, 9))
     found = summary(values[0], values[1], 100, 0.9, seed=1)
-    order = removal_order(values, 3)["opponents"]
+    order = removal_order(values)["opponents"][:, :3]
     return [
         float(pixel_distances(images(1), made)[0]),
         *losses.ravel().tolist(),

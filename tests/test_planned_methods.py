@@ -118,7 +118,7 @@ def test_predictions_of_a_method_without_lambda_are_made_from_its_scores():
 def test_retraining_based_methods_read_losses_and_subsets():
     every = benchmark(name=EVERY)
     inputs = every.method_inputs("datamodel-10", "gen")
-    assert inputs["measurements"] == "results/every-method/measurements/retrain/gen.zarr.zip"
+    assert inputs["measurements"] == "results/every-method/measurements/retrain/loss/gen.zarr.zip"
     assert len(inputs["subsets"]) == 12
     assert every.methods["datamodel-10"].n_retrained == 10
     assert every.methods["empirical-influence"].n_retrained == 12

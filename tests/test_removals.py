@@ -59,6 +59,9 @@ def test_the_plan_counts_retraining_and_redrawing():
     assert len(redrawn) == 5 * 2 * 2
     assert sum(job.forwards for job in redrawn) == 5 * 2 * 5 * (5 + 5)
     assert len([job for job in jobs if job.rule == "removals"]) == 3
+    # Two timesteps of the bottleneck for every redrawn query, and once for the originals.
+    (compared,) = (job for job in jobs if job.rule == "compare_redrawn")
+    assert compared.forwards == (5 * 2 * 5 + 5) * 2
 
 
 IMPOSSIBLE = {

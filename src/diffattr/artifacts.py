@@ -196,6 +196,11 @@ def readable(path: str | Path, kind: str, remake: str | Path | None = None) -> I
         raise ArtifactError(f"{path}: is not a readable {kind} ({reason}); re{remedy}") from error
 
 
+def as_list(paths: Any) -> list[str]:
+    """Return a list, whether one path or several were named."""
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
 def checksum(path: str | Path) -> dict[str, Any]:
     """Return the size in bytes and the SHA-256 of a file, or of a directory's names and files."""
     path = Path(path)

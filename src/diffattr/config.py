@@ -256,6 +256,10 @@ class QueryList(Section, frozen=True):
     queries: Annotated[tuple[NonNegative, ...], UNIQUE]
 
 
+PRIMARY = "loss"
+"""The measured quantity that tables and comparisons are about."""
+
+
 class Lds(Section, frozen=True):
     """How predictions are held against measurements.
 

@@ -213,15 +213,12 @@ def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
                         forwards=cells * config.losses.draws,
                         n_bytes=n_tables * cells * _FLOAT32,
                     )
-            yield PlannedJob(
-                "measurements",
-                (paths.measurements(group, split),),
-                n_bytes=len(benchmark.quantities(group))
-                * len(seeds)
-                * benchmark.group(group).count
-                * n
-                * _FLOAT64,
-            )
+            for quantity in benchmark.quantities(group):
+                yield PlannedJob(
+                    "measurements",
+                    (paths.measurements(group, split, quantity),),
+                    n_bytes=len(seeds) * benchmark.group(group).count * n * _FLOAT64,
+                )
 
 
 def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
@@ -358,7 +355,7 @@ def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Pl
     yield PlannedJob(
         "compare_redrawn",
         (paths.counterfactual(),),
-        forwards=2 * n_redrawn * n_embedded,
+        forwards=(n_redrawn + chosen.n_queries) * n_embedded,
         n_bytes=100 * n_redrawn,
     )
 

@@ -210,7 +210,7 @@ def test_retraining_based_scores_read_the_first_models(tmp_path, method):
         subsets=[str(tmp_path / f"{number}.npy") for number in range(14)],
         train=str(tmp_path / "train.npy"),
     )
-    write_arrays(inputs.measurements, {"loss": losses}, {})
+    write_arrays(inputs.measurements, {"measurements": losses}, {})
     write_array(inputs.train, np.arange(8))
     for path, mask in zip(inputs.subsets, masks, strict=True):
         write_array(path, np.flatnonzero(mask))

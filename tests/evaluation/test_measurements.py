@@ -24,8 +24,7 @@ def tables(tmp_path):
 
 def test_equals_the_mean_by_hand(tables):
     losses, paths = tables
-    found, subsets = gather(paths, N_SEEDS, len(BLOCKS), {"loss": LOSS})
-    gathered = found["loss"]
+    gathered, subsets = gather(paths, N_SEEDS, len(BLOCKS), LOSS)
     assert subsets == list(range(7))
     assert gathered.dtype == np.float64
     for seed in range(N_SEEDS):
@@ -42,8 +41,7 @@ def test_the_subsets_are_numbered_as_the_blocks_say(tmp_path):
         paths.append(tmp_path / f"{number}.zarr.zip")
         losses = np.zeros((len(subsets), 2, 1), np.float32)
         write_arrays(paths[-1], {"losses": losses}, {"subsets": subsets})
-    found, subsets = gather(paths, 1, 2, {"loss": LOSS})
-    gathered = found["loss"]
+    gathered, subsets = gather(paths, 1, 2, LOSS)
     assert subsets == [10, 12, 40]
     assert gathered.shape == (1, 3, 1)
 
@@ -54,27 +52,26 @@ def test_losses_of_a_diverged_training_are_refused_by_name(tmp_path):
     table[1, 2, 3] = np.nan
     write_arrays(path, {"losses": table}, {"subsets": [0, 1]})
     with pytest.raises(ArtifactError, match=r"block-0\.zarr\.zip: holds losses .* diverged"):
-        gather([path], 1, 1, {"loss": LOSS})
+        gather([path], 1, 1, LOSS)
 
 
 def test_a_weighted_quantity_equals_the_sum_by_hand(tables):
     losses, paths = tables
     weights = np.array([8.0, 4.0, 1.0, 0.25])
-    quantities = {"loss": LOSS, "weighted-mse": Quantity("losses", weights)}
-    found, _ = gather(paths, N_SEEDS, len(BLOCKS), quantities)
+    found, _ = gather(paths, N_SEEDS, len(BLOCKS), Quantity("losses", weights))
     for seed, subset, query in ((0, 0, 0), (1, 6, 2), (1, 3, 1)):
         expected = sum(
             w * float(v) for w, v in zip(weights, losses[seed, subset, :, query], strict=True)
         )
-        assert found["weighted-mse"][seed, subset, query] == pytest.approx(expected / 4, rel=1e-12)
+        assert found[seed, subset, query] == pytest.approx(expected / 4, rel=1e-12)
 
 
 def test_squares_come_from_a_table_of_their_own(tmp_path):
     path = tmp_path / "block-0.zarr.zip"
     table = np.ones((2, 3, 4), dtype=np.float32)
     write_arrays(path, {"losses": table, "squares": 5 * table}, {"subsets": [0, 1]})
-    found, _ = gather([path], 1, 1, {"loss": LOSS, "mean-squared-l2-norm": SQUARES})
-    assert (found["mean-squared-l2-norm"] == 5).all()
+    found, _ = gather([path], 1, 1, SQUARES)
+    assert (found == 5).all()
     write_arrays(path, {"losses": table}, {"subsets": [0, 1]})
     with pytest.raises(ArtifactError, match=r"block-0\.zarr\.zip: has no array 'squares'"):
-        gather([path], 1, 1, {"mean-squared-l2-norm": SQUARES})
+        gather([path], 1, 1, SQUARES)

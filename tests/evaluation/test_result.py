@@ -11,7 +11,7 @@ from diffattr.config import Lds, QueryList
 from diffattr.evaluation.bootstrap import resampled
 from diffattr.evaluation.ceiling import noise_ceiling
 from diffattr.evaluation.result import evaluate
-from diffattr.evaluation.selection import cross_fitted
+from diffattr.evaluation.selection import cross_fitted, selected_lambda
 
 OPTIONS = Lds(folds=5, resamples=200, confidence=0.9)
 LAMBDAS = [0.1, 1.0, 10.0]
@@ -80,6 +80,8 @@ def test_the_selected_lambda_is_not_the_best_in_hindsight(inputs):
     assert found.selected != found.oracle
     assert result["selected"]["lambda"] == LAMBDAS[found.selected]
     assert result["oracle"]["lambda"] == LAMBDAS[found.oracle]
+    written = selected_lambda(predictions, LAMBDAS, truth[None], OPTIONS.folds, 1, "val")
+    assert written == LAMBDAS[found.selected]
 
 
 def test_every_interval_contains_the_point(result):

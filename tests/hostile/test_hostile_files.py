@@ -18,6 +18,8 @@ from safetensors.torch import save_file
 
 from diffattr import artifacts, rng
 from diffattr.artifacts import ArtifactError
+from diffattr.attribution.kernel import Kernel
+from diffattr.attribution.store import write_kernel
 from diffattr.config import Counterfactual, Curvature, Lds, Pass, Projector
 from diffattr.data.removals import Removal
 from diffattr.diffusion.models import (
@@ -29,7 +31,7 @@ from diffattr.diffusion.models import (
     write_network,
 )
 from diffattr.features.curvature import EkFac
-from diffattr.features.store import write_shard
+from diffattr.features.store import read_shards, write_shard
 
 
 def refusal(read, path, wanted=None):
@@ -340,7 +342,8 @@ def drawn(*shape):
     return rng.generator("hostile", *shape).standard_normal(shape).astype(np.float32)
 
 
-LISTS = {"proponents": np.array([[7, 0, 2], [1, 3, 5]]), "opponents": np.array([[1, 3], [0, 2]])}
+ORDER = np.array([[7, 0, 2, 1, 3, 4, 5, 6], [1, 3, 5, 0, 2, 4, 6, 7]])
+LISTS = {"proponents": ORDER, "opponents": ORDER[:, ::-1]}
 OUTCOMES = {"images": drawn(2, 1, 8, 8), "losses": drawn(2, 4), "queries": [0, 1]}
 IDENTITY = {"model": "0f", "curvature": {"n_timesteps": 2}, "seed": 1}
 N_STEPS = 3
@@ -351,16 +354,17 @@ def removals_job(tmp_path):
     path = tmp_path / "removals.zarr.zip"
     written(path, **LISTS, queries=[0, 1])
     config = {"side": "proponents", "members": [0, 1], "n_removed": 2, "n_train": 8}
+    config["queries"] = [0, 1]
     return path, Job(tmp_path, "remaining", {"removals": str(path)}, config, n_outputs=2)
 
 
-def outcomes_job(tmp_path):
+def comparison(tmp_path):
     """The comparison of two queries with what they became without random images."""
-    path, removals = tmp_path / "outcomes.zarr.zip", tmp_path / "removals.zarr.zip"
-    written(path, **OUTCOMES)
-    written(removals, **LISTS, queries=[0, 1])
+    files = {name: tmp_path / f"{name}.zarr.zip" for name in ("outcomes", "originals", "removals")}
+    written(files["outcomes"], **OUTCOMES)
+    written(files["removals"], **LISTS, queries=[0, 1])
+    written(files["originals"], losses=drawn(2, 4), queries=[0, 1])
     artifacts.write_array(tmp_path / "gen.npy", drawn(4, 1, 8, 8))
-    written(tmp_path / "originals.zarr.zip", losses=drawn(2, 4))
     section = Counterfactual(
         n_queries=2,
         methods=("random",),
@@ -376,19 +380,34 @@ def outcomes_job(tmp_path):
         "random": "random",
         "blocks": [[0, 1]],
         "sizes": [[0.25, 2]],
-        "queries": [0, 1],
         "n_train": 8,
+        "n_timesteps": 4,
         "lds": Lds(folds=2, resamples=100, confidence=0.9),
         "noise_schedule": SCHEDULE,
         "seed": 1,
     }
     inputs = {
         "images": str(tmp_path / "gen.npy"),
-        "originals": str(tmp_path / "originals.zarr.zip"),
-        "removals": [str(removals)],
-        "outcomes": [str(path)],
+        "originals": str(files["originals"]),
+        "removals": [str(files["removals"])],
+        "outcomes": [str(files["outcomes"])],
     }
-    return path, Job(tmp_path, "compare_redrawn", inputs, config)
+    return files, Job(tmp_path, "compare_redrawn", inputs, config)
+
+
+def outcomes_job(tmp_path):
+    files, job = comparison(tmp_path)
+    return files["outcomes"], job
+
+
+def originals_job(tmp_path):
+    files, job = comparison(tmp_path)
+    return files["originals"], job
+
+
+def compared_removals_job(tmp_path):
+    files, job = comparison(tmp_path)
+    return files["removals"], job
 
 
 def scoring(tmp_path, method, inputs, weights=(), output_function=None):
@@ -409,6 +428,20 @@ def embedding_job(tmp_path):
     artifacts.write_array(tmp_path / "val.npy", drawn(3, 5))
     inputs = {"train": str(path), "queries": str(tmp_path / "val.npy")}
     return path, scoring(tmp_path, "embedding-dot", inputs)
+
+
+def selected_job(tmp_path):
+    """The scores of TRAK at the lambda that a file names."""
+    path, identity = tmp_path / "selected.json", {"projector": {"kind": "none"}}
+    artifacts.write_json(path, {"lambda": 0.1})
+    files = {side: tmp_path / f"{side}.zarr.zip" for side in ("train", "queries")}
+    for n, shard in zip((8, 3), files.values(), strict=True):
+        write_shard(shard, {"loss": drawn(n, 6)}, identity)
+    side = read_shards([str(files["train"])], "loss")
+    write_kernel(tmp_path / "kernel.zarr.zip", Kernel.from_features(side.values), side)
+    inputs = {side: [str(shard)] for side, shard in files.items()}
+    inputs |= {"kernels": [str(tmp_path / "kernel.zarr.zip")], "selected": str(path)}
+    return path, scoring(tmp_path, "trak", inputs, weights=(1.0,), output_function="loss")
 
 
 def curvature_scores_job(tmp_path):
@@ -466,6 +499,9 @@ def trajectories_job(tmp_path):
 JOBS = {
     "removals": removals_job,
     "outcomes": outcomes_job,
+    "originals": originals_job,
+    "removals, compared": compared_removals_job,
+    "selected lambda": selected_job,
     "embedding": embedding_job,
     "curvature, by scores": curvature_scores_job,
     "curvature, by features": curvature_features_job,
@@ -523,6 +559,15 @@ def array(*shape):
     return lambda path: artifacts.write_array(path, drawn(*shape))
 
 
+def originals(**changes):
+    return lambda path: written(path, **{"losses": drawn(2, 4), "queries": [0, 1], **changes})
+
+
+def content(value):
+    # Not by write_json, which refuses what is no JSON.
+    return lambda path: path.write_text(json.dumps(value))
+
+
 def curvature(**arrays):
     return lambda path: written(path, **arrays)
 
@@ -564,27 +609,84 @@ CONTENTS = [
     ),
     pytest.param(
         removals_job,
-        lists(proponents=np.array([[7], [1]])),
-        "removals",
+        lists(proponents=ORDER[:, :1]),
+        "proponents are not all 8 training images",
         id="removals of fewer images",
     ),
     pytest.param(
         removals_job,
-        lists(proponents=np.array([[7, 8], [1, 3]])),
-        "removals",
+        lists(proponents=ORDER + 1),
+        "proponents are not all 8 training images",
         id="removals of an image that is not there",
     ),
     pytest.param(
         removals_job,
-        lists(proponents=np.array([[7, 7], [1, 3]])),
-        "removals",
+        lists(proponents=np.where(ORDER == 0, 7, ORDER)),
+        "proponents are not all 8 training images",
         id="removals of one image twice",
     ),
     pytest.param(
         removals_job,
-        lists(proponents=np.array([[7, 0, 2]])),
-        "removals",
+        lists(proponents=ORDER[:1]),
+        "proponents are not all 8 training images",
         id="removals for fewer queries",
+    ),
+    pytest.param(
+        removals_job,
+        lists(queries=[5, 6]),
+        "of queries [5, 6], expected [0, 1]",
+        id="removals of other queries",
+    ),
+    pytest.param(
+        removals_job,
+        lists(proponents=np.where(ORDER == 7, np.nan, ORDER.astype(float))),
+        "proponents are not all 8 training images",
+        id="removals that are no numbers",
+    ),
+    pytest.param(
+        removals_job,
+        lists(proponents=ORDER.astype(np.float32)),
+        "proponents are not all 8 training images",
+        id="removals that are no whole numbers",
+    ),
+    pytest.param(
+        compared_removals_job,
+        lists(proponents=ORDER[:, :1]),
+        "proponents are not all 8 training images",
+        id="removals of fewer images, compared",
+    ),
+    pytest.param(
+        originals_job,
+        originals(queries=[2, 3]),
+        "of queries [2, 3], expected [0, 1]",
+        id="originals of other queries",
+    ),
+    pytest.param(
+        originals_job,
+        originals(losses=drawn(1, 4)),
+        "losses of shape (1, 4), expected (2, 4)",
+        id="originals of one query",
+    ),
+    pytest.param(
+        originals_job,
+        originals(losses=np.full((2, 4), np.nan, np.float32)),
+        "holds losses that are not finite numbers",
+        id="originals that are no numbers",
+    ),
+    *(
+        pytest.param(
+            selected_job,
+            content(value),
+            "is not a readable selected lambda",
+            id=f"selected lambda {value!r}",
+        )
+        for value in ({}, [], None, {"lambda": None}, {"lambda": True}, {"lambda": -5.0})
+    ),
+    pytest.param(
+        selected_job,
+        content({"lambda": float("nan")}),
+        "lambda is nan",
+        id="selected lambda that is no number",
     ),
     pytest.param(
         outcomes_job,
@@ -595,37 +697,37 @@ CONTENTS = [
     pytest.param(
         outcomes_job,
         outcomes(images=drawn(1, 1, 8, 8), losses=drawn(1, 4)),
-        "outcomes",
+        "images of shape (1, 1, 8, 8), expected (2, 1, 8, 8)",
         id="outcomes of one query",
     ),
     pytest.param(
         outcomes_job,
         outcomes(queries=[2, 3]),
-        "outcomes",
+        "of queries [2, 3], expected [0, 1]",
         id="outcomes of other queries",
     ),
     pytest.param(
         outcomes_job,
         outcomes(images=drawn(2, 1, 4, 4)),
-        "outcomes",
+        "images of shape (2, 1, 4, 4), expected (2, 1, 8, 8)",
         id="outcomes of another size",
     ),
     pytest.param(
         outcomes_job,
         outcomes(images=np.full((2, 1, 8, 8), np.nan, np.float32)),
-        "outcomes",
+        "holds images that are not finite numbers",
         id="outcomes that are no numbers",
     ),
     pytest.param(
         embedding_job,
         array(8, 4),
-        "train.npy",
+        "of 4; remake both",
         id="embedding of another length",
     ),
     pytest.param(
         embedding_job,
         lambda path: artifacts.write_array(path, np.full((8, 5), np.nan, np.float32)),
-        "train.npy",
+        "vectors that are not finite",
         id="embedding that is no numbers",
     ),
     pytest.param(
@@ -643,7 +745,7 @@ CONTENTS = [
     pytest.param(
         curvature_scores_job,
         curvature(eigenvalues=np.abs(drawn(5)), identity=IDENTITY),
-        "curvature",
+        "6 finite ones are expected",
         id="curvature of fewer coordinates",
     ),
     pytest.param(
@@ -667,31 +769,43 @@ CONTENTS = [
     pytest.param(
         curvature_features_job,
         curvature_of_no_numbers,
-        "curvature",
+        "finite",
         id="curvature that is no numbers",
     ),
     pytest.param(
         trajectories_job,
         array(2, 1, 8, 8),
-        "trajectory.npy",
+        "of shape (2, 1, 8, 8), expected (2, 3, 1, 8, 8)",
         id="images in place of trajectories",
     ),
     pytest.param(
         trajectories_job,
+        array(1, N_STEPS, 1, 8, 8),
+        "of shape (1, 3, 1, 8, 8), expected (2, 3, 1, 8, 8)",
+        id="trajectories of one image",
+    ),
+    pytest.param(
+        trajectories_job,
+        lambda path: artifacts.write_array(path, np.full((2, N_STEPS, 1, 8, 8), np.nan, "f4")),
+        "holds numbers that are not finite",
+        id="trajectories that are no numbers",
+    ),
+    pytest.param(
+        trajectories_job,
         array(2, 1, 1, 8, 8),
-        "trajectory.npy",
+        "of shape (2, 1, 1, 8, 8), expected (2, 3, 1, 8, 8)",
         id="trajectories of one step",
     ),
     pytest.param(
         trajectories_job,
         array(2, N_STEPS + 1, 1, 8, 8),
-        "trajectory.npy",
+        "of shape (2, 4, 1, 8, 8), expected (2, 3, 1, 8, 8)",
         id="trajectories of other steps",
     ),
     pytest.param(
         trajectories_job,
         array(2, N_STEPS, 3, 8, 8),
-        "trajectory.npy",
+        "of shape (2, 3, 3, 8, 8), expected (2, 3, 1, 8, 8)",
         id="trajectories in colour",
     ),
 ]

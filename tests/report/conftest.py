@@ -24,11 +24,24 @@ METHODS = {
     "trak-8": {"method": "trak", "features": "t8/loss"},
     "d-trak-4": {"method": "d-trak", "features": "t4/mean-squared-l2-norm"},
 }
+FURTHER = {
+    "d-trak-8": {"method": "d-trak", "features": "t8/mean-squared-l2-norm"},
+    "trak-4-full-2": {
+        "method": "trak",
+        "features": "t4/loss",
+        "ensemble": {"of": "full", "count": 2},
+    },
+}
 SIZES = {"train": 12, "val": 7, "gen": 5, "planted": 3}
 HOST = {"cores": 2, "machine": "x86_64", "processor": "?", "python": "3.11.7", "system": "Linux"}
 
 
-def config(n_planted: int = 3, seeds: tuple[int, ...] = (0, 1), noise: str = "per-image") -> Config:
+def config(
+    n_planted: int = 3,
+    seeds: tuple[int, ...] = (0, 1),
+    noise: str = "per-image",
+    further: bool = False,
+) -> Config:
     raw = yaml.safe_load(SMOKE.read_text())
     raw["name"] = "made-up"
     raw["data"] |= {"n_train": 12, "n_val": 7, "n_planted": n_planted}
@@ -36,7 +49,7 @@ def config(n_planted: int = 3, seeds: tuple[int, ...] = (0, 1), noise: str = "pe
     raw["subsets"]["lds"] |= {"count": 6, "seeds": list(seeds)}
     raw["features"] = {name: raw["features"][name] for name in ("t4", "t8")}
     raw["features"]["t8"]["noise"] = noise
-    raw["methods"] = METHODS
+    raw["methods"] = {**METHODS, **(FURTHER if further else {})}
     raw["report"] = {"queries": 3, "top": 2}
     return msgspec.convert(raw, Config)
 
@@ -81,7 +94,7 @@ def lds_result(rng: np.random.Generator, n_queries: int, lambdas: list, ceiling:
         "lds": point,
         "interval": {name: [point - 0.1, point + 0.1] for name in ("both", "subsets", "queries")},
         "selected": {"lambda": lambdas[0]},
-        "oracle": {"lambda": lambdas[-1], "lds": point + 0.01},
+        "oracle": {"lambda": lambdas[-1], "lds": point + float(rng.uniform(0, 0.1))},
         "curve": {"lambdas": lambdas, "lds": rng.uniform(0, 0.5, len(lambdas)).tolist()},
         "ceiling": {"n_seeds": 2, "repeat": 0.49, "bound": bound, "one_more_retraining": 0.57}
         if ceiling

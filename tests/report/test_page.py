@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from update_results import section
 
 from diffattr.attribution import METHODS
 from diffattr.report import figures, formats, page, pictures, table
@@ -284,6 +285,17 @@ def test_the_text_table_has_every_method_and_the_planted_truth(numbers):
             == [row["name"], f"{100 * row['recall_at_1']:.0f}%", f"{row['mean_rank']:.2f}"]
             for line in lines
         )
+
+
+def test_the_page_of_results_says_what_the_report_says(numbers):
+    (claim, *_) = [part for part in section(numbers) if "D-TRAK against TRAK" in part]
+    for lds in numbers["lds"]:
+        (pair,) = lds["d_trak"]
+        cells = (lds["split"], "d-trak-4 - trak-4", f"{pair['difference']:+.3f}", pair["verdict"])
+        assert any(all(f"| {cell} " in row for cell in cells) for row in claim.splitlines())
+    (best,) = [part for part in section(numbers) if "The best of each group" in part]
+    groups = {row["needs"] for row in numbers["methods"]}
+    assert len(best.splitlines()) == 2 + 2 + 2 * len(groups)
 
 
 def test_no_two_registered_methods_look_alike():

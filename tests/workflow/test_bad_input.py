@@ -127,7 +127,28 @@ def test_a_model_that_is_not_retrained_is_refused_in_words(empty):
     shard = "results/smoke/features/t4/retrain-99-seed-0/train/0000.zarr.zip"
     done = empty.run(shard, check=False)
     assert done.returncode != 0
-    assert "KeyError" not in done.stdout + done.stderr
+    assert "found subset 99, subsets.retrain.count is 3; raise it" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("results/smoke/features/t4/full/val/0099.zarr.zip", "shard 0099 of split val: found none"),
+        ("results/smoke/models/lds/seed-0/block-9.safetensors", "block 9 of group lds: found none"),
+        (
+            "results/smoke/models/counterfactual/a/proponents-0.3/seed-1/block-0.safetensors",
+            "counterfactual: this benchmark has no such evaluation; add the section",
+        ),
+        (
+            "counterfactual",
+            "counterfactual: this benchmark has no such evaluation; add the section",
+        ),
+    ],
+)
+def test_a_target_that_the_benchmark_does_not_have_is_refused_in_words(empty, target, words):
+    done = empty.run(target, check=False)
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr
 
 
 def fashion(workflow, folder):

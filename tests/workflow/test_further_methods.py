@@ -380,7 +380,7 @@ def test_more_retrained_models_change_the_methods_that_learn_from_them(changed):
         "subsets_retrain_1": {f"subsets/retrain/{index}.npy" for index in (3, 4, 5)},
         "train_block": {"models/retrain/seed-0/block-1.safetensors"},
         "losses": {f"losses/retrain/seed-0/block-1/{split}.zarr.zip" for split in SPLITS},
-        "measurements": {f"measurements/retrain/{split}.zarr.zip" for split in SPLITS},
+        "measurements": {f"measurements/retrain/loss/{split}.zarr.zip" for split in SPLITS},
         **of_method("empirical-influence"),
     }
 
@@ -462,7 +462,11 @@ def test_how_lds_is_reported_takes_no_gradient_and_no_measurement(changed, chang
     assert not untouched & set(found)
 
 
-@pytest.mark.parametrize("change", [listed, bent, resampled])
+def measured(config):
+    config["lds"]["also_measured"].remove("weighted-mse")
+
+
+@pytest.mark.parametrize("change", [listed, bent, resampled, measured])
 def test_how_lds_is_reported_trains_no_model(changed, change):
     # The chosen lambda, all that removals take from an LDS, does not depend on these.
     change(changed.config)

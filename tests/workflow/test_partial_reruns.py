@@ -25,7 +25,7 @@ def test_nothing_to_do_takes_seconds(finished):
 def test_a_lambda_changes_predictions_and_what_follows(workflow):
     workflow.config["lambdas"]["relative"].append(100.0)
     pending = workflow.pending()
-    assert set(pending) == FROM_PREDICTIONS
+    assert set(pending) == FROM_PREDICTIONS | {"select_lambda"}
     # Methods without lambda have nothing to predict again.
     assert pending["predictions"] == {
         f"predictions/{method}/{split}.zarr.zip"
@@ -96,15 +96,16 @@ def test_the_learning_rate_changes_everything_from_training_on(workflow):
     pending = workflow.pending()
     assert not {"data", "subsets_lds_0", "subsets_lds_1"} & set(pending)
     everything = {"train_full_0", "train_block", "generate", "losses", "measurements"}
-    everything |= {"features", "check_features", "kernel"} | FROM_PREDICTIONS
+    everything |= {"features", "check_features", "kernel", "select_lambda"} | FROM_PREDICTIONS
     assert everything == set(pending)
 
 
-def test_the_full_model_s_seed_and_checkpoints_leave_subset_models_alone(workflow):
+def test_one_kept_checkpoint_less_trains_nothing(workflow):
     workflow.config["full_model"]["checkpoints"] = [0.0]
-    pending = workflow.pending()
-    assert "train_full_0" in pending
-    assert "train_block" not in pending
+    assert set(workflow.pending()) == {"build_report"}
+
+
+def test_the_full_model_s_seed_leaves_subset_models_alone(workflow):
     workflow.config["full_model"]["seed"] = 7
     pending = workflow.pending()
     assert "train_full_0" in pending
@@ -132,7 +133,7 @@ def test_a_raised_result_version_reruns_its_stage_and_what_follows(workflow, tmp
     (package / "versions.py").write_text(raised)
     rows = workflow.run("all", "--summary", PYTHONPATH=str(tmp_path)).stdout.splitlines()
     pending = {row.split("\t")[2] for row in rows[1:] if not row.endswith("no update")}
-    assert pending == {"features", "check_features", "kernel"} | FROM_PREDICTIONS - {"random"}
+    assert pending == {"features", "check_features", "kernel", "select_lambda"} | FROM_PREDICTIONS
 
 
 def test_one_artifact_can_be_asked_for_alone(empty):

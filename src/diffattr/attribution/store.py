@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Float
 
-from diffattr.artifacts import ArtifactError, read_array, read_arrays, write_arrays
+from diffattr.artifacts import ArtifactError, as_list, read_array, read_arrays, write_arrays
 from diffattr.attribution import METHODS
 from diffattr.attribution.base import (
     Attribution,
@@ -156,7 +156,7 @@ def _at_one_model(
 def _retrained(method: RetrainingMethod, n_models: int, inputs: Any) -> Attribution:
     """Return the attribution from the first `n_models` retrained models, mean over their seeds."""
     stored = read_arrays(inputs.measurements)
-    losses = stored["loss"].mean(axis=0)
+    losses = stored["measurements"].mean(axis=0)
     paths = as_list(inputs.subsets)
     if losses.shape[0] != len(paths):
         raise ArtifactError(
@@ -173,8 +173,3 @@ def _per_model(paths: Any, n_models: int) -> list[list[str]]:
     listed = as_list(paths)
     n_shards = len(listed) // n_models
     return [listed[start : start + n_shards] for start in range(0, len(listed), n_shards)]
-
-
-def as_list(paths: Any) -> list[str]:
-    """Return a list, whether one path or several were named."""
-    return [paths] if isinstance(paths, str) else list(paths)

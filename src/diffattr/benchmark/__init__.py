@@ -16,9 +16,9 @@ from diffattr.attribution import METHODS
 from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
 from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths, checkpoint_model
-from diffattr.benchmark.removals import chosen_queries, removal_errors, removals
+from diffattr.benchmark.removals import chosen_queries, counterfactual_of, removal_errors, removals
 from diffattr.benchmark.sweeps import Cell, expanded
-from diffattr.config import Config, ConfigError, SubsetGroup
+from diffattr.config import PRIMARY, Config, ConfigError, SubsetGroup
 from diffattr.data import DATA_SOURCES
 from diffattr.data.removals import Removal, is_removal
 from diffattr.diffusion.models import CONFIG_FILE, MODEL_FAMILIES, WEIGHTS_FILE
@@ -98,8 +98,8 @@ class Benchmark:
         """Return a group of subsets; one of removals has a subset per query."""
         if not is_removal(name):
             return getattr(self.config.subsets, name)
-        chosen, fraction = self.config.counterfactual, Removal.of(name).fraction
-        assert chosen is not None
+        chosen = counterfactual_of(self.config)
+        fraction = Removal.of(name).fraction
         return SubsetGroup(count=chosen.n_queries, fraction=1 - fraction, seeds=chosen.seeds)
 
     @cached_property
@@ -160,6 +160,20 @@ class Benchmark:
             f"{number:04d}": (start, min(start + size, n))
             for number, start in enumerate(range(0, n, size))
         }
+
+    def shard(self, split: str, name: str) -> tuple[int, int]:
+        """Return first and one-past-last image of one shard.
+
+        Raises:
+            ConfigError: the split has no such shard.
+        """
+        shards = self.shards(split)
+        if name not in shards:
+            raise ConfigError(
+                f"shard {name} of split {split}: found none of this name, there are {len(shards)}"
+                f" shards of {self.config.jobs.images_per_shard} images"
+            )
+        return shards[name]
 
     @cached_property
     def checkpoint_steps(self) -> list[int]:
@@ -227,7 +241,7 @@ class Benchmark:
 
     def quantities(self, group: str) -> list[str]:
         """Return what is measured of a group's models; retraining-based methods read losses."""
-        return ["loss", *(self.config.lds.also_measured if group == "lds" else ())]
+        return [PRIMARY, *(self.config.lds.also_measured if group == "lds" else ())]
 
     @property
     def needed_blocks(self) -> dict[str, list[tuple[int, int]]]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from diffattr.config import PRIMARY
+
 FULL = "full"
 """The finished full model; every model's name is a component of the paths of its features."""
 
@@ -71,9 +73,11 @@ class Paths:
         """Loss tables (subset, timestep, query) of one block on one split."""
         return self("losses", group, f"seed-{seed}", f"block-{block}", f"{split}.zarr.zip")
 
-    def measurements(self, group: str = "{group}", split: str = "{split}") -> str:
-        """Losses of all blocks averaged over timesteps: (seed, subset, query)."""
-        return self("measurements", group, f"{split}.zarr.zip")
+    def measurements(
+        self, group: str = "{group}", split: str = "{split}", quantity: str = PRIMARY
+    ) -> str:
+        """One quantity of all blocks averaged over timesteps: (seed, subset, query)."""
+        return self("measurements", group, quantity, f"{split}.zarr.zip")
 
     def embedding(self, name: str = "{embedding}", split: str = "{split}") -> str:
         """Images of a split as vectors, float32 (image, dim)."""

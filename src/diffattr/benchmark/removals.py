@@ -7,7 +7,7 @@ so that they are trained, block by block, by the rules that train every other gr
 from collections.abc import Iterator
 
 from diffattr import rng
-from diffattr.config import Config
+from diffattr.config import Config, ConfigError, Counterfactual
 from diffattr.data.removals import SIDES, Removal
 
 
@@ -30,13 +30,27 @@ def is_random(config: Config, method: str) -> bool:
     return config.methods[method].method == "random"
 
 
+def counterfactual_of(config: Config) -> Counterfactual:
+    """Return the section `counterfactual`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if config.counterfactual is None:
+        raise ConfigError(
+            "counterfactual: this benchmark has no such evaluation; add the section"
+            " (configs/digits-counterfactual.yaml has one)"
+        )
+    return config.counterfactual
+
+
 def chosen_queries(config: Config) -> list[int]:
     """Return the generated queries that are drawn again; more of them keep the first ones."""
-    assert config.counterfactual is not None
+    chosen = counterfactual_of(config)
     order = rng.generator(config.seed, "counterfactual-queries").permutation(
         config.sampling.n_images
     )
-    return order[: config.counterfactual.n_queries].tolist()
+    return order[: chosen.n_queries].tolist()
 
 
 def removal_errors(config: Config) -> Iterator[str]:

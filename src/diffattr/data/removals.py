@@ -1,11 +1,15 @@
 """What is taken out of the training set for one query, and the group of models without it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
+
+from diffattr.artifacts import read_arrays, readable
 
 Side = Literal["proponents", "opponents"]
 SIDES: tuple[Side, ...] = ("proponents", "opponents")
@@ -46,17 +50,24 @@ def is_removal(group: str) -> bool:
     return re.fullmatch(PATTERN, group) is not None
 
 
-def remaining(
-    order: Int64[np.ndarray, " n"], n_removed: int, n_train: int
-) -> Int64[np.ndarray, " left"]:
-    """Return the sorted positions that are left when the first of an order are removed.
+def read_orders(
+    path: str | Path, queries: Sequence[int], n_train: int
+) -> dict[Side, Int64[np.ndarray, "query train"]]:
+    """Return, by side, the order in which one method removes all training images, per query.
 
     Raises:
-        ValueError: the order has too few images, one twice, or one that is not there.
+        ArtifactError: it is of other queries, or not an order of all training images.
     """
-    removed = np.unique(order[:n_removed])
-    if len(removed) != n_removed or removed[0] < 0 or removed[-1] >= n_train:
-        raise ValueError(
-            f"its first {n_removed} images are not {n_removed} different ones of {n_train}"
-        )
-    return np.setdiff1d(np.arange(n_train), removed)
+    stored = read_arrays(path)
+    orders: dict[Side, np.ndarray] = {side: stored[side] for side in SIDES}
+    with readable(path, "order of removal"):
+        if stored.attribute("queries") != list(queries):
+            raise ValueError(f"of queries {stored.attribute('queries')}, expected {list(queries)}")
+        every = np.broadcast_to(np.arange(n_train), (len(queries), n_train))
+        for side, order in orders.items():
+            if order.dtype != np.int64 or not np.array_equal(np.sort(order, axis=-1), every):
+                raise ValueError(
+                    f"{side} are not all {n_train} training images, each once, for each of"
+                    f" {len(queries)} queries"
+                )
+    return orders

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from diffattr import rng
-from diffattr.artifacts import ArtifactError, beside, read_array
+from diffattr.artifacts import beside, read_array, readable
 from diffattr.config import NoiseSchedule
 from diffattr.diffusion.models import predict
 
@@ -62,19 +62,21 @@ def trajectories(
 
 
 def read_trajectories(
-    path: str | Path, n_steps: int, network: torch.nn.Module
+    path: str | Path, n_images: int, n_steps: int, network: torch.nn.Module
 ) -> Float32[np.ndarray, "image step channel height width"]:
-    """Return trajectories of so many steps, of images that the network takes.
+    """Return trajectories of so many steps, of so many images that the network takes.
 
     Raises:
-        ArtifactError: they have other steps or are of other images.
+        ArtifactError: they have other steps, are of other images, or not of finite numbers.
     """
-    found, expected = read_array(path), (n_steps, *_image_shape(network))
-    if found.shape[1:] != expected:
-        raise ArtifactError(
-            f"{path}: holds trajectories of shape {found.shape[1:]}, expected {expected} (step,"
-            f" channel, height, width); remake it: snakemake --force {path}"
-        )
+    found, expected = read_array(path), (n_images, n_steps, *_image_shape(network))
+    with readable(path, "trajectory"):
+        if found.shape != expected:
+            raise ValueError(
+                f"of shape {found.shape}, expected {expected}: image, step, channel, height, width"
+            )
+        if not np.isfinite(found).all():
+            raise ValueError("holds numbers that are not finite")
     return found
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32, Float64, Int64
 from scipy.stats import binomtest, hypergeom
 
 from diffattr import rng
-from diffattr.artifacts import read_arrays, readable
+from diffattr.artifacts import Arrays, ArtifactError, read_arrays, readable
 from diffattr.config import Lds
 from diffattr.data.removals import Removal
 from diffattr.evaluation.bootstrap import interval
@@ -27,15 +27,15 @@ PIXELS, LOSS = "pixel-l2", "loss-change"
 
 
 def removal_order(
-    scores: Float[np.ndarray, "query train"], n: int
-) -> dict[str, Int64[np.ndarray, "query n"]]:
-    """Return, per query, the n training images with the highest scores and with the lowest.
+    scores: Float[np.ndarray, "query train"],
+) -> dict[str, Int64[np.ndarray, "query train"]]:
+    """Return, per query, the training images by falling scores and by rising ones.
 
-    The first ones of a list are the list of a smaller removal. Ties go by position.
+    A removal of any size is the beginning of such an order. Ties go by position.
     """
     return {
-        "proponents": np.argsort(-scores, axis=1, kind="stable")[:, :n],
-        "opponents": np.argsort(scores, axis=1, kind="stable")[:, :n],
+        "proponents": np.argsort(-scores, axis=1, kind="stable"),
+        "opponents": np.argsort(scores, axis=1, kind="stable"),
     }
 
 
@@ -132,19 +132,41 @@ def read_outcome(
     Raises:
         ArtifactError: it is of others, or holds what is no number.
     """
+    stored = _read_of(path, queries, {"images": shape, "losses": (n_timesteps,)})
+    return Outcome(stored["images"], stored["losses"])
+
+
+def read_originals(
+    path: str | Path, queries: Sequence[int], n_timesteps: int
+) -> Float32[np.ndarray, "query timestep"]:
+    """Return the losses of the full model on these queries.
+
+    Raises:
+        ArtifactError: they are of others, or hold what is no number.
+    """
+    return _read_of(path, queries, {"losses": (n_timesteps,)})["losses"]
+
+
+def _read_of(
+    path: str | Path, queries: Sequence[int], shapes: Mapping[str, tuple[int, ...]]
+) -> Arrays:
+    """Return arrays that hold one entry of a known shape for each of some queries."""
     stored = read_arrays(path)
-    found = Outcome(stored["images"], stored["losses"])
-    with readable(path, "outcome of removals"):
+    values = {name: stored[name] for name in shapes}
+    with readable(path, "evaluation of queries"):
         if stored.attribute("queries") != list(queries):
             raise ValueError(f"of queries {stored.attribute('queries')}, expected {list(queries)}")
-        wanted = {"images": (len(queries), *shape), "losses": (len(queries), n_timesteps)}
-        for name, expected in wanted.items():
-            values = stored[name]
-            if values.shape != expected:
-                raise ValueError(f"{name} of shape {values.shape}, expected {expected}")
-            if not np.isfinite(values).all():
-                raise ValueError(f"{name} that are not finite: the training of its models diverged")
-    return found
+        for name, shape in shapes.items():
+            expected = (len(queries), *shape)
+            if values[name].shape != expected:
+                raise ValueError(f"{name} of shape {values[name].shape}, expected {expected}")
+    for name in shapes:
+        if not np.isfinite(values[name]).all():
+            raise ArtifactError(
+                f"{path}: holds {name} that are not finite numbers: the training of its models"
+                " diverged; lower training.learning_rate"
+            )
+    return stored
 
 
 def moved(

@@ -8,7 +8,7 @@ The first two are means over the same tables; the third has a table of its own, 
 evaluation of the models.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,9 +60,9 @@ def gather(
     tables: Sequence[str | Path],
     n_seeds: int,
     n_blocks: int,
-    quantities: Mapping[str, Quantity],
-) -> tuple[dict[str, Float64[np.ndarray, "seed subset query"]], list[int]]:
-    """Return every quantity of all models, and the subsets' numbers.
+    quantity: Quantity,
+) -> tuple[Float64[np.ndarray, "seed subset query"], list[int]]:
+    """Return one quantity of all models, and the subsets' numbers.
 
     `tables` are in the order of seeds, then blocks.
 
@@ -70,16 +70,13 @@ def gather(
         ArtifactError: a value is not finite, or a table is missing.
     """
     stores = [read_arrays(path) for path in tables]
-    gathered = {}
-    for name, quantity in quantities.items():
-        for store in stores:
-            if not np.isfinite(store[quantity.table]).all():
-                raise ArtifactError(
-                    f"{store.path}: holds losses that are not finite numbers: the training of its"
-                    " models diverged; lower training.learning_rate"
-                )
-        means = [quantity.mean(store[quantity.table]) for store in stores]
-        by_seed = [means[seed * n_blocks : (seed + 1) * n_blocks] for seed in range(n_seeds)]
-        gathered[name] = np.stack([np.concatenate(blocks) for blocks in by_seed])
+    for store in stores:
+        if not np.isfinite(store[quantity.table]).all():
+            raise ArtifactError(
+                f"{store.path}: holds losses that are not finite numbers: the training of its"
+                " models diverged; lower training.learning_rate"
+            )
+    means = [quantity.mean(store[quantity.table]) for store in stores]
+    by_seed = [means[seed * n_blocks : (seed + 1) * n_blocks] for seed in range(n_seeds)]
     subsets = [number for store in stores[:n_blocks] for number in store.attribute("subsets")]
-    return gathered, subsets
+    return np.stack([np.concatenate(blocks) for blocks in by_seed]), subsets

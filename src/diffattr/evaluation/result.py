@@ -7,14 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64
 
-from diffattr.config import Lds
+from diffattr.config import PRIMARY, Lds
 from diffattr.evaluation.bootstrap import Draws, interval, resampled
 from diffattr.evaluation.ceiling import noise_ceiling
 from diffattr.evaluation.lds import lds
 from diffattr.evaluation.selection import Selection, cross_fitted
-
-PRIMARY = "loss"
-"""The measured quantity that tables and comparisons are about."""
 
 
 def evaluate(

@@ -9,11 +9,13 @@ so a small optimism common to every method with a lambda remains.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from diffattr import rng
+from diffattr.artifacts import read_json, readable
 from diffattr.evaluation.lds import lds
 
 
@@ -53,6 +55,20 @@ def cross_fitted(
         per_query[own] = choices[-1]
     selected = sorted(choices)[(n_folds - 1) // 2]
     return Selection(per_query, selected, int(path.mean(axis=1).argmax()))
+
+
+def read_selected(path: str | Path) -> float:
+    """Return the lambda that was selected.
+
+    Raises:
+        ArtifactError: the file holds no positive finite number by that name.
+    """
+    found = read_json(path)
+    with readable(path, "selected lambda"):
+        lam = found["lambda"]
+        if type(lam) is not float or not 0 < lam < np.inf:
+            raise ValueError(f"lambda is {lam!r}, a number above 0 is expected")
+    return lam
 
 
 def selected_lambda(

@@ -24,7 +24,11 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
     given = [
         *images,
         *benchmark.network_files.values(),
-        *(paths.subset("lds", index) for index in range(benchmark.group("lds").count)),
+        *(
+            paths.subset(group, index)
+            for group in ("lds", "retrain")
+            for index in range(benchmark.group(group).count)
+        ),
     ]
     jobs = {path: job_of(record) for path, record in records.items()}
     wildcards_of = {jobs[path]: record["wildcards"] for path, record in records.items()}
