@@ -270,6 +270,17 @@ def test_arrays_that_are_not_contiguous_come_back_as_they_look(tmp_path):
         assert np.array_equal(artifacts.read_array(tmp_path / "a.npy"), view)
 
 
+def test_an_array_whose_name_another_begins_with_comes_back(tmp_path):
+    path = tmp_path / "store.zarr.zip"
+    names = ("mean", "mean-squared-l2-norm", "mean-c")
+    arrays = dict(zip(names, (np.arange(3.0), np.ones((2, 2)), np.zeros(())), strict=True))
+    artifacts.write_arrays(path, arrays, {})
+    found = artifacts.read_arrays(path)
+    assert set(found.arrays) == set(arrays)
+    for name, values in arrays.items():
+        assert np.array_equal(found[name], values)
+
+
 def test_an_array_larger_than_one_chunk_comes_back(tmp_path):
     large = np.arange(3_000_000, dtype=np.float32).reshape(1000, 3000)
     artifacts.write_arrays(tmp_path / "a.zarr.zip", {"large": large}, {})

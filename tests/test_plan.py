@@ -143,10 +143,10 @@ def test_a_sweep_makes_only_what_is_not_there():
         3 + 3 * 2 * 3,
         0,
         images * 2 + images * 4 * 2 * 3,
-        images * 2 * 2 + images * 4 * 2 * 3,
+        images * 2 * 3 + images * 4 * 2 * 3,
     )
-    assert found["kernel"][0] - without["kernel"][0] == 2 + 3 * 2 + 1  # t4 at step 9
-    assert found["lds_of_method"][0] - without["lds_of_method"][0] == 2 * (4 + 8)
+    assert found["kernel"][0] - without["kernel"][0] == 3 + 3 * 2 + 1  # t4 at step 9
+    assert found["lds_of_method"][0] - without["lds_of_method"][0] == 2 * (6 + 8)
     assert found["scores"] == without["scores"]
     assert found["check_features"][0] - without["check_features"][0] == 4
 

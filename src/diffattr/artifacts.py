@@ -162,14 +162,15 @@ def read_arrays(path: str | Path) -> Arrays:
         # Compares every member's name and checksum.
         if (damaged_member := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged_member} is damaged")
+        members = archive.namelist()
     with readable(path, "zarr store"), ZipStore(path, mode="r") as store:
         group = zarr.open_group(store, mode="r")
         arrays = {}
         for name, member in group.arrays():
-            if member.nchunks_initialized != member.nchunks:
-                raise ValueError(
-                    f"{name}: {member.nchunks - member.nchunks_initialized} chunks lost"
-                )
+            # zarr's own count takes chunks of `mean-squared-l2-norm` for some of `mean`, and fails.
+            n_found = sum(f"{key}/".startswith(f"{name}/c/") for key in members)
+            if n_found != member.nchunks:
+                raise ValueError(f"{name}: {member.nchunks - n_found} chunks lost")
             arrays[name] = np.asarray(member[...])
         return Arrays(Path(path), arrays, dict(group.attrs))
 
