@@ -51,15 +51,15 @@ numbers: env             ## record every stage's numbers after RESULT_VERSION wa
 	$(BIN)/python tests/numbers_of_stages.py
 
 test-fast: env           ## under two minutes
-	$(BIN)/python -m pytest -q -m "not slow and not workflow"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not workflow"
 
 test-clip:               ## CLIP embeddings, in an environment of their own: .venv has no torchvision
 	$(PYTHON) -m venv .venv-clip
 	.venv-clip/bin/pip install --quiet --disable-pip-version-check -c constraints-clip.txt -e '.[dev,clip]'
 	.venv-clip/bin/python -m pytest -q tests/features/test_clip.py
 
-test: env
-	$(BIN)/python -m pytest -q
+test: env                ## all tests, on two cores
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 smoke: env               ## the whole workflow on the smallest benchmark
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/smoke.yaml

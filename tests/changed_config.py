@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from diffattr.config import Config, ConfigError, load_schema, parse
 
 REPOSITORY = Path(__file__).parent.parent
 SCHEMA_FILE = REPOSITORY / "schemas" / "config.schema.json"
-DELETED = object()
+DELETED = Enum("Change", "DELETED").DELETED
 
 
 @cache

@@ -89,3 +89,13 @@ def further(tmp_path_factory):
 def each_finished(request):
     """Every finished benchmark, one after the other; do not change their files."""
     return request.getfixturevalue(request.param)
+
+
+def pytest_collection_modifyitems(items):
+    """Let all tests of one finished benchmark share a worker, so that it is built once."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        used = {*item.fixturenames, parameters.get("each_finished")}
+        for name in ("finished", "further"):
+            if name in used:
+                item.add_marker(pytest.mark.xdist_group(name))
