@@ -43,6 +43,8 @@ for removal in benchmark.removals:
                 [paths.subset(removal.group, index) for index in members],
             log:
                 log_path("subsets", removal.group, f"block-{block}"),
+            # Training waits for it.
+            priority: 10
             conda:
                 ENVIRONMENT
             resources:

@@ -33,6 +33,8 @@ for group in ("lds", "retrain"):
                 [paths.subset(group, index) for index in members],
             log:
                 log_path("subsets", group, f"block-{block}"),
+            # Training waits for it.
+            priority: 10
             conda:
                 ENVIRONMENT
             resources:
