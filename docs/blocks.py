@@ -19,9 +19,10 @@ def replaced(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda marks: f"{marks[1]}{content}\n{marks[2]}", text)
 
 
-def github(rows: list[list[Any]], headers: list[str]) -> str:
-    """Return a table in Markdown, with cells as they are."""
-    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+def github(rows: list[list[Any]], headers: list[str], n_left: int | None = None) -> str:
+    """Return a table in Markdown: cells as they are, those after the first few to the right."""
+    sides = ["left" if n_left is None or n < n_left else "right" for n in range(len(headers))]
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=sides)
 
 
 def claim(numbers: Mapping[str, Any]) -> str:

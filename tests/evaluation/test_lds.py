@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from diffattr.evaluation.lds import lds, standardised_ranks
+from diffattr.evaluation.lds import lds, mean_ranks, standardised_ranks
 
 COLUMNS = hnp.arrays(
     np.float64,
@@ -48,6 +48,12 @@ def test_ties_and_constant_columns_are_treated_as_scipy_does(data):
     first = data.draw(COLUMNS)
     second = data.draw(hnp.arrays(np.float64, first.shape, elements=st.integers(-2, 2).map(float)))
     np.testing.assert_allclose(lds(first[None], second), by_hand(first[None], second), atol=1e-12)
+
+
+@given(COLUMNS)
+def test_ranks_are_scipy_s(values):
+    for array in (values, np.stack([values, -values])):
+        assert np.array_equal(mean_ranks(array), stats.rankdata(array, axis=-2) - 1)
 
 
 def test_a_constant_prediction_has_an_lds_of_zero_and_not_nan():
