@@ -110,6 +110,12 @@ def subsets_of_block(wildcards):
     return refused(benchmark.members, wildcards.group, int(wildcards.block))
 
 
+def counterfactual_files(wildcards):
+    """Return what the counterfactual evaluation makes, where the config has one."""
+    refused(counterfactual_of, benchmark.config)
+    return [paths.counterfactual(), *KEPT_FILES]
+
+
 def prediction_inputs(wildcards):
     """Return what predictions are made from: scores, unless a lambda is yet to be selected."""
     if benchmark.methods[wildcards.method].has_lambda:

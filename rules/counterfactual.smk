@@ -4,12 +4,6 @@
 COUNTERFACTUAL_FILES = [paths.counterfactual()] if benchmark.removals else []
 
 
-def counterfactual_files(wildcards):
-    """Return the result of the evaluation, where there is one."""
-    refused(counterfactual_of, benchmark.config)
-    return [*COUNTERFACTUAL_FILES, *KEPT_FILES]
-
-
 rule removals:
     """Rank the training images as one method would remove them, for each query drawn again."""
     input:
