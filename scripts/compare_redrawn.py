@@ -4,6 +4,7 @@ from diffattr.jobs import job
 
 with job(snakemake) as this:
     import msgspec
+    import numpy as np
 
     from diffattr.artifacts import as_list, read_array, write_json
     from diffattr.config import Counterfactual, Embedding, Lds, NoiseSchedule
@@ -37,15 +38,12 @@ with job(snakemake) as this:
     }
     embedded = {name: embed(originals) for name, embed in embeddings.items()}
     removals = [msgspec.convert(removal, Removal) for removal in config["removals"]]
-    paths = iter(as_list(this.input.outcomes))
+    shape = len(removals), len(section.seeds), len(blocks)
     distances = []
-    for _ in removals:
+    for by_seed in np.reshape(as_list(this.input.outcomes), shape):
         outcomes = [
-            [
-                read_outcome(next(paths), block, originals.shape[1:], config["n_timesteps"])
-                for block in blocks
-            ]
-            for _ in section.seeds
+            read_outcome(paths, blocks, originals.shape[1:], config["n_timesteps"])
+            for paths in by_seed
         ]
         distances.append(moved(originals, own_losses, outcomes, embeddings, embedded))
     removed = {

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from diffattr.artifacts import write_arrays
 from diffattr.config import Lds
 from diffattr.data.removals import Removal
 from diffattr.evaluation.counterfactual import (
-    Outcome,
     chance_overlap,
     compared,
     cosines,
@@ -19,6 +19,7 @@ from diffattr.evaluation.counterfactual import (
     overlap,
     overlaps,
     pixel_distances,
+    read_outcome,
     removal_order,
     summary,
 )
@@ -114,16 +115,19 @@ def test_no_difference_is_no_evidence():
     assert versus["interval"] == (0, 0)
 
 
-def test_moves_are_means_over_seeds_of_blocks_put_together():
+def test_moves_are_means_over_seeds_of_blocks_put_together(tmp_path):
     draws = generator()
     originals = draws.normal(size=(5, 1, 2, 2)).astype(np.float32)
     own = draws.random((5, 3)).astype(np.float32)
     images = draws.normal(size=(2, 5, 1, 2, 2)).astype(np.float32)
     losses = draws.random((2, 5, 3)).astype(np.float32)
-    outcomes = [
-        [Outcome(images[seed, rows], losses[seed, rows]) for rows in (slice(0, 3), slice(3, 5))]
-        for seed in range(2)
-    ]
+    blocks, outcomes = [[0, 1, 2], [3, 4]], []
+    for seed in range(2):
+        paths = [tmp_path / f"{seed}-{block[0]}.zarr.zip" for block in blocks]
+        for path, block in zip(paths, blocks, strict=True):
+            stored = {"images": images[seed, block], "losses": losses[seed, block]}
+            write_arrays(path, stored, {"queries": block})
+        outcomes.append(read_outcome(paths, blocks, (1, 2, 2), 3))
 
     def flat(x):
         return x.reshape(len(x), -1)

@@ -125,15 +125,19 @@ class Outcome:
 
 
 def read_outcome(
-    path: str | Path, queries: Sequence[int], shape: tuple[int, ...], n_timesteps: int
+    paths: Sequence[str | Path],
+    blocks: Sequence[Sequence[int]],
+    shape: tuple[int, ...],
+    n_timesteps: int,
 ) -> Outcome:
-    """Return the outcome of one block, which must be of these queries and of images of this shape.
+    """Return the outcome for the queries of all blocks, which must be of images of this shape.
 
     Raises:
-        ArtifactError: it is of others, or holds what is no number.
+        ArtifactError: a block is of other queries or images, or holds what is no number.
     """
-    stored = _read_of(path, queries, {"images": shape, "losses": (n_timesteps,)})
-    return Outcome(stored["images"], stored["losses"])
+    shapes = {"images": shape, "losses": (n_timesteps,)}
+    stored = [_read_of(path, block, shapes) for path, block in zip(paths, blocks, strict=True)]
+    return Outcome(*(np.concatenate([arrays[name] for arrays in stored]) for name in shapes))
 
 
 def read_originals(
@@ -172,30 +176,27 @@ def _read_of(
 def moved(
     originals: Float[np.ndarray, "query channel height width"],
     original_losses: Float[np.ndarray, "query timestep"],
-    outcomes: Sequence[Sequence[Outcome]],
+    outcomes: Sequence[Outcome],
     embeddings: Mapping[str, Embedding],
     embedded: Mapping[str, Float[np.ndarray, "query dim"]],
 ) -> dict[str, Float64[np.ndarray, " query"]]:
     """Return how far the queries moved under one removal, by measure, mean over training seeds.
 
-    `outcomes` are those of every block, by seed; `embedded` are the originals. A cosine is that of
-    the original's and the redrawn image's embedding: the lower, the further.
+    There is an outcome of each seed; `embedded` are the originals. A cosine is that of the
+    original's and the redrawn image's embedding: the lower, the further.
     """
     before = original_losses.mean(axis=1, dtype=np.float64)
-    per_seed = []
-    for blocks in outcomes:
-        redrawn = np.concatenate([block.images for block in blocks])
-        losses = np.concatenate([block.losses for block in blocks])
-        per_seed.append(
-            {
-                PIXELS: pixel_distances(originals, redrawn),
-                LOSS: losses.mean(axis=1, dtype=np.float64) - before,
-                **{
-                    f"{name}-cosine": cosines(embedded[name], embed(redrawn))
-                    for name, embed in embeddings.items()
-                },
-            }
-        )
+    per_seed = [
+        {
+            PIXELS: pixel_distances(originals, outcome.images),
+            LOSS: outcome.losses.mean(axis=1, dtype=np.float64) - before,
+            **{
+                f"{name}-cosine": cosines(embedded[name], embed(outcome.images))
+                for name, embed in embeddings.items()
+            },
+        }
+        for outcome in outcomes
+    ]
     return {name: np.mean([found[name] for found in per_seed], axis=0) for name in per_seed[0]}
 
 
