@@ -59,6 +59,7 @@ rule verify:
         ENVIRONMENT
     params:
         root=paths.root,
+        configfiles=workflow.overwrite_configfiles,
     script:
         "scripts/verify.py"
 

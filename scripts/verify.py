@@ -1,5 +1,6 @@
 """Rule verify: hold every artifact against its checksum."""
 
+import shlex
 import sys
 
 from diffattr.artifacts import damaged, set_aside
@@ -10,7 +11,9 @@ for path, problem in problems.items():
     if path.exists():
         set_aside(path)
 if problems:
-    names = " ".join(str(path) for path in problems)
-    print(f"\nDamaged files were set aside. Remake them: snakemake {names}")  # noqa: T201
+    command = ["snakemake", *map(str, problems)]
+    if snakemake.params.configfiles:
+        command += ["--configfile", *map(str, snakemake.params.configfiles)]
+    print(f"\nDamaged files were set aside. Remake them: {shlex.join(command)}")  # noqa: T201
     sys.exit(1)
 print("Every artifact is as it was written.")  # noqa: T201

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -243,8 +244,10 @@ def test_verify_finds_damaged_and_deleted_shards_and_names_the_remedy(own_copy):
     other.unlink()
     said = refused(own_copy, "verify")
     remedy = next(line for line in said.splitlines() if "Remake them: snakemake" in line)
-    targets = remedy.split("snakemake ")[1].split()
+    targets, _, config = remedy.split("snakemake ")[1].partition(" --configfile ")
+    targets = targets.split()
     assert len(targets) == 2
+    assert json.loads(Path(config).read_text()) == own_copy.config
     pending = own_copy.pending(targets[0])
     assert pending == {"features": {"features/t4/full/train/0000.zarr.zip"}}
     own_copy.run(*targets)
