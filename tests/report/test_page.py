@@ -135,6 +135,18 @@ def test_page_and_table_are_made_from_the_json_alone(numbers, images):
     assert table.text(again) == table.text(numbers)
 
 
+def test_a_method_that_answers_on_one_split_only_is_drawn_there_only(numbers):
+    lds = numbers["lds"][0]
+    compared = [m["name"] for m in numbers["methods"] if m["gradients_per_image"] is not None]
+    assert compared
+    for name in compared:
+        elsewhere = lds | {"methods": [row for row in lds["methods"] if row["name"] != name]}
+        for draw in (figures.intervals, figures.lambda_curves):
+            assert len(draw(numbers, elsewhere)) < len(draw(numbers, lds))
+        figures.lds_against_gradients(numbers, elsewhere)
+        figures.lds_against_seconds(numbers, elsewhere)
+
+
 def test_same_numbers_give_the_same_plots(numbers):
     for lds in numbers["lds"]:
         for plot in PLOTS:

@@ -85,7 +85,7 @@ def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) 
     rows = {row["name"]: row for row in table["methods"]}
     kinds: dict[str, list[Mapping[str, Any]]] = {}
     for method in numbers["methods"]:
-        if method["gradients_per_image"] is not None:
+        if method["name"] in rows and method["gradients_per_image"] is not None:
             kinds.setdefault(method["method"], []).append(method)
     kinds = {
         kind: sorted(members, key=lambda m: (m["gradients_per_image"], m["name"]))
