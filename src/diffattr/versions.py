@@ -19,5 +19,5 @@ RESULT_VERSION = {
     "attribution": 2,
     "evaluation": 2,
     "counterfactual": 2,
-    "report": 3,
+    "report": 4,
 }

@@ -102,8 +102,11 @@ def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) 
             # Side by side, since the intervals of methods at the same amount would lie on another.
             shift = 1.03 ** (number - (len(kinds) - 1) / 2)
             found = [rows[member["name"]] for member in members]
+            places = [member["gradients_per_image"] * shift for member in members]
+            # A line through variants that cost the same would go up and down between them.
+            joined = len(set(places)) == len(places)
             axes.errorbar(
-                [member["gradients_per_image"] * shift for member in members],
+                places,
                 [row["lds"] for row in found],
                 yerr=[
                     [row["lds"] - row["interval"][0] for row in found],
@@ -112,7 +115,7 @@ def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) 
                 label=kind,
                 color=styles[kind].colour,
                 marker=styles[kind].marker,
-                linestyle=DASHES[number % len(DASHES)],
+                linestyle=DASHES[number % len(DASHES)] if joined else "none",
                 capsize=3,
             )
         _ceiling(axes.axhline, table["ceiling"])
@@ -156,15 +159,21 @@ def pairs(table: Mapping[str, Any]) -> str:
     names = [name if len(name) <= 30 else name[:29] + "…" for name in square["names"]]
     n = len(names)
     with mpl.rc_context(STYLE):
-        figure, axes = _canvas(1.6 + 0.22 * n)
-        shown = axes.pcolormesh(square["confidence_higher"], cmap=_CERTAINTY, vmin=0, vmax=1)
+        labels, cells = 2.2, 0.15 * n
+        figure, axes = _canvas(labels + cells + 0.9, max(WIDTH, labels + cells))
+        # Of n x n cells, each a path of its own otherwise: a megabyte for 40 methods.
+        shown = axes.pcolormesh(
+            square["confidence_higher"], cmap=_CERTAINTY, vmin=0, vmax=1, rasterized=True
+        )
         axes.set_aspect("equal")
         axes.invert_yaxis()
         middles = [place + 0.5 for place in range(n)]
         axes.set_yticks(middles, names, fontsize=8)
         axes.set_xticks(middles, names, fontsize=8, rotation=90)
         axes.grid(False)
-        figure.colorbar(shown, label="confidence that row is above column", shrink=0.7)
+        figure.colorbar(
+            shown, label="confidence that row is above column", location="top", shrink=0.7
+        )
         return _svg(figure)
 
 
@@ -269,8 +278,8 @@ def _dashes(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {name: DASHES[place % len(DASHES)] for place, (_, name) in enumerate(passes)}
 
 
-def _canvas(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def _canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasSVG(figure)
     return figure, figure.add_subplot()
 
