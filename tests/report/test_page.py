@@ -314,3 +314,10 @@ def test_no_two_registered_methods_look_alike():
     methods = [{"method": name, "has_lambda": kind.has_lambda} for name, kind in METHODS.items()]
     found = figures.looks({"methods": methods})
     assert len(set(found.values())) == len(METHODS)
+
+
+def test_zero_has_no_sign():
+    assert formats.fixed(-0.0001) == "0.000"
+    assert formats.percent(-0.0001) == "0%"
+    assert formats.between((-0.0001, 0.5)) == "0.000 to 0.500"
+    assert (formats.fixed(-0.001), formats.percent(-0.01)) == ("-0.001", "-1%")

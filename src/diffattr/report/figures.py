@@ -73,6 +73,7 @@ def intervals(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str:
         axes.axvline(0, color="#999999", lw=0.8)
         _ceiling(axes.axvline, table["ceiling"])
         axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+        axes.set_ylim(-0.8, len(rows) - 0.2)
         axes.grid(False, axis="y")
         axes.set_xlabel(f"LDS with {formats.level(numbers['confidence'])} interval")
         if table["ceiling"] is not None:

@@ -5,17 +5,17 @@ MISSING = "–"
 
 def fixed(value: float | None) -> str:
     """Return a correlation with three decimals."""
-    return MISSING if value is None else f"{value:.3f}"
+    return MISSING if value is None else f"{value:z.3f}"
 
 
 def signed(value: float | None) -> str:
     """Return a difference of correlations."""
-    return MISSING if value is None else f"{value:+.3f}"
+    return MISSING if value is None else f"{value:+z.3f}"
 
 
 def between(interval: tuple[float, float] | list[float]) -> str:
     """Return an interval."""
-    return f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return f"{interval[0]:z.3f} to {interval[1]:z.3f}"
 
 
 def rank(value: float) -> str:
@@ -25,7 +25,7 @@ def rank(value: float) -> str:
 
 def percent(share: float | None) -> str:
     """Return a share in whole percent."""
-    return MISSING if share is None else f"{100 * share:.0f}%"
+    return MISSING if share is None else f"{100 * share:z.0f}%"
 
 
 def small_percent(share: float) -> str:
