@@ -6,6 +6,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from diffattr.report import formats
+
 
 def replaced(text: str, name: str, content: str) -> str:
     """Return the text with new content between a block's two marks.
@@ -31,10 +33,10 @@ def claim(numbers: Mapping[str, Any]) -> str:
         [
             table["split"],
             f"{pair['method']} - {pair['baseline']}",
-            f"{pair['difference']:+.3f}",
-            f"{pair['interval'][0]:+.3f} to {pair['interval'][1]:+.3f}",
+            formats.signed(pair["difference"]),
+            " to ".join(map(formats.signed, pair["interval"])),
             pair["verdict"],
-            f"{pair['oracle_difference']:+.3f}",
+            formats.signed(pair["oracle_difference"]),
         ]
         for table in numbers["lds"]
         for pair in table["d_trak"]

@@ -316,8 +316,10 @@ def test_no_two_registered_methods_look_alike():
     assert len(set(found.values())) == len(METHODS)
 
 
-def test_zero_has_no_sign():
+def test_zero_has_no_sign_but_the_end_of_an_interval_has():
     assert formats.fixed(-0.0001) == "0.000"
     assert formats.percent(-0.0001) == "0%"
-    assert formats.between((-0.0001, 0.5)) == "0.000 to 0.500"
     assert (formats.fixed(-0.001), formats.percent(-0.01)) == ("-0.001", "-1%")
+    # An interval from -.04 to just below zero is evidence; it must not seem to contain zero.
+    assert formats.between((-0.04, -0.0001)) == "-0.040 to -0.000"
+    assert formats.signed(-0.0001) == "-0.000"

@@ -9,13 +9,13 @@ def fixed(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """Return a difference of correlations."""
-    return MISSING if value is None else f"{value:+z.3f}"
+    """Return a difference of correlations. One that rounds to zero keeps its sign."""
+    return MISSING if value is None else f"{value:+.3f}"
 
 
 def between(interval: tuple[float, float] | list[float]) -> str:
     """Return an interval."""
-    return f"{interval[0]:z.3f} to {interval[1]:z.3f}"
+    return f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def rank(value: float) -> str:
