@@ -1,11 +1,12 @@
 """Puts the finished standard benchmarks into docs/results/ and their answer into README.md.
 
-Run after `snakemake --configfile configs/standard-<name>.yaml` (`make results`). Reports are copied
-as they are; all that is written about them here comes from their report.json.
+Run after `snakemake --configfile configs/standard-<name>.yaml` (`make results`). All that is
+written and drawn here comes from their report.json, which is kept compressed. The report's pages
+hold the images and are megabytes, so they are not kept.
 """
 
-import shutil
-from collections.abc import Iterator, Mapping
+import gzip
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,12 +18,17 @@ from diffattr.artifacts import read_json, write_text
 from diffattr.benchmark import LDS_SPLITS
 from diffattr.benchmark.methods import Needs
 from diffattr.config import load_schema, parse
-from diffattr.report import formats
+from diffattr.report import figures, formats
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "README.md"
 BENCHMARKS = ("standard-digits", "standard-fashion")
-FILES = ("index.html", "sweeps.html", "report.json", "lds.txt")
+PLOTS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str | None]] = {
+    "LDS with its interval": figures.intervals,
+    "LDS along lambda": figures.lambda_curves,
+    "LDS against seconds": figures.lds_against_seconds,
+    "Every method against every other": lambda _, table: figures.pairs(table),
+}
 
 
 def report_of(name: str) -> dict[str, Any]:
@@ -43,14 +49,26 @@ def report_of(name: str) -> dict[str, Any]:
     return numbers
 
 
-def copy_report(name: str) -> None:
-    """Copy the files of a report."""
-    folder = PAGE.parent / name
+def keep(name: str) -> None:
+    """Copy the numbers of a report, compressed, and its table."""
+    source, folder = ROOT / "results" / name / "report", PAGE.parent / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in FILES:
-        source = ROOT / "results" / name / "report" / file
-        if source.exists():
-            shutil.copyfile(source, folder / file)
+    numbers = gzip.compress((source / "report.json").read_bytes(), mtime=0)
+    (folder / "report.json.gz").write_bytes(numbers)
+    write_text(folder / "lds.txt", (source / "lds.txt").read_text(encoding="utf-8"))
+
+
+def pictures(folder: Path, drawn: Iterable[tuple[str, str, str | None]]) -> str:
+    """Write plots, each with its title and split, and return a table of them: a row per title."""
+    rows: dict[str, list[str]] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for title, split, svg in drawn:
+        if svg is None:
+            continue
+        file = f"{title.lower().replace(' ', '-')}-{split}.svg"
+        write_text(folder / file, svg)
+        rows.setdefault(title, []).append(f"![{title}, {split}]({folder.name}/{file})")
+    return github([[title, *cells] for title, cells in rows.items()], ["", *LDS_SPLITS])
 
 
 def answer(numbers: Mapping[str, Any]) -> str:
@@ -129,10 +147,10 @@ def sweep(found: Mapping[str, Any]) -> str:
     return github(rows, [*axes, *headers])
 
 
-def section(numbers: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the parts of one benchmark's section."""
+def section(numbers: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Yield the parts of one benchmark's section, and write its plots into a folder beside it."""
     name = numbers["name"]
-    links = [f"[{file}]({name}/{file})" for file in FILES if (PAGE.parent / name / file).exists()]
+    links = [f"[{file}]({name}/{file})" for file in ("lds.txt", "report.json.gz")]
     seconds = numbers["costs"]["total"]["seconds"]
     host = numbers["origin"]["hosts"][0]["value"]
     yield f"## {name}"
@@ -142,16 +160,28 @@ def section(numbers: Mapping[str, Any]) -> Iterator[str]:
     )
     yield f"### D-TRAK against TRAK\n\n{answer(numbers)}"
     yield f"### The best of each group\n\n{leaders(numbers)}"
+    drawn = (
+        (title, table["split"], plot(numbers, table))
+        for title, plot in PLOTS.items()
+        for table in numbers["lds"]
+    )
+    yield f"### All methods\n\n{pictures(folder, drawn)}"
     for found in numbers["sweeps"]:
-        yield f"### Sweep {found['name']}\n\n{sweep(found)}"
+        along = (
+            (f"{found['name']} along {axis}", split, svg)
+            for axis, split, svg in figures.of_sweep(numbers, found)
+        )
+        yield f"### Sweep {found['name']}\n\n{pictures(folder, along)}\n\n{sweep(found)}"
 
 
 if __name__ == "__main__":
     reports = [report_of(name) for name in BENCHMARKS]
     for name in BENCHMARKS:
-        copy_report(name)
+        keep(name)
     text = PAGE.read_text(encoding="utf-8")
-    parts = [part for numbers in reports for part in section(numbers)]
+    parts = [
+        part for numbers in reports for part in section(numbers, PAGE.parent / numbers["name"])
+    ]
     write_text(PAGE, replaced(text, "results", "\n" + "\n\n".join(parts) + "\n"))
     readme = ROOT / "README.md"
     answers = "\n\n".join(map(answer, reports))

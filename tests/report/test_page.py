@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -299,15 +300,38 @@ def test_the_text_table_has_every_method_and_the_planted_truth(numbers):
         )
 
 
-def test_the_page_of_results_says_what_the_report_says(numbers):
-    (claim, *_) = [part for part in section(numbers) if "D-TRAK against TRAK" in part]
+def test_the_page_of_results_says_what_the_report_says(numbers, tmp_path):
+    parts = list(section(numbers, tmp_path / "made-up"))
+    (claim, *_) = [part for part in parts if "D-TRAK against TRAK" in part]
     for lds in numbers["lds"]:
         (pair,) = lds["d_trak"]
         cells = (lds["split"], "d-trak-4 - trak-4", f"{pair['difference']:+.3f}", pair["verdict"])
         assert any(all(f"| {cell} " in row for cell in cells) for row in claim.splitlines())
-    (best,) = [part for part in section(numbers) if "The best of each group" in part]
+    (best,) = [part for part in parts if "The best of each group" in part]
     groups = {row["needs"] for row in numbers["methods"]}
     assert len(best.splitlines()) == 2 + 2 + 2 * len(groups)
+    drawn = re.findall(r"!\[[^]]+\]\(([^)]+)\)", "".join(parts))
+    assert {Path(file).name for file in drawn} == {f.name for f in tmp_path.rglob("*.svg")}
+    assert all(ElementTree.parse(tmp_path / file) for file in drawn)
+    # Intervals, lambda and pairs on two splits; made-up numbers have no costs and no sweeps.
+    assert len(drawn) == 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("draws", "axes"), [(1, ["n_timesteps"]), (2, ["n_timesteps", "gradients_per_image"])]
+)
+def test_a_sweep_is_drawn_along_its_cost_where_that_is_not_the_timesteps(draws, axes):
+    cells = [
+        {
+            "values": {"n_timesteps": n},
+            "gradients_per_image": n * draws,
+            "splits": {"val": {"lds": 0.1 * n, "interval": [0.0, 0.5]}},
+        }
+        for n in (1, 4)
+    ]
+    sweep = {"name": "s", "method": "trak", "axes": {"n_timesteps": [1, 4]}, "cells": cells}
+    drawn = list(figures.of_sweep({"lds": [{"split": "val"}, {"split": "gen"}]}, sweep))
+    assert [(axis, split) for axis, split, _ in drawn] == [(axis, "val") for axis in axes]
 
 
 def test_no_two_registered_methods_look_alike():

@@ -1,7 +1,7 @@
 """The report's plots, as SVG texts whose bytes depend on the numbers alone."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -176,6 +176,22 @@ def pairs(table: Mapping[str, Any]) -> str:
             shown, label="confidence that row is above column", location="top", shrink=0.7
         )
         return _svg(figure)
+
+
+def of_sweep(
+    numbers: Mapping[str, Any], sweep: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield every plot of a sweep: what is along its axis, the split, and the plot."""
+    axes = [axis for axis in ("n_timesteps", "k", "checkpoint") if axis in sweep["axes"]]
+    if "n_timesteps" in axes and any(
+        cell["gradients_per_image"] != cell["values"]["n_timesteps"] for cell in sweep["cells"]
+    ):
+        axes.append("gradients_per_image")
+    for axis in axes:
+        for table in numbers["lds"]:
+            svg = sweep_lines(sweep, table["split"], axis)
+            if svg is not None:
+                yield axis, table["split"], svg
 
 
 def sweep_lines(sweep: Mapping[str, Any], split: str, axis: str) -> str | None:

@@ -37,17 +37,12 @@ def html(numbers: Mapping[str, Any], images: Images) -> str:
 
 def sweeps_html(numbers: Mapping[str, Any]) -> str:
     """Return the page of all sweeps."""
-    drawn: dict[str, list[tuple[str, str, str]]] = {}
-    for sweep in numbers["sweeps"]:
-        axes = [axis for axis in ("n_timesteps", "k", "checkpoint") if axis in sweep["axes"]]
-        if "n_timesteps" in axes:
-            axes.append("gradients_per_image")
-        plots = [
-            (axis, table["split"], figures.sweep_lines(sweep, table["split"], axis))
-            for axis in axes
-            for table in numbers["lds"]
+    drawn = {
+        sweep["name"]: [
+            (axis, split, _svg_uri(svg)) for axis, split, svg in figures.of_sweep(numbers, sweep)
         ]
-        drawn[sweep["name"]] = [(axis, split, _svg_uri(svg)) for axis, split, svg in plots if svg]
+        for sweep in numbers["sweeps"]
+    }
     return _rendered("sweeps.html.jinja", numbers, "", figures=drawn)
 
 
