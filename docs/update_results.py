@@ -60,15 +60,18 @@ def keep(name: str) -> None:
 
 def pictures(folder: Path, drawn: Iterable[tuple[str, str, str | None]]) -> str:
     """Write plots, each with its title and split, and return a table of them: a row per title."""
-    rows: dict[str, list[str]] = {}
+    rows: dict[str, dict[str, str]] = {}
     folder.mkdir(parents=True, exist_ok=True)
     for title, split, svg in drawn:
         if svg is None:
             continue
         file = f"{title.lower().replace(' ', '-')}-{split}.svg"
         write_text(folder / file, svg)
-        rows.setdefault(title, []).append(f"![{title}, {split}]({folder.name}/{file})")
-    return github([[title, *cells] for title, cells in rows.items()], ["", *LDS_SPLITS])
+        rows.setdefault(title, {})[split] = f"![{title}, {split}]({folder.name}/{file})"
+    return github(
+        [[title, *(row.get(split, "") for split in LDS_SPLITS)] for title, row in rows.items()],
+        ["", *LDS_SPLITS],
+    )
 
 
 def answer(numbers: Mapping[str, Any]) -> str:
@@ -155,8 +158,8 @@ def section(numbers: Mapping[str, Any], folder: Path) -> Iterator[str]:
     host = numbers["origin"]["hosts"][0]["value"]
     yield f"## {name}"
     yield (
-        f"`snakemake --configfile configs/{name}.yaml`; {seconds / 3600:.1f} core-hours on"
-        f" {host['processor']}. Files: {', '.join(links)}."
+        f"`snakemake --configfile configs/{name}.yaml`; its jobs took {seconds / 3600:.1f} hours"
+        f" in sum on {host['processor']}. Files: {', '.join(links)}."
     )
     yield f"### D-TRAK against TRAK\n\n{answer(numbers)}"
     yield f"### The best of each group\n\n{leaders(numbers)}"

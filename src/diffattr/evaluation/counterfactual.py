@@ -137,7 +137,7 @@ def read_outcome(
     """
     shapes = {"images": shape, "losses": (n_timesteps,)}
     stored = [_read_of(path, block, shapes) for path, block in zip(paths, blocks, strict=True)]
-    return Outcome(*(np.concatenate([arrays[name] for arrays in stored]) for name in shapes))
+    return Outcome(**{name: np.concatenate([read[name] for read in stored]) for name in shapes})
 
 
 def read_originals(
