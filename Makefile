@@ -73,4 +73,4 @@ bench: env
 check: lint types test test-clip smoke every-method
 
 clean-env:
-	rm -rf .venv .venv-clip
+	rm -rf .venv .venv-clip .venv-text

@@ -28,6 +28,13 @@ localrules:
 
 
 include: "rules/data.smk"
+
+
+if benchmark.captioned:
+
+    include: "rules/latents.smk"
+
+
 include: "rules/models.smk"
 include: "rules/losses.smk"
 include: "rules/features.smk"

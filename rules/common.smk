@@ -23,6 +23,19 @@ ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
 # Every target asks for the kept checkpoints: of a job with an output that was never made, Snakemake
 # trusts no recorded params, so that a changed recipe would leave the full model as it was.
 KEPT_FILES = benchmark.checkpoint_files
+# What models are trained on.
+TRAINING_FILES = {
+    "images": paths.images("train"),
+    "ids": paths.indices("train"),
+    **benchmark.told("train"),
+    **(
+        {"mirrored": paths.mirrored()}
+        if benchmark.captioned and benchmark.config.training.horizontal_flip
+        else {}
+    ),
+}
+# Named only where images are latents, so that the params of other benchmarks stay as they are.
+PIPELINE = {"pipeline": benchmark.captioned.pipeline} if benchmark.captioned else {}
 # Memory that a job needs before it holds any data: interpreter and libraries.
 LIGHT_MB, HEAVY_MB = 400, 1000
 
@@ -77,6 +90,11 @@ def feature_params(wildcards, split, **values):
         seed=config.seed,
         split="gen" if follows else split,
         n_sampling_steps=config.sampling.n_steps if follows else None,
+        **(
+            {"steps_offset": config.sampling.steps_offset}
+            if follows and config.sampling.steps_offset
+            else {}
+        ),
         **values,
     )
 

@@ -59,6 +59,7 @@ for removal in benchmark.removals:
 rule redraw:
     """Draw the queries of one block again, each by the model trained without its images."""
     input:
+        **benchmark.told("gen"),
         block=paths.block("{removal}"),
         images=paths.images("gen"),
     output:
@@ -78,6 +79,7 @@ rule redraw:
                 benchmark.removal_queries[member]
                 for member in refused(benchmark.members, w.removal, int(w.block))
             ],
+            **PIPELINE,
         ),
     script:
         "../scripts/redraw.py"
@@ -87,6 +89,7 @@ rule originals:
     """Take the losses of the full model on the queries that are drawn again."""
     input:
         **benchmark.network_files,
+        **benchmark.told("gen"),
         images=paths.images("gen"),
     output:
         paths.originals(),
@@ -109,6 +112,8 @@ rule compare_redrawn:
     """Compare every query with what it became without the images that each method names."""
     input:
         **benchmark.network_files,
+        **benchmark.told(None),
+        **({"pictures": paths.pictures("gen")} if benchmark.captioned else {}),
         images=paths.images("gen"),
         originals=paths.originals(),
         removals=lambda w: [

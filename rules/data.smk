@@ -2,9 +2,13 @@ rule data:
     """Draw training, val and planted images from the data set."""
     output:
         **{
-            f"{split}_{kind}": getattr(paths, kind)(split)
+            f"{split}_{kind}": place(split)
             for split in ("train", "val", "planted")
-            for kind in ("indices", "images", "labels")
+            for kind, place in {
+                "indices": paths.indices,
+                "images": benchmark.pictures,
+                "labels": paths.labels,
+            }.items()
         },
     log:
         log_path("data"),
@@ -14,7 +18,11 @@ rule data:
         mem_mb=grown(HEAVY_MB),
     params:
         config=benchmark.params(
-            "data", data=benchmark.config.data, seed=benchmark.config.seed
+            "data",
+            data=benchmark.config.data,
+            seed=benchmark.config.seed,
+            # Named only where they are, so that the params of other benchmarks stay as they are.
+            **({"eight_bit": True} if benchmark.captioned else {}),
         ),
     script:
         "../scripts/data.py"

@@ -2,6 +2,7 @@ rule trajectories:
     """Follow the sampler of the generated queries, for methods that ask along its way."""
     input:
         **benchmark.network_files,
+        **benchmark.told("gen"),
     output:
         paths.trajectories(),
     log:
@@ -29,12 +30,15 @@ rule embed:
     input:
         unpack(
             lambda w: (
-                benchmark.network_files
+                {
+                    **benchmark.network_files,
+                    **benchmark.told(None),
+                    "images": paths.images(w.split),
+                }
                 if benchmark.embeds_by_network(w.embedding)
-                else {}
+                else {"images": benchmark.pictures(w.split)}
             )
         ),
-        images=paths.images(),
     output:
         paths.embedding(),
     log:
@@ -90,6 +94,7 @@ rule features:
     """Take the projected gradients of one shard of images, for all output functions of a pass."""
     input:
         unpack(feature_inputs),
+        unpack(lambda w: benchmark.told("gen" if w.source == TRAJECTORY else w.source)),
         images=paths.images("{source}"),
         ids=lambda w: paths.indices("gen" if w.source == TRAJECTORY else w.source),
     output:
@@ -118,6 +123,7 @@ rule check_features:
     """Take the features of a few images again, one timestep at a time and in another order."""
     input:
         unpack(lambda w: benchmark.feature_inputs(w.gradient_pass, FULL)),
+        **benchmark.told("train"),
         images=paths.images("train"),
         ids=paths.indices("train"),
         shard=paths.features(split="train", shard="0000", model=FULL),

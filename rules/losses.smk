@@ -1,6 +1,7 @@
 rule losses:
     """Evaluate the models of one block on the queries of one split."""
     input:
+        unpack(lambda w: benchmark.told(w.split)),
         block=paths.block(),
         images=paths.images(),
         ids=paths.indices(),

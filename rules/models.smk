@@ -5,8 +5,7 @@ for number, seed in enumerate(benchmark.full_seeds):
         name:
             f"train_full_{number}"
         input:
-            images=paths.images("train"),
-            ids=paths.indices("train"),
+            **TRAINING_FILES,
         output:
             **benchmark.model_files(seed_model(seed)),
             checkpoints=benchmark.checkpoint_files if number == 0 else [],
@@ -34,13 +33,12 @@ for number, seed in enumerate(benchmark.full_seeds):
 rule train_block:
     """Train the models of one block of subsets with one seed."""
     input:
-        images=paths.images("train"),
-        ids=paths.indices("train"),
+        **TRAINING_FILES,
         subsets=lambda w: [
             paths.subset(w.group, index) for index in subsets_of_block(w)
         ],
     output:
-        paths.block(),
+        (paths.block() if benchmark.config.jobs.keep_models else temp(paths.block())),
     log:
         log_path("models", "{group}", "seed-{seed}", "block-{block}"),
     # The longest jobs first: one that is left to the end keeps a single core busy.
@@ -67,10 +65,16 @@ rule generate:
     """Generate the queries of split gen from the full model."""
     input:
         **benchmark.network_files,
+        **benchmark.told(None),
     output:
+        **(
+            {"pictures": paths.pictures("gen"), "labels": paths.labels("gen")}
+            if benchmark.captioned
+            else {}
+        ),
         images=paths.images("gen"),
         ids=paths.indices("gen"),
-        pictures=directory(paths("images", "gen")),
+        folder=directory(paths("images", "gen")),
     log:
         log_path("images", "gen"),
     priority: 10
@@ -87,6 +91,7 @@ rule generate:
             noise_schedule=benchmark.config.noise_schedule,
             sampling=benchmark.config.sampling,
             seed=benchmark.config.seed,
+            **PIPELINE,
         ),
     script:
         "../scripts/generate.py"

@@ -35,13 +35,15 @@ rule build_report:
         ],
         counterfactual=COUNTERFACTUAL_FILES,
         checks=[paths.check(gradient_pass) for gradient_pass in benchmark.used_passes],
-        images=[paths.images(split) for split in ("train", *benchmark.query_splits)],
+        images=[
+            benchmark.pictures(split) for split in ("train", *benchmark.query_splits)
+        ],
         indices=[paths.indices(split) for split in ("train", *benchmark.query_splits)],
-        # Generated queries have no class.
+        # Queries that were generated without a caption have no class.
         labels=[
             paths.labels(split)
             for split in ("train", *benchmark.query_splits)
-            if split != "gen"
+            if benchmark.has_labels(split)
         ],
     output:
         **{**REPORT_FILES, "viewer": directory(REPORT_FILES["viewer"])},

@@ -5,13 +5,13 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_json
     from diffattr.config import NoiseSchedule, Pass
-    from diffattr.diffusion.models import read_network
+    from diffattr.diffusion.models import read_captions, read_network
     from diffattr.features.curvature import read_rotation
     from diffattr.features.gradients import GradientPass, batch_invariance
     from diffattr.features.store import read_shards
 
     gradient_pass = this.section("gradient_pass", Pass)
-    network = read_network(this.input.network)
+    network = read_network(this.input.network, read_captions(this.input.get("captions")))
     gradients = GradientPass(
         network,
         this.section("noise_schedule", NoiseSchedule),
@@ -25,4 +25,5 @@ with job(snakemake) as this:
         for name in gradient_pass.output_functions
     }
     images, ids = read_array(this.input.images), read_array(this.input.ids)
-    write_json(this.output[0], batch_invariance(gradients, images, ids, "train", stored))
+    found = batch_invariance(gradients, images, ids, "train", stored, labels=this.labels())
+    write_json(this.output[0], found)

@@ -9,43 +9,50 @@ with job(snakemake) as this:
     from diffattr.artifacts import as_list, read_array, write_json
     from diffattr.config import Counterfactual, Embedding, Lds, NoiseSchedule
     from diffattr.data.removals import Removal, read_orders
-    from diffattr.diffusion.models import read_network
+    from diffattr.diffusion.models import read_captions, read_network
     from diffattr.evaluation.counterfactual import (
+        Outcome,
         compared,
         moved,
+        of_outcomes,
         overlaps,
         read_originals,
         read_outcome,
     )
-    from diffattr.features.embeddings import make
+    from diffattr.features.embeddings import EMBEDDINGS, make
 
     config, section = this.config, this.section("section", Counterfactual)
     n_train, blocks = config["n_train"], config["blocks"]
     queries = [query for block in blocks for query in block]
-    originals = read_array(this.input.images)[queries]
-    own_losses = read_originals(this.input.originals, queries, config["n_timesteps"])
-    network = read_network(this.input.network) if config["embeddings"] else None
+    pictures = this.input.get("pictures")
+    original = Outcome(
+        read_array(this.input.images)[queries],
+        read_originals(this.input.originals, queries, config["n_timesteps"]),
+        None if pictures is None else read_array(pictures)[queries],
+    )
+    captions = read_captions(this.input.get("captions"))
+    network = read_network(this.input.network, captions) if config["embeddings"] else None
     embeddings = {
-        name: make(
-            msgspec.convert(options, Embedding),
-            network=network,
-            schedule=this.section("noise_schedule", NoiseSchedule),
-            seed=config["seed"],
-            batch_size=this.batch_size,
-            device=this.device,
+        name: of_outcomes(
+            make(
+                msgspec.convert(options, Embedding),
+                network=network,
+                schedule=this.section("noise_schedule", NoiseSchedule),
+                seed=config["seed"],
+                batch_size=this.batch_size,
+                device=this.device,
+            ),
+            of_pictures=not EMBEDDINGS[options["kind"]].needs_network,
         )
         for name, options in config["embeddings"].items()
     }
-    embedded = {name: embed(originals) for name, embed in embeddings.items()}
+    embedded = {name: embed(original) for name, embed in embeddings.items()}
     removals = [msgspec.convert(removal, Removal) for removal in config["removals"]]
     shape = len(removals), len(section.seeds), len(blocks)
     distances = []
     for by_seed in np.reshape(as_list(this.input.outcomes), shape):
-        outcomes = [
-            read_outcome(paths, blocks, originals.shape[1:], config["n_timesteps"])
-            for paths in by_seed
-        ]
-        distances.append(moved(originals, own_losses, outcomes, embeddings, embedded))
+        outcomes = [read_outcome(paths, blocks, original) for paths in by_seed]
+        distances.append(moved(original, outcomes, embeddings, embedded))
     removed = {
         method: read_orders(path, queries, n_train)["proponents"]
         for method, path in zip(section.methods, as_list(this.input.removals), strict=True)

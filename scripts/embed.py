@@ -5,13 +5,13 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_array
     from diffattr.config import Embedding, NoiseSchedule
-    from diffattr.diffusion.models import read_network
+    from diffattr.diffusion.models import read_captions, read_network
     from diffattr.features.embeddings import make
 
-    network = this.input.get("network")
+    network, captions = this.input.get("network"), read_captions(this.input.get("captions"))
     embedding = make(
         this.section("embedding", Embedding),
-        network=None if network is None else read_network(network),
+        network=None if network is None else read_network(network, captions),
         schedule=this.section("noise_schedule", NoiseSchedule),
         seed=this.config["seed"],
         batch_size=this.batch_size,

@@ -4,7 +4,7 @@ from diffattr.jobs import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array
-    from diffattr.config import NoiseSchedule, Pass
+    from diffattr.config import NoiseSchedule, Pass, Sampling
     from diffattr.diffusion.models import read_model
     from diffattr.diffusion.sampling import read_trajectories, sampling_timesteps
     from diffattr.features.curvature import read_rotation
@@ -23,15 +23,18 @@ with job(snakemake) as this:
     )
     chosen = slice(*this.config["images"])
     every, split = read_array(this.input.ids), this.config["split"]
-    ids = every[chosen]
+    ids, labels = every[chosen], this.labels(chosen)
     n_steps = this.config["n_sampling_steps"]
     if n_steps is None:
         images = read_array(this.input.images)[chosen]
-        features = gradients.features(images, ids, split, batch_size=this.batch_size)
+        features = gradients.features(images, ids, split, labels=labels, batch_size=this.batch_size)
     else:
         followed = read_trajectories(this.input.images, len(every), n_steps, network)[chosen]
-        timesteps = sampling_timesteps(schedule, n_steps)
+        offset = this.config.get("steps_offset", 0)
+        timesteps = sampling_timesteps(
+            schedule, Sampling(n_images=len(every), n_steps=n_steps, steps_offset=offset)
+        )
         features = gradients.trajectory_features(
-            followed, timesteps, ids, split, batch_size=this.batch_size
+            followed, timesteps, ids, split, labels=labels, batch_size=this.batch_size
         )
     write_shard(this.output[0], features, gradients.identity(model))

@@ -7,19 +7,29 @@ with job(snakemake) as this:
 
     from diffattr.artifacts import write_array
     from diffattr.config import NoiseSchedule, Sampling
-    from diffattr.diffusion.models import read_network
-    from diffattr.diffusion.sampling import generate, write_pictures
+    from diffattr.diffusion.models import read_captions, read_network
+    from diffattr.diffusion.sampling import generate, labels_in_blocks, write_pictures
 
-    sampling = this.section("sampling", Sampling)
+    sampling, pipeline = this.section("sampling", Sampling), this.config.get("pipeline")
+    labels = None if pipeline is None else labels_in_blocks(sampling)
     images = generate(
-        read_network(this.input.network),
+        read_network(this.input.network, read_captions(this.input.get("captions"))),
         sampling.n_images,
         this.section("noise_schedule", NoiseSchedule),
-        sampling.n_steps,
+        sampling,
         this.config["seed"],
+        labels=labels,
         batch_size=this.batch_size,
         device=this.device,
     )
     write_array(this.output.images, images)
     write_array(this.output.ids, np.arange(len(images)))
-    write_pictures(this.output.pictures, images)
+    if pipeline is None:
+        write_pictures(this.output.folder, images)
+    else:
+        from diffattr.diffusion.latents import Vae
+
+        pictures = Vae(pipeline, device=this.device).decode(images)
+        write_array(this.output.labels, labels)
+        write_array(this.output.pictures, pictures)
+        write_pictures(this.output.folder, pictures)

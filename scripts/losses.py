@@ -6,9 +6,9 @@ with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays
     from diffattr.config import Losses, NoiseSchedule
     from diffattr.diffusion.losses import loss_tables
-    from diffattr.diffusion.models import read_block
+    from diffattr.diffusion.models import read_block, read_captions
 
-    subsets, networks = read_block(this.input.block)
+    subsets, networks = read_block(this.input.block, read_captions(this.input.get("captions")))
     tables = loss_tables(
         networks,
         read_array(this.input.images),
@@ -17,6 +17,7 @@ with job(snakemake) as this:
         this.section("noise_schedule", NoiseSchedule),
         this.section("losses", Losses),
         this.config["seed"],
+        labels=this.labels(),
         with_squares=this.config.get("with_squares", False),
         batch_size=this.batch_size,
         device=this.device,

@@ -5,17 +5,19 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays
     from diffattr.config import Losses, NoiseSchedule
-    from diffattr.diffusion.models import read_network
+    from diffattr.diffusion.models import read_captions, read_network
     from diffattr.diffusion.redrawing import own_losses
 
     queries = this.config["queries"]
+    network = read_network(this.input.network, read_captions(this.input.get("captions")))
     losses = own_losses(
-        [read_network(this.input.network)] * len(queries),
+        [network] * len(queries),
         read_array(this.input.images)[queries],
         queries,
         this.section("noise_schedule", NoiseSchedule),
         this.section("losses", Losses),
         this.config["seed"],
+        labels=this.labels(queries),
         batch_size=this.batch_size,
         device=this.device,
     )

@@ -5,14 +5,21 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays
     from diffattr.config import Losses, NoiseSchedule, Sampling
-    from diffattr.diffusion.models import read_block
+    from diffattr.diffusion.models import read_block, read_captions
     from diffattr.diffusion.redrawing import own_losses, redrawn
 
     queries, seed = this.config["queries"], this.config["seed"]
     schedule = this.section("noise_schedule", NoiseSchedule)
-    _, networks = read_block(this.input.block)
-    n_steps = this.section("sampling", Sampling).n_steps
-    images = redrawn(networks, queries, schedule, n_steps, seed, device=this.device)
+    _, networks = read_block(this.input.block, read_captions(this.input.get("captions")))
+    images = redrawn(
+        networks,
+        queries,
+        schedule,
+        this.section("sampling", Sampling),
+        seed,
+        labels=this.labels(),
+        device=this.device,
+    )
     losses = own_losses(
         networks,
         read_array(this.input.images)[queries],
@@ -20,7 +27,13 @@ with job(snakemake) as this:
         schedule,
         this.section("losses", Losses),
         seed,
+        labels=this.labels(queries),
         batch_size=this.batch_size,
         device=this.device,
     )
-    write_arrays(this.output[0], {"images": images, "losses": losses}, {"queries": queries})
+    made = {"images": images, "losses": losses}
+    if (pipeline := this.config.get("pipeline")) is not None:
+        from diffattr.diffusion.latents import Vae
+
+        made["pictures"] = Vae(pipeline, device=this.device).decode(images)
+    write_arrays(this.output[0], made, {"queries": queries})

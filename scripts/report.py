@@ -13,7 +13,7 @@ with job(snakemake) as this:
     benchmark = Benchmark(this.section("benchmark", Config))
     numbers = gather(benchmark, this.input)
     images = {
-        split: read_array(benchmark.paths.images(split), mmap=True)
+        split: read_array(benchmark.pictures(split), mmap=True)
         for split in ("train", *benchmark.query_splits)
     }
     write_json(this.output.numbers, numbers)

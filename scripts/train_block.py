@@ -5,13 +5,19 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, scratch
     from diffattr.config import Recipe
-    from diffattr.diffusion.models import write_block
+    from diffattr.diffusion.models import read_captions, write_block
     from diffattr.diffusion.training import TrainingSet, train
 
     recipe = this.section("recipe", Recipe)
     with scratch(this.output[0]) as place:
         weights = train(
-            TrainingSet(read_array(this.input.images), read_array(this.input.ids)),
+            TrainingSet(
+                read_array(this.input.images),
+                read_array(this.input.ids),
+                this.labels(),
+                read_captions(this.input.get("captions")),
+                this.mirrored(),
+            ),
             [read_array(path) for path in this.input.subsets],
             int(this.wildcards.seed),
             recipe,

@@ -9,16 +9,19 @@ with job(snakemake) as this:
 
     from diffattr.artifacts import as_list, read_array, scratch
     from diffattr.config import Recipe
-    from diffattr.diffusion.models import write_networks
+    from diffattr.diffusion.models import read_captions, write_networks
     from diffattr.diffusion.training import TrainingSet, train
 
     recipe, images = this.section("recipe", Recipe), read_array(this.input.images)
     # No part of what the model is: one kept checkpoint less trains nothing again.
     kept = {int(Path(path).parent.name) for path in as_list(this.output.checkpoints)}
     folder = Path(this.output.network).parent
+    captions = read_captions(this.input.get("captions"))
     with scratch(folder) as place:
         weights = train(
-            TrainingSet(images, read_array(this.input.ids)),
+            TrainingSet(
+                images, read_array(this.input.ids), this.labels(), captions, this.mirrored()
+            ),
             [np.arange(len(images))],
             this.config["seed"],
             recipe,
@@ -28,4 +31,4 @@ with job(snakemake) as this:
             device=this.device,
             save_state_every_s=this.save_state_every_s,
         )
-        write_networks(folder, weights, recipe.model)
+        write_networks(folder, weights, recipe.model, captions)

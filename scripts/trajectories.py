@@ -5,16 +5,17 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import write_array
     from diffattr.config import NoiseSchedule, Sampling
-    from diffattr.diffusion.models import read_network
+    from diffattr.diffusion.models import read_captions, read_network
     from diffattr.diffusion.sampling import trajectories
 
     sampling = this.section("sampling", Sampling)
     foreseen = trajectories(
-        read_network(this.input.network),
+        read_network(this.input.network, read_captions(this.input.get("captions"))),
         sampling.n_images,
         this.section("noise_schedule", NoiseSchedule),
-        sampling.n_steps,
+        sampling,
         this.config["seed"],
+        labels=this.labels(),
         batch_size=this.batch_size,
         device=this.device,
     )

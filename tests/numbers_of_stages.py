@@ -19,6 +19,7 @@ from diffattr.config import (
     Pass,
     Projector,
     Recipe,
+    Sampling,
     Training,
 )
 from diffattr.versions import RESULT_VERSION
@@ -95,6 +96,28 @@ def subsets() -> list[float]:
     return [float(np.square(subset(labels, 0.5, 1, "lds", index)).sum()) for index in range(4)]
 
 
+def latents() -> list[float]:
+    import tempfile
+
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    from diffattr.diffusion.latents import Vae
+
+    with rng.torch_seeded("numbers", "vae"):
+        vae = AutoencoderKL(
+            block_out_channels=(4, 4),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            norm_num_groups=2,
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        vae.save_pretrained(Path(folder) / "vae")
+        (Path(folder) / "model_index.json").write_text("{}")
+        pictures = rng.generator("numbers", "pictures").integers(0, 256, (1, 3, 8, 8))
+        found = Vae(folder).encode(pictures.astype(np.uint8), (4, 4, 4))
+    return found[0, :, 0, 0].tolist()
+
+
 def training() -> list[float]:
     import tempfile
 
@@ -117,7 +140,7 @@ def training() -> list[float]:
 def sampling() -> list[float]:
     from diffattr.diffusion.sampling import generate
 
-    made = generate(network(), 2, SCHEDULE, 5, seed=1)
+    made = generate(network(), 2, SCHEDULE, Sampling(n_images=2, n_steps=5), seed=1)
     return [float(value) for value in np.abs(made).mean(axis=(1, 2, 3))]
 
 
@@ -249,7 +272,7 @@ def counterfactual() -> list[float]:
     )
 
     networks = [network()]
-    made = redrawn(networks, [5], SCHEDULE, 4, seed=1)
+    made = redrawn(networks, [5], SCHEDULE, Sampling(n_images=6, n_steps=4), seed=1)
     losses = own_losses(networks, images(1), [5], SCHEDULE, Losses(n_timesteps=3, draws=1), 1)
     values = rng.generator("numbers", "moves").standard_normal((2, 9))
     found = summary(values[0], values[1], 100, 0.9, seed=1)
@@ -267,6 +290,7 @@ def counterfactual() -> list[float]:
 # The report has no numbers of its own.
 STAGES: dict[str, Callable[[], list[float]]] = {
     "data": data,
+    "latents": latents,
     "subsets": subsets,
     "training": training,
     "sampling": sampling,

@@ -291,7 +291,7 @@ def test_a_name_of_a_pass_that_is_no_file_name_is_refused():
 def test_the_word_no_must_be_quoted():
     assert yaml.safe_load("no") is False
     (line,) = errors_of(with_value(("training", "mixed_precision"), False))
-    assert "training.mixed_precision: found false, allowed: bf16, no" in line
+    assert "training.mixed_precision: found false, allowed: bf16, fp16, no" in line
 
 
 @given(st.lists(st.sampled_from(LEAVES), unique=True, min_size=2, max_size=6))

@@ -264,7 +264,9 @@ def measure(path, seconds):
 
 def test_every_rule_has_a_calibrated_cost():
     every_method = benchmark(name=EVERY)
-    assert {job.rule for job in plan.jobs(every_method, SIZE)} == set(CALIBRATION)
+    of_text_to_image = {"captions", "encode", "mirror"}
+    found = {job.rule for job in plan.jobs(every_method, SIZE)}
+    assert found == set(CALIBRATION) - of_text_to_image
 
 
 def test_unit_costs_are_measured_where_there_are_results(tmp_path, monkeypatch):

@@ -69,8 +69,12 @@ class NoiseSchedule(Section, frozen=True):
     beta_end: Fraction
 
 
-class Training(Section, frozen=True):
-    """The recipe, the same for the full model and for every subset model."""
+class Training(Section, frozen=True, omit_defaults=True):
+    """The recipe, the same for the full model and for every subset model.
+
+    `mixed_precision` is of a graphics card; on a CPU fp16 is fp32. `caption_drop` is the share of
+    images whose caption is left empty, for networks that are told captions.
+    """
 
     epochs: Positive
     batch_size: Positive
@@ -81,7 +85,8 @@ class Training(Section, frozen=True):
     weight_decay: NonNegativeFloat
     clip_norm: PositiveFloat
     horizontal_flip: bool
-    mixed_precision: Literal["no", "bf16"]
+    mixed_precision: Literal["no", "bf16", "fp16"]
+    caption_drop: Share = 0.0
 
     def n_steps(self, n_images: int) -> int:
         """Return the number of optimiser steps on so many images; the last batch may be short."""
@@ -117,11 +122,21 @@ class Recipe(Section, frozen=True):
     training: Training
 
 
-class Sampling(Section, frozen=True):
-    """How the generated queries are made."""
+class Sampling(Section, frozen=True, omit_defaults=True):
+    """How the generated queries are made: DDIM without noise.
+
+    The next four are diffusers' own (`DDIMScheduler`, and the guidance scale of its text-to-image
+    pipelines; 1 is none). `classes` are generated in as many blocks of equal length, in this order,
+    by networks that are told captions.
+    """
 
     n_images: Positive
     n_steps: Positive
+    guidance: PositiveFloat = 1.0
+    clip_sample: bool = True
+    steps_offset: NonNegative = 0
+    set_alpha_to_one: bool = True
+    classes: Annotated[tuple[NonNegative, ...], UNIQUE] | None = None
 
 
 class SubsetGroup(Section, frozen=True):
@@ -308,7 +323,9 @@ class Report(Section, frozen=True):
 class Jobs(Section, frozen=True):
     """How the work is cut into jobs.
 
-    The first three are part of what an artifact is; the rest changes nothing but time and memory.
+    The first three are part of what an artifact is; the rest changes nothing but time, memory and
+    disk. Without `keep_models` those of subsets are deleted once all that is asked for is made from
+    them; to ask more of them later trains them again.
     """
 
     models_per_block: Positive
@@ -318,6 +335,7 @@ class Jobs(Section, frozen=True):
     threads: Positive
     gpus: NonNegative
     save_state_every_s: NonNegativeFloat
+    keep_models: bool = True
 
 
 class Config(Section, frozen=True):

@@ -62,6 +62,16 @@ class Job:
         """Return one section of the config values that this job depends on."""
         return msgspec.convert(self.config[name], kind)
 
+    def labels(self, chosen: Any = slice(None)) -> Any:
+        """Return labels of some images, int64, for networks that are told captions; else None."""
+        path = self.input.get("labels")
+        return None if path is None else artifacts.read_array(path)[chosen]
+
+    def mirrored(self) -> Any:
+        """Return the training images flipped, where that is not the flipped array; else None."""
+        path = self.input.get("mirrored")
+        return None if path is None else artifacts.read_array(path)
+
     def checksum(self, path: str) -> str:
         """Return the SHA-256 of an input."""
         return self.inputs[path]

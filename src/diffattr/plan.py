@@ -6,6 +6,7 @@ else from a table calibrated on the default benchmark. Nothing is run and no arr
 """
 
 import csv
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ class Calibration:
 # closer to a core's peak, and a graphics card is hundreds of times faster.
 CALIBRATION: dict[str, Calibration] = {
     "data": Calibration(1.0),
+    "captions": Calibration(20.0),
+    "encode": Calibration(20.0),
+    "mirror": Calibration(20.0),
     "subsets": Calibration(1.0),
     "train_full": Calibration(3.0, 0.04),
     "train_block": Calibration(3.0, 0.023),
@@ -60,7 +64,7 @@ CALIBRATION: dict[str, Calibration] = {
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """Parameters, and floating-point operations of one image's forward pass."""
+    """Trained parameters, and floating-point operations of one image's forward pass."""
 
     n_parameters: int
     forward_flops: int
@@ -91,14 +95,14 @@ def network_size(benchmark: Benchmark) -> NetworkSize:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from diffattr.diffusion.models import MODEL_FAMILIES, predict
+    from diffattr.diffusion.families import family
+    from diffattr.diffusion.models import predict, trained
 
-    model, resolution = benchmark.config.model, benchmark.config.data.resolution
+    model = benchmark.config.model
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-        network = MODEL_FAMILIES[model.family](model.config)
-        channels = model.config.get("in_channels", 3)
-        predict(network, torch.empty(1, channels, resolution, resolution), torch.zeros(1))
-    n_parameters = sum(parameter.numel() for parameter in network.parameters())
+        network, told = family(model.family).outline(model.config)
+        predict(network, torch.empty(1, *benchmark.sample_shape), torch.zeros(1), **told)
+    n_parameters = sum(parameter.numel() for parameter in trained(network).values())
     return NetworkSize(n_parameters, counter.get_total_flops())
 
 
@@ -123,19 +127,33 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
 
 
 def _pixels(benchmark: Benchmark) -> int:
-    config = benchmark.config
-    return config.model.config.get("in_channels", 3) * config.data.resolution**2
+    return math.prod(benchmark.sample_shape)
 
 
 def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
     paths, real = benchmark.paths, ("train", "val", "planted")
-    kinds = (paths.indices, paths.images, paths.labels)
-    n_bytes = _pixels(benchmark) * _FLOAT32 + 2 * _FLOAT64
+    kinds = (paths.indices, benchmark.pictures, paths.labels)
+    pixels = _pixels(benchmark) * _FLOAT32
+    if benchmark.captioned is not None:
+        pixels = 3 * benchmark.config.data.resolution**2
+    n_bytes = pixels + 2 * _FLOAT64
     yield PlannedJob(
         "data",
         tuple(kind(split) for split in real for kind in kinds),
         n_bytes=sum(benchmark.n_images(split) for split in real) * n_bytes,
     )
+    if benchmark.captioned is None:
+        return
+    latent = math.prod(benchmark.sample_shape) * _FLOAT32
+    yield PlannedJob("captions", (paths.captions(),), n_bytes=1_000_000)
+    for split in real:
+        yield PlannedJob(
+            "encode", (paths.images(split),), n_bytes=benchmark.n_images(split) * latent
+        )
+    if benchmark.config.training.horizontal_flip:
+        yield PlannedJob(
+            "mirror", (paths.mirrored(),), n_bytes=benchmark.n_images("train") * latent
+        )
 
 
 def _subset_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001

@@ -8,6 +8,7 @@ when numbers changed and the integer did not.
 
 RESULT_VERSION = {
     "data": 1,
+    "latents": 1,
     "subsets": 1,
     "training": 1,
     "sampling": 1,

@@ -8,9 +8,9 @@ from numbers_of_stages import MODEL, network
 
 from diffattr.artifacts import ArtifactError
 from diffattr.config import ConfigError
+from diffattr.diffusion.families import MODEL_FAMILIES
 from diffattr.diffusion.models import (
     CONFIG_FILE,
-    WEIGHTS_FILE,
     build,
     predict,
     read_block,
@@ -18,6 +18,8 @@ from diffattr.diffusion.models import (
     write_block,
     write_networks,
 )
+
+WEIGHTS_FILE = MODEL_FAMILIES["unet2d"].weights_file
 
 
 def stacked(*networks):

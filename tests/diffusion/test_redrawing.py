@@ -4,27 +4,28 @@ import numpy as np
 import pytest
 from numbers_of_stages import MODEL, SCHEDULE, images, network
 
-from diffattr.config import Losses
+from diffattr.config import Losses, Sampling
 from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.models import build
 from diffattr.diffusion.redrawing import own_losses, redrawn
 from diffattr.diffusion.sampling import generate, sampling_timesteps, trajectories
 
 SEED, N_STEPS = 3, 4
+SAMPLING = Sampling(n_images=3, n_steps=N_STEPS)
 
 
 def test_the_network_that_drew_a_query_draws_it_again():
-    drawn = generate(network(), 5, SCHEDULE, N_STEPS, SEED)
-    again = redrawn([network()] * 2, [4, 1], SCHEDULE, N_STEPS, SEED)
+    drawn = generate(network(), 5, SCHEDULE, SAMPLING, SEED)
+    again = redrawn([network()] * 2, [4, 1], SCHEDULE, SAMPLING, SEED)
     # Rounding: the batch was of five.
     np.testing.assert_allclose(again, drawn[[4, 1]], atol=1e-5)
 
 
 def test_each_query_is_drawn_by_its_own_network():
     other = build(MODEL, seed=8).eval()
-    found = redrawn([other, network()], [2, 2], SCHEDULE, N_STEPS, SEED)
+    found = redrawn([other, network()], [2, 2], SCHEDULE, SAMPLING, SEED)
     assert np.abs(found[0] - found[1]).max() > 1e-2
-    np.testing.assert_array_equal(found[1], redrawn([network()], [2], SCHEDULE, N_STEPS, SEED)[0])
+    np.testing.assert_array_equal(found[1], redrawn([network()], [2], SCHEDULE, SAMPLING, SEED)[0])
 
 
 def test_own_losses_are_the_diagonal_of_the_loss_table():
@@ -37,8 +38,8 @@ def test_own_losses_are_the_diagonal_of_the_loss_table():
 
 
 def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():
-    drawn = generate(network(), 3, SCHEDULE, N_STEPS, SEED)
-    found = trajectories(network(), 3, SCHEDULE, N_STEPS, SEED, batch_size=2)
+    drawn = generate(network(), 3, SCHEDULE, SAMPLING, SEED)
+    found = trajectories(network(), 3, SCHEDULE, SAMPLING, SEED, batch_size=2)
     assert found.shape == (3, N_STEPS, 1, 8, 8)
     assert np.abs(found).max() <= 1  # the sampler clips what it foresees
     np.testing.assert_allclose(found[:, -1], drawn, atol=1e-5)
@@ -46,5 +47,5 @@ def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():
 
 @pytest.mark.parametrize("n_steps", [1, 4, 10, 50])
 def test_the_sampler_s_timesteps_go_down_to_zero_in_equal_strides(n_steps):
-    found = sampling_timesteps(SCHEDULE, n_steps)
+    found = sampling_timesteps(SCHEDULE, Sampling(n_images=1, n_steps=n_steps))
     assert found == [1000 // n_steps * step for step in range(n_steps)][::-1]

@@ -7,9 +7,11 @@ from numbers_of_stages import SCHEDULE, network
 from PIL import Image
 
 from diffattr import rng
+from diffattr.config import Sampling
 from diffattr.diffusion.sampling import generate, write_pictures
 
 SEED, N_STEPS = 3, 10
+SAMPLING = Sampling(n_images=3, n_steps=N_STEPS)
 
 
 def by_hand(number, n_steps=N_STEPS):
@@ -32,7 +34,7 @@ def by_hand(number, n_steps=N_STEPS):
 
 @pytest.fixture(scope="module")
 def generated():
-    return generate(network(), 3, SCHEDULE, N_STEPS, SEED)
+    return generate(network(), 3, SCHEDULE, SAMPLING, SEED)
 
 
 def test_images_equal_the_update_written_out(generated):
@@ -44,22 +46,22 @@ def test_images_equal_the_update_written_out(generated):
 
 @pytest.mark.parametrize("n_steps", [1, 7, 40])
 def test_every_number_of_steps_equals_the_update_written_out(n_steps):
-    (image,) = generate(network(), 1, SCHEDULE, n_steps, SEED)
+    (image,) = generate(network(), 1, SCHEDULE, Sampling(n_images=1, n_steps=n_steps), SEED)
     # As above; rounding grows with the steps, and the clipping holds it down.
     np.testing.assert_allclose(image, by_hand(0, n_steps), atol=2e-3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 1000])
 def test_an_image_depends_on_its_number_alone(generated, batch_size):
-    more = generate(network(), 5, SCHEDULE, N_STEPS, SEED, batch_size=batch_size)
+    more = generate(network(), 5, SCHEDULE, SAMPLING, SEED, batch_size=batch_size)
     # float32 sums in another order, carried through ten steps.
     np.testing.assert_allclose(more[:3], generated, atol=1e-4)
 
 
 def test_seeds_differ_and_the_global_random_state_changes_nothing(generated):
     torch.manual_seed(1)
-    np.testing.assert_array_equal(generate(network(), 3, SCHEDULE, N_STEPS, SEED), generated)
-    assert not np.allclose(generate(network(), 1, SCHEDULE, N_STEPS, SEED + 1), generated[:1])
+    np.testing.assert_array_equal(generate(network(), 3, SCHEDULE, SAMPLING, SEED), generated)
+    assert not np.allclose(generate(network(), 1, SCHEDULE, SAMPLING, SEED + 1), generated[:1])
 
 
 def test_pictures_replace_those_of_a_former_run(tmp_path):

@@ -240,10 +240,10 @@ def test_a_run_killed_before_it_saved_its_state_goes_on_from_the_one_before(
     whole = run(data, SUBSETS, tmp_path / "whole", **options)
     save_state = training._Stack._save_state
 
-    def dying(self, step, optimizer):
+    def dying(self, step, *state):
         if step == dies_at:
             raise Killed
-        save_state(self, step, optimizer)
+        save_state(self, step, *state)
 
     with monkeypatch.context() as patched:
         patched.setattr(training._Stack, "_save_state", dying)

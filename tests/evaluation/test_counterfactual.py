@@ -12,10 +12,12 @@ from diffattr.artifacts import write_arrays
 from diffattr.config import Lds
 from diffattr.data.removals import Removal
 from diffattr.evaluation.counterfactual import (
+    Outcome,
     chance_overlap,
     compared,
     cosines,
     moved,
+    of_outcomes,
     overlap,
     overlaps,
     pixel_distances,
@@ -121,18 +123,20 @@ def test_moves_are_means_over_seeds_of_blocks_put_together(tmp_path):
     own = draws.random((5, 3)).astype(np.float32)
     images = draws.normal(size=(2, 5, 1, 2, 2)).astype(np.float32)
     losses = draws.random((2, 5, 3)).astype(np.float32)
+    original = Outcome(originals, own)
     blocks, outcomes = [[0, 1, 2], [3, 4]], []
     for seed in range(2):
         paths = [tmp_path / f"{seed}-{block[0]}.zarr.zip" for block in blocks]
         for path, block in zip(paths, blocks, strict=True):
             stored = {"images": images[seed, block], "losses": losses[seed, block]}
             write_arrays(path, stored, {"queries": block})
-        outcomes.append(read_outcome(paths, blocks, (1, 2, 2), 3))
+        outcomes.append(read_outcome(paths, blocks, original))
 
     def flat(x):
         return x.reshape(len(x), -1)
 
-    found = moved(originals, own, outcomes, {"flat": flat}, {"flat": flat(originals)})
+    embeddings = {"flat": of_outcomes(flat, of_pictures=True)}
+    found = moved(original, outcomes, embeddings, {"flat": flat(originals)})
     assert found.keys() == {"pixel-l2", "loss-change", "flat-cosine"}
     for query in range(5):
         distances = [np.linalg.norm(images[s, query] - originals[query]) for s in range(2)]

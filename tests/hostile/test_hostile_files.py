@@ -22,9 +22,9 @@ from diffattr.attribution.kernel import Kernel
 from diffattr.attribution.store import write_kernel
 from diffattr.config import Counterfactual, Curvature, Lds, Pass, Projector
 from diffattr.data.removals import Removal
+from diffattr.diffusion.families import MODEL_FAMILIES
 from diffattr.diffusion.models import (
     CONFIG_FILE,
-    WEIGHTS_FILE,
     read_block,
     read_network,
     write_block,
@@ -32,6 +32,8 @@ from diffattr.diffusion.models import (
 )
 from diffattr.features.curvature import EkFac
 from diffattr.features.store import read_shards, write_shard
+
+WEIGHTS_FILE = MODEL_FAMILIES["unet2d"].weights_file
 
 
 def refusal(read, path, wanted=None):
@@ -171,7 +173,7 @@ def weights():
 
 @pytest.fixture
 def folder(tmp_path, weights):
-    write_network(tmp_path / "net", weights, MODEL)
+    write_network(tmp_path / "net", weights, MODEL, network())
     return tmp_path / "net"
 
 
@@ -458,7 +460,7 @@ def curvature_scores_job(tmp_path):
 
 def features_job(tmp_path, projector, n_sampling_steps, **inputs):
     weights = {name: tensor.detach() for name, tensor in network().state_dict().items()}
-    write_network(tmp_path / "net", weights, MODEL)
+    write_network(tmp_path / "net", weights, MODEL, network())
     artifacts.write_array(tmp_path / "ids.npy", np.arange(2))
     taken = Pass(n_timesteps=2, noise="common", output_functions=("loss",), projector=projector)
     config = {

@@ -21,7 +21,8 @@ from diffattr.benchmark.sweeps import Cell, expanded
 from diffattr.config import PRIMARY, Config, ConfigError, SubsetGroup
 from diffattr.data import DATA_SOURCES
 from diffattr.data.removals import Removal, is_removal
-from diffattr.diffusion.models import CONFIG_FILE, MODEL_FAMILIES, WEIGHTS_FILE
+from diffattr.diffusion.families import MODEL_FAMILIES, SdLora, options, sample_shape
+from diffattr.diffusion.models import CONFIG_FILE
 from diffattr.features.embeddings import EMBEDDINGS
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 from diffattr.features.projectors import PROJECTORS
@@ -283,7 +284,7 @@ class Benchmark:
             step, seed = full.groups()
             folder = self.paths.network(seed or self.config.full_model.seed, step)
             return {
-                "network": f"{folder}/{WEIGHTS_FILE}",
+                "network": f"{folder}/{MODEL_FAMILIES[self.config.model.family].weights_file}",
                 "network_config": f"{folder}/{CONFIG_FILE}",
             }
         subset, seed = map(int, re.findall(r"\d+", model))
@@ -302,6 +303,31 @@ class Benchmark:
     def embeds_by_network(self, embedding: str) -> bool:
         """Return whether an embedding is taken from the full model."""
         return EMBEDDINGS[self.config.embeddings[embedding].kind].needs_network
+
+    @property
+    def captioned(self) -> SdLora | None:
+        """What makes latents and captions, None where networks see pixels and are told nothing."""
+        return options(self.config.model)
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of what the network denoises."""
+        return sample_shape(self.config.model, self.config.data.resolution)
+
+    def pictures(self, split: str) -> str:
+        """Return the file of a split's pixels, which may not be what the network sees."""
+        return self.paths.images(split) if self.captioned is None else self.paths.pictures(split)
+
+    def has_labels(self, split: str) -> bool:
+        """Return whether each image of a split has a class."""
+        return split != "gen" or self.captioned is not None
+
+    def told(self, split: str | None) -> dict[str, str]:
+        """Return the files of what the network is told, and of the labels of a split's images."""
+        if self.captioned is None:
+            return {}
+        labels = {} if split is None else {"labels": self.paths.labels(split)}
+        return {"captions": self.paths.captions(), **labels}
 
     @property
     def network_files(self) -> dict[str, str]:

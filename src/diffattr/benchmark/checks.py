@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from diffattr.config import Config, ConfigError
+from diffattr.diffusion.families import MODEL_FAMILIES, sample_shape
 from diffattr.features.embeddings import check as check_embedding
 from diffattr.features.projectors import check as check_projector
 
@@ -57,7 +58,10 @@ def config_errors(config: Config) -> Iterator[str]:
             check_embedding(embedding, config.noise_schedule)
         except ConfigError as error:
             yield f"embeddings.{name}.{error}"
-    yield from _network_errors(config)
+    if MODEL_FAMILIES[config.model.family].captions:
+        yield from _caption_errors(config)
+    else:
+        yield from _network_errors(config)
 
 
 def _subset_errors(config: Config) -> Iterator[str]:
@@ -85,6 +89,40 @@ def _subset_errors(config: Config) -> Iterator[str]:
     for key, n in queries.items():
         if n < config.lds.folds:
             yield f"lds.folds: found {config.lds.folds}, allowed: at most {key} = {n}"
+
+
+def _caption_errors(config: Config) -> Iterator[str]:
+    family = config.model.family
+    try:
+        sample_shape(config.model, config.data.resolution)
+    except ConfigError as error:
+        yield str(error)
+        return
+    if config.sampling.classes is None:
+        yield (
+            f"sampling.classes: missing; {family} is told a caption for every image: name the"
+            " classes to generate by number, such as [0, 1]"
+        )
+    elif len(config.sampling.classes) > config.sampling.n_images:
+        yield (
+            f"sampling.classes: found {len(config.sampling.classes)} classes, allowed: at most"
+            f" sampling.n_images = {config.sampling.n_images}"
+        )
+    if config.sampling.clip_sample:
+        yield (
+            f"sampling.clip_sample: found true, allowed: false for {family}, whose latents are not"
+            " bounded by 1"
+        )
+    if config.jobs.models_per_stack > 1:
+        yield (
+            f"jobs.models_per_stack: found {config.jobs.models_per_stack}, allowed: 1 for {family},"
+            " a model with attention"
+        )
+    if config.curvatures:
+        yield (
+            f"curvatures: found {', '.join(config.curvatures)}, allowed: none for {family}; EK-FAC"
+            " is for networks that are trained as a whole"
+        )
 
 
 def _network_errors(config: Config) -> Iterator[str]:

@@ -44,8 +44,20 @@ class Paths:
         """Images of a split, float32 (image, channel, height, width) in [-1, 1]."""
         return self("images", f"{split}.npy")
 
+    def pictures(self, split: str = "{split}") -> str:
+        """A split's pixels, uint8 (image, channel, height, width), where its images are latents."""
+        return self("pictures", f"{split}.npy")
+
+    def mirrored(self) -> str:
+        """The training images flipped, where they are latents."""
+        return self("images", "train-mirrored.npy")
+
+    def captions(self) -> str:
+        """What networks are told of each class, at last of none: float32 (caption, token, dim)."""
+        return self("captions.npy")
+
     def labels(self, split: str = "{split}") -> str:
-        """Class labels of a split of real images."""
+        """Class labels of a split; of generated images only where they were told any."""
         return self("labels", f"{split}.npy")
 
     def subset(self, group: str = "{group}", index: int | str = "{subset}") -> str:

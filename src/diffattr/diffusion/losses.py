@@ -27,6 +27,7 @@ def loss_tables(
     losses: Losses,
     seed: int,
     *,
+    labels: Int64[np.ndarray, " query"] | None = None,
     with_squares: bool = False,
     batch_size: int = 128,
     device: str = "cpu",
@@ -35,7 +36,7 @@ def loss_tables(
 
     With `with_squares`, `squares` holds the mean squares of the predictions too. The timesteps are
     the midpoints of `losses.n_timesteps` equal strata. Noise is keyed by (split, image, timestep,
-    draw), never by the model.
+    draw), never by the model. `labels` are for networks that are told captions.
     """
     timesteps = strata_midpoints(losses.n_timesteps, schedule.n_timesteps)
     abar = alphas_cumprod(schedule)
@@ -60,8 +61,9 @@ def loss_tables(
         t = torch.from_numpy(t)
         x = noised(sources[queries[batch]], noise, abar[t]).to(device)
         noise, t = noise.to(device), t.to(device)
+        of_batch = None if labels is None else torch.from_numpy(labels[queries[batch]]).to(device)
         for number, network in enumerate(networks):
-            prediction = predict(network, x, t)
+            prediction = predict(network, x, t, of_batch)
             for name, against in (("losses", noise), ("squares", 0)):
                 if name in tables:
                     square = (prediction - against).square().flatten(1).mean(1)

@@ -1,33 +1,25 @@
-"""Networks: a family is one function from its config to a module, and one line in the registry."""
+"""Networks: built, told what to denoise, written and read, whatever their family."""
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from diffattr import rng
-from diffattr.artifacts import ArtifactError, beside, readable
+from diffattr.artifacts import ArtifactError, beside, read_array, readable
 from diffattr.config import ConfigError, Model
+from diffattr.diffusion.families import MODEL_FAMILIES, Captions, family
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 CONFIG_FILE = "config.json"
-_METADATA = "diffattr"
+_METADATA, _FAMILY = "diffattr", "diffattr_family"
 
 
-def unet2d(config: Mapping[str, Any]) -> "torch.nn.Module":
-    """Return diffusers' `UNet2DModel`; `config` holds its constructor's arguments."""
-    from diffusers.models.unets.unet_2d import UNet2DModel
-
-    return UNet2DModel(**config)
-
-
-MODEL_FAMILIES: dict[str, Callable[[Mapping[str, Any]], "torch.nn.Module"]] = {"unet2d": unet2d}
-
-
-def build(model: Model, seed: int) -> "torch.nn.Module":
+def build(model: Model, seed: int, captions: Captions | None = None) -> "torch.nn.Module":
     """Return the network with the initial weights of a seed.
 
     Raises:
@@ -35,16 +27,43 @@ def build(model: Model, seed: int) -> "torch.nn.Module":
     """
     try:
         with rng.torch_seeded(seed, "initial-weights"):
-            return MODEL_FAMILIES[model.family](model.config)
+            return family(model.family).network(model.config, captions)
+    except ConfigError:
+        raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model.config: {model.family} does not take it: {error}") from error
 
 
+def trained(network: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
+    """Return the parameters that are trained, stored and differentiated."""
+    return {name: p for name, p in network.named_parameters() if p.requires_grad}
+
+
+def told(labels: "torch.Tensor | None") -> dict[str, Any]:
+    """Return what a network is told next to images and timesteps: labels of captions, if any."""
+    return {} if labels is None else {"labels": labels}
+
+
+def empty_captions(network: "torch.nn.Module", timesteps: "torch.Tensor") -> "torch.Tensor | None":
+    """Return the label of the empty caption for every image, None where none is told."""
+    import torch
+
+    if not hasattr(network, "captions"):
+        return None
+    return torch.full_like(timesteps, -1, dtype=torch.int64)
+
+
 def predict(
-    network: "torch.nn.Module", noised: "torch.Tensor", timesteps: "torch.Tensor"
+    network: "torch.nn.Module",
+    noised: "torch.Tensor",
+    timesteps: "torch.Tensor",
+    labels: "torch.Tensor | None" = None,
 ) -> "torch.Tensor":
-    """Return the predicted noise (image, channel, height, width)."""
-    return network(noised, timesteps, return_dict=False)[0]
+    """Return the predicted noise (image, channel, height, width).
+
+    `labels` (image,) are for networks that are told captions.
+    """
+    return network(noised, timesteps, **told(labels), return_dict=False)[0]
 
 
 def write_block(
@@ -68,7 +87,9 @@ def write_block(
         )
 
 
-def read_block(path: str | Path) -> tuple[list[int], list["torch.nn.Module"]]:
+def read_block(
+    path: str | Path, captions: Captions | None = None
+) -> tuple[list[int], list["torch.nn.Module"]]:
     """Return the subsets of one block and their models, in evaluation mode, in that order."""
     from safetensors import safe_open
 
@@ -81,19 +102,43 @@ def read_block(path: str | Path) -> tuple[list[int], list["torch.nn.Module"]]:
         if any(len(tensor) != len(subsets) for tensor in stacked.values()):
             raise ValueError(f"its tensors are not those of {len(subsets)} models")
         for member in range(len(subsets)):
-            network = MODEL_FAMILIES[about["family"]](about["config"])
-            network.load_state_dict({name: tensor[member] for name, tensor in stacked.items()})
+            network = family(about["family"]).network(about["config"], captions)
+            _load(network, {name: tensor[member] for name, tensor in stacked.items()})
             networks.append(network.eval())
     return subsets, networks
 
 
-def read_member(path: str | Path, subset: int) -> "torch.nn.Module":
+def _load(network: "torch.nn.Module", weights: Mapping[str, "torch.Tensor"]) -> None:
+    """Load trained weights.
+
+    Raises:
+        ValueError: they are not those that the network trains.
+    """
+    expected = trained(network)
+    if set(expected) != set(weights):
+        lacks, foreign = set(expected) - set(weights), set(weights) - set(expected)
+        raise ValueError(
+            f"{len(lacks)} weights of the network are missing, {len(foreign)} are not its own"
+            f" ({', '.join(sorted(lacks | foreign)[:2])}, ...)"
+        )
+    for name, parameter in expected.items():
+        if parameter.shape != weights[name].shape:
+            raise ValueError(
+                f"{name} is of shape {tuple(weights[name].shape)}, the network's is"
+                f" {tuple(parameter.shape)}"
+            )
+        parameter.data.copy_(weights[name])
+
+
+def read_member(
+    path: str | Path, subset: int, captions: Captions | None = None
+) -> "torch.nn.Module":
     """Return the model of one subset out of its block, in evaluation mode.
 
     Raises:
         ArtifactError: the block is damaged or holds other subsets.
     """
-    subsets, networks = read_block(path)
+    subsets, networks = read_block(path, captions)
     if subset not in subsets:
         raise ArtifactError(
             f"{path}: holds models of subsets {subsets}, not of {subset}; remake it:"
@@ -103,34 +148,53 @@ def read_member(path: str | Path, subset: int) -> "torch.nn.Module":
 
 
 def write_network(
-    directory: str | Path, weights: Mapping[str, "torch.Tensor"], model: Model
+    folder: str | Path,
+    weights: Mapping[str, "torch.Tensor"],
+    model: Model,
+    network: "torch.nn.Module",
 ) -> None:
-    """Write one model in diffusers' layout, so that `UNet2DModel.from_pretrained` reads it."""
+    """Write one model in diffusers' layout.
+
+    `UNet2DModel.from_pretrained` reads a whole network's folder, `load_lora_weights` of a pipeline
+    that of a LoRA. `network` is any of this model, for its config.
+    """
     from safetensors.torch import save_file
 
-    network: Any = MODEL_FAMILIES[model.family](model.config)
-    with beside(Path(directory) / WEIGHTS_FILE) as temporary:
-        contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
+    about = family(model.family).described(network, model.config)
+    if model.family != "unet2d":  # diffusers' own configs stay as diffusers writes them
+        about = {**about, _FAMILY: model.family}
+    with beside(Path(folder) / MODEL_FAMILIES[model.family].weights_file) as temporary:
+        contiguous = {_on_disk(name): tensor.contiguous() for name, tensor in weights.items()}
         save_file(contiguous, temporary, metadata={"format": "pt"})
-    with beside(Path(directory) / CONFIG_FILE) as temporary:
-        network.to_json_file(temporary)
+    with beside(Path(folder) / CONFIG_FILE) as temporary:
+        text = json.dumps(about, indent=2, sort_keys=True) + "\n"
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _on_disk(name: str) -> str:
+    """Return a weight's name without that of its adapter, which peft puts in and diffusers not."""
+    return name.replace(".default.", ".")
 
 
 def write_networks(
-    folder: str | Path, weights_by_step: Mapping[int, Mapping[str, "torch.Tensor"]], model: Model
+    folder: str | Path,
+    weights_by_step: Mapping[int, Mapping[str, "torch.Tensor"]],
+    model: Model,
+    captions: Captions | None = None,
 ) -> None:
     """Write a run's last weights into `folder`, earlier ones into its checkpoints/<step>.
 
     The tensors have a leading member axis of length 1.
     """
+    network = family(model.family).network(model.config, captions)
     for step, weights in weights_by_step.items():
         place = Path(folder)
         if step != max(weights_by_step):
             place = place / "checkpoints" / str(step)
-        write_network(place, {name: tensor[0] for name, tensor in weights.items()}, model)
+        write_network(place, {name: tensor[0] for name, tensor in weights.items()}, model, network)
 
 
-def read_network(weights: str | Path) -> "torch.nn.Module":
+def read_network(weights: str | Path, captions: Captions | None = None) -> "torch.nn.Module":
     """Return one model, in evaluation mode, from the path of its weights in diffusers' layout.
 
     Not by diffusers' own `from_pretrained`, which fills missing weights with noise, falls back on
@@ -139,7 +203,6 @@ def read_network(weights: str | Path) -> "torch.nn.Module":
     Raises:
         ArtifactError: config or weights are missing, damaged, or do not belong together.
     """
-    from diffusers.models.unets.unet_2d import UNet2DModel
     from safetensors.torch import load_file
 
     folder = Path(weights).parent
@@ -147,9 +210,31 @@ def read_network(weights: str | Path) -> "torch.nn.Module":
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         if not isinstance(config, dict):  # diffusers takes a text for the name of an online model
             raise ValueError(f"{CONFIG_FILE} holds no mapping")
-        network: Any = UNet2DModel.from_config(config)
-        network.load_state_dict(load_file(weights))
+        kind = config.pop(_FAMILY, "unet2d")
+        network = family(kind).network(config, captions)
+        in_network = {_on_disk(name): name for name in trained(network)}
+        found = load_file(weights)
+        _load(network, {in_network.get(name, name): tensor for name, tensor in found.items()})
         return network.eval()
+
+
+def read_captions(path: str | Path | None) -> Captions | None:
+    """Return the captions that a benchmark's networks are told, None where there are none.
+
+    Raises:
+        ArtifactError: they are not finite numbers (caption, token, dim).
+    """
+    if path is None:
+        return None
+    captions = read_array(path)
+    with readable(path, "table of captions"):
+        if captions.ndim != 3 or captions.dtype != np.float32:
+            raise ValueError(
+                f"of {captions.dtype} {captions.shape}, expected float32 (caption, token, dim)"
+            )
+        if not np.isfinite(captions).all():
+            raise ValueError("holds numbers that are not finite")
+    return captions
 
 
 def read_model(
@@ -157,8 +242,11 @@ def read_model(
 ) -> tuple["torch.nn.Module", str]:
     """Return a model of a benchmark from its files, and what tells it from every other.
 
-    `files` has `network` for a full model, `block` for the model of subset `member`.
+    `files` has `network` for a full model, `block` for the model of subset `member`, and `captions`
+    where the network is told any.
     """
+    captions = read_captions(files.get("captions"))
     if member is None:
-        return read_network(files.network), checksum(files.network)
-    return read_member(files.block, member), f"{checksum(files.block)}, subset {member}"
+        return read_network(files.network, captions), checksum(files.network)
+    network = read_member(files.block, member, captions)
+    return network, f"{checksum(files.block)}, subset {member}"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
-from diffattr.config import Losses, NoiseSchedule
+from diffattr.config import Losses, NoiseSchedule, Sampling
 from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.sampling import Sampler
 
@@ -18,17 +18,21 @@ def redrawn(
     networks: Sequence[torch.nn.Module],
     numbers: Sequence[int],
     schedule: NoiseSchedule,
-    n_steps: int,
+    sampling: Sampling,
     seed: int,
     *,
+    labels: Int64[np.ndarray, " image"] | None = None,
     device: str = "cpu",
 ) -> Float32[np.ndarray, "query channel height width"]:
-    """Return what each network makes of its own query's starting noise, in [-1, 1]."""
-    images = []
-    for network, number in zip(networks, numbers, strict=True):
-        *_, last = Sampler(network, schedule, n_steps, seed, device).steps([number])
-        images.append(last.images.clamp(-1, 1).cpu().numpy()[0])
-    return np.stack(images)
+    """Return what each network makes of its own query's starting noise.
+
+    `labels` are those of all generated images, for networks that are told captions.
+    """
+    drawn = [
+        Sampler(network, schedule, sampling, seed, device, labels).drawn([number])
+        for network, number in zip(networks, numbers, strict=True)
+    ]
+    return np.concatenate(drawn)
 
 
 def own_losses(
@@ -39,6 +43,7 @@ def own_losses(
     losses: Losses,
     seed: int,
     *,
+    labels: Int64[np.ndarray, " query"] | None = None,
     batch_size: int = 128,
     device: str = "cpu",
 ) -> Float32[np.ndarray, "query timestep"]:
@@ -53,6 +58,7 @@ def own_losses(
             schedule,
             losses,
             seed,
+            labels=None if labels is None else labels[query : query + 1],
             batch_size=batch_size,
             device=device,
         )

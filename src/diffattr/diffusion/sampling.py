@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import beside, read_array, readable
-from diffattr.config import NoiseSchedule
+from diffattr.config import ConfigError, NoiseSchedule, Sampling
+from diffattr.data.pixels import eight_bit
 from diffattr.diffusion.models import predict
 
 
@@ -24,28 +25,30 @@ def generate(
     network: torch.nn.Module,
     n_images: int,
     schedule: NoiseSchedule,
-    n_steps: int,
+    sampling: Sampling,
     seed: int,
     *,
+    labels: Int64[np.ndarray, " image"] | None = None,
     batch_size: int = 128,
     device: str = "cpu",
 ) -> Float32[np.ndarray, "image channel height width"]:
-    """Return images in [-1, 1]; the starting noise of each is keyed by its number."""
-    sampler = Sampler(network, schedule, n_steps, seed, device)
-    batches = []
-    for numbers in _batches(n_images, batch_size):
-        *_, last = sampler.steps(numbers)
-        batches.append(last.images.clamp(-1, 1).cpu().numpy())
-    return np.concatenate(batches)
+    """Return images, in [-1, 1] where samples are clipped.
+
+    The starting noise of each is keyed by its number. `labels` of all images are for
+    networks that are told captions.
+    """
+    sampler = Sampler(network, schedule, sampling, seed, device, labels)
+    return np.concatenate([sampler.drawn(numbers) for numbers in _batches(n_images, batch_size)])
 
 
 def trajectories(
     network: torch.nn.Module,
     n_images: int,
     schedule: NoiseSchedule,
-    n_steps: int,
+    sampling: Sampling,
     seed: int,
     *,
+    labels: Int64[np.ndarray, " image"] | None = None,
     batch_size: int = 128,
     device: str = "cpu",
 ) -> Float32[np.ndarray, "image step channel height width"]:
@@ -53,7 +56,7 @@ def trajectories(
 
     The steps are those of `sampling_timesteps`; the last one is the generated image.
     """
-    sampler = Sampler(network, schedule, n_steps, seed, device)
+    sampler = Sampler(network, schedule, sampling, seed, device, labels)
     batches = []
     for numbers in _batches(n_images, batch_size):
         foreseen = [step.foreseen.cpu().numpy() for step in sampler.steps(numbers)]
@@ -80,9 +83,24 @@ def read_trajectories(
     return found
 
 
-def sampling_timesteps(schedule: NoiseSchedule, n_steps: int) -> list[int]:
+def sampling_timesteps(schedule: NoiseSchedule, sampling: Sampling) -> list[int]:
     """Return the timesteps that the sampler visits, the noisiest first."""
-    return _scheduler(schedule, n_steps).timesteps.tolist()
+    return _scheduler(schedule, sampling).timesteps.tolist()
+
+
+def labels_in_blocks(sampling: Sampling) -> Int64[np.ndarray, " image"]:
+    """Return the class that each generated image is of: blocks of equal length, in order.
+
+    Raises:
+        ConfigError: the config names no classes.
+    """
+    if sampling.classes is None:
+        raise ConfigError(
+            "sampling.classes: missing, a network that is told captions needs the classes to"
+            " generate, by number, such as [0, 1]"
+        )
+    classes = np.array(sampling.classes)
+    return classes[np.arange(sampling.n_images) * len(classes) // sampling.n_images]
 
 
 @dataclass(frozen=True)
@@ -94,18 +112,25 @@ class Step:
 
 
 class Sampler:
-    """One network with one way to sample from it."""
+    """One network with one way to sample from it.
+
+    `labels` are those of all images; a network that is told captions needs them. Guidance is
+    without a classifier, eps(empty) + g (eps(caption) - eps(empty)), as in diffusers. Source: Ho
+    and Salimans, arXiv 2207.12598, eq. 6, with g = 1 + w.
+    """
 
     def __init__(
         self,
         network: torch.nn.Module,
         schedule: NoiseSchedule,
-        n_steps: int,
+        sampling: Sampling,
         seed: int,
         device: str,
+        labels: Int64[np.ndarray, " image"] | None = None,
     ):
         self._network = network.eval().to(device)
-        self._scheduler = _scheduler(schedule, n_steps)
+        self._scheduler = _scheduler(schedule, sampling)
+        self._sampling, self._labels = sampling, labels
         self._stream = rng.Stream(seed, "generation")
         self._shape = _image_shape(network)
         self._device = device
@@ -114,13 +139,29 @@ class Sampler:
         """Yield every step of the generation of some images, named by their numbers."""
         noise = [self._stream.normal(number, 0, 0, self._shape) for number in numbers]
         images = torch.from_numpy(np.stack(noise)).to(self._device)
+        labels = None
+        if self._labels is not None:
+            labels = torch.from_numpy(self._labels[list(numbers)]).to(self._device)
         for timestep in self._scheduler.timesteps:
             timesteps = timestep.to(self._device).expand(len(images))
             with torch.no_grad():
-                prediction = predict(self._network, images, timesteps)
+                prediction = self._guided(images, timesteps, labels)
             made: Any = self._scheduler.step(prediction, int(timestep), images, eta=0.0)
             images = made.prev_sample
             yield Step(images, made.pred_original_sample)
+
+    def drawn(self, numbers: Sequence[int]) -> Float32[np.ndarray, "image channel height width"]:
+        """Return the generated images of some numbers."""
+        *_, last = self.steps(numbers)
+        images = last.images.clamp(-1, 1) if self._sampling.clip_sample else last.images
+        return images.cpu().numpy()
+
+    def _guided(self, images: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
+        prediction = predict(self._network, images, timesteps, labels)
+        if labels is None or self._sampling.guidance == 1:
+            return prediction
+        empty = predict(self._network, images, timesteps, torch.full_like(labels, -1))
+        return empty + self._sampling.guidance * (prediction - empty)
 
 
 def _image_shape(network: torch.nn.Module) -> tuple[int, int, int]:
@@ -128,7 +169,7 @@ def _image_shape(network: torch.nn.Module) -> tuple[int, int, int]:
     return config["in_channels"], config["sample_size"], config["sample_size"]
 
 
-def _scheduler(schedule: NoiseSchedule, n_steps: int) -> Any:
+def _scheduler(schedule: NoiseSchedule, sampling: Sampling) -> Any:
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
     scheduler = DDIMScheduler(
@@ -136,8 +177,11 @@ def _scheduler(schedule: NoiseSchedule, n_steps: int) -> Any:
         beta_schedule=schedule.beta_schedule,
         beta_start=schedule.beta_start,
         beta_end=schedule.beta_end,
+        clip_sample=sampling.clip_sample,
+        steps_offset=sampling.steps_offset,
+        set_alpha_to_one=sampling.set_alpha_to_one,
     )
-    scheduler.set_timesteps(n_steps)
+    scheduler.set_timesteps(sampling.n_steps)
     return scheduler
 
 
@@ -148,15 +192,17 @@ def _batches(n_images: int, batch_size: int) -> Iterator[range]:
 
 
 def write_pictures(
-    directory: str | Path, images: Float32[np.ndarray, "image channel height width"]
+    directory: str | Path,
+    images: Float32[np.ndarray, "image channel height width"]
+    | UInt8[np.ndarray, "image channel height width"],
 ):
-    """Write images in [-1, 1] as 8-bit PNGs, named by their number."""
+    """Write images, in [-1, 1] or 8-bit, as 8-bit PNGs, named by their number."""
     from PIL import Image
 
     with beside(directory) as temporary:
         temporary.mkdir()
-        for number, image in enumerate(images):
-            pixels = ((image + 1) * 127.5).round().astype(np.uint8).transpose(1, 2, 0)
+        for number, image in enumerate(eight_bit(images)):
+            pixels = image.transpose(1, 2, 0)
             Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
                 temporary / f"{number:04d}.png"
             )

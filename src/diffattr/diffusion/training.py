@@ -37,19 +37,28 @@ from diffattr import rng
 from diffattr.artifacts import ArtifactError, beside
 from diffattr.config import ConfigError, Recipe
 from diffattr.data.subsets import membership
-from diffattr.diffusion.models import build
+from diffattr.diffusion.families import MODEL_FAMILIES, Captions
+from diffattr.diffusion.models import build, told, trained
 from diffattr.diffusion.noising import alphas_cumprod, noised
 from diffattr.versions import RESULT_VERSION
 
 Weights = dict[str, Tensor]
+_SCALER_STATE = ("scale", "_growth_tracker")
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The images that subsets are drawn from; `ids` name them wherever noise is keyed."""
+    """The images that subsets are drawn from; `ids` name them wherever noise is keyed.
+
+    `labels` say which of the `captions` a network is told of each image, where it is told any.
+    `mirrored` are the images flipped, where that is not the flipped array (latents).
+    """
 
     images: Float32[np.ndarray, "train channel height width"]
     ids: Int64[np.ndarray, " train"]
+    labels: Int64[np.ndarray, " train"] | None = None
+    captions: Captions | None = None
+    mirrored: Float32[np.ndarray, "train channel height width"] | None = None
 
 
 def train(
@@ -97,7 +106,7 @@ def train(
     }
 
 
-def _check_fit(network: torch.nn.Module, data: TrainingSet) -> None:
+def _check_fit(network: torch.nn.Module, data: TrainingSet, family: str) -> None:
     """Hold what the network was built as, its family's defaults included, against the images."""
     channels, height = data.images.shape[1:3]
     config: Any = network.config
@@ -109,7 +118,7 @@ def _check_fit(network: torch.nn.Module, data: TrainingSet) -> None:
                 f" are {height} pixels wide"
             )
     frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
-    if frozen:
+    if frozen and not MODEL_FAMILIES[family].captions:
         raise ConfigError(
             f"model.config: the network has parameters that are not trained ({frozen[0]}), which"
             " gradients and stacks do not support; choose another time_embedding_type"
@@ -140,16 +149,21 @@ class _Stack:
         self.place.mkdir(parents=True, exist_ok=True)
         self.device = device
         self.images = torch.from_numpy(data.images)
+        self.mirrored = (
+            self.images.flip(-1) if data.mirrored is None else torch.from_numpy(data.mirrored)
+        )
         self.abar = alphas_cumprod(recipe.noise_schedule)
-        network = build(recipe.model, seed).train()
-        _check_fit(network, data)
+        network = build(recipe.model, seed, data.captions).train()
+        _check_fit(network, data, recipe.model.family)
         if len(subsets) > 1:
             _check_stackable(network)
         self.parameters: Weights = {
             name: tensor.detach().expand(len(subsets), *tensor.shape).clone().to(device)
-            for name, tensor in network.state_dict().items()
+            for name, tensor in trained(network).items()
         }
-        self.network = network.to("meta")
+        # Of a network that is trained as a whole, the weights in use are those above.
+        whole = len(self.parameters) == len(list(network.parameters()))
+        self.network = network.to("meta" if whole else device)
         self.dropout = _drops_out(network)
 
     def run(self, save_state_every_s: float) -> dict[int, Weights]:
@@ -157,9 +171,13 @@ class _Stack:
         from accelerate import Accelerator
 
         training = self.recipe.training
+        # No CPU trains in fp16: there, such a model is trained in fp32.
+        fp16_on_cpu = training.mixed_precision == "fp16" and self.device == "cpu"
         accelerator = Accelerator(
-            mixed_precision=training.mixed_precision, cpu=self.device == "cpu"
+            mixed_precision="no" if fp16_on_cpu else training.mixed_precision,
+            cpu=self.device == "cpu",
         )
+        scaler = accelerator.scaler
         for tensor in self.parameters.values():
             tensor.requires_grad_(True)
         optimizer = torch.optim.AdamW(
@@ -171,7 +189,7 @@ class _Stack:
             fused=True,
         )
         keep = self.keep
-        done = self._resume(optimizer)
+        done = self._resume(optimizer, scaler)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: training.learning_rate_factor(step, self.n_steps),
@@ -184,24 +202,34 @@ class _Stack:
         progress = tqdm(
             batches, total=self.n_steps, initial=done, mininterval=10, unit="step", desc="train"
         )
-        for step, (x, noise, timesteps) in enumerate(progress, start=done + 1):
+        for step, (x, noise, timesteps, labels) in enumerate(progress, start=done + 1):
             with accelerator.autocast(), self._randomness(step):
-                prediction = self._forward(x, timesteps)
+                prediction = self._forward(x, timesteps, labels)
             losses = (prediction.float() - noise).square().flatten(1).mean(1)
             accelerator.backward(losses.sum())
+            if scaler is not None:
+                scaler.unscale_(optimizer)
             self._clip(training.clip_norm)
-            optimizer.step()
+            if scaler is None:
+                optimizer.step()
+            else:
+                scaler.step(optimizer)
+                scaler.update()
             schedule.step()
             optimizer.zero_grad()
             if step in keep:
                 self._write(self._kept(step), self.parameters)
             if step in keep or time.monotonic() - saved >= save_state_every_s:
-                self._save_state(step, optimizer)
+                self._save_state(step, optimizer, scaler)
                 saved = time.monotonic()
         return {step: _read(self._kept(step)) for step in keep}
 
-    def _batches(self, done: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield noised images, noise and timesteps (member, image, ...) of each remaining step."""
+    def _batches(self, done: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+        """Yield noised images, noise, timesteps and labels (member, image, ...) of each step left.
+
+        Some images are told as the empty caption, label -1, for guidance without a classifier (Ho
+        and Salimans, arXiv 2207.12598).
+        """
         training, shape = self.recipe.training, self.data.images.shape[1:]
         stream = rng.Stream(self.seed, "training")
         per_epoch = math.ceil(self.n_images / training.batch_size)
@@ -221,26 +249,33 @@ class _Stack:
                 noise = torch.from_numpy(
                     np.stack([g.standard_normal(shape, dtype=np.float32) for g in generators])
                 )
+                drops = [g.random() < training.caption_drop for g in generators]
                 images = self.images[torch.from_numpy(unique)]
                 if training.horizontal_flip:
-                    images = torch.where(flips[:, None, None, None], images.flip(-1), images)
+                    mirrored = self.mirrored[torch.from_numpy(unique)]
+                    images = torch.where(flips[:, None, None, None], mirrored, images)
+                labels = None
+                if self.data.labels is not None:
+                    labels = torch.from_numpy(np.where(drops, -1, self.data.labels[unique]))
                 x = noised(images, noise, self.abar[timesteps])
                 member = torch.from_numpy(inverse.reshape(chosen.shape))
                 yield (
                     x[member].to(self.device),
                     noise[member].to(self.device),
                     timesteps[member].to(self.device),
+                    None if labels is None else labels[member].to(self.device),
                 )
 
-    def _forward(self, x: Tensor, timesteps: Tensor) -> Tensor:
-        def one(parameters: Weights, x: Tensor, timesteps: Tensor) -> Tensor:
-            call = functional_call(self.network, parameters, (x, timesteps), {"return_dict": False})
-            return call[0]
+    def _forward(self, x: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
+        def one(parameters: Weights, x: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
+            arguments = {**told(labels), "return_dict": False}
+            return functional_call(self.network, parameters, (x, timesteps), arguments)[0]
 
         if len(x) == 1:
             only = {name: tensor[0] for name, tensor in self.parameters.items()}
-            return one(only, x[0], timesteps[0])[None]
-        return vmap(one)(self.parameters, x, timesteps)
+            return one(only, x[0], timesteps[0], None if labels is None else labels[0])[None]
+        in_dims = (0, 0, 0, None if labels is None else 0)
+        return vmap(one, in_dims)(self.parameters, x, timesteps, labels)
 
     @contextlib.contextmanager
     def _randomness(self, step: int) -> Iterator[None]:
@@ -262,15 +297,18 @@ class _Stack:
     def _kept(self, step: int) -> Path:
         return self.place / f"step-{step}.safetensors"
 
-    def _save_state(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+    def _save_state(self, step: int, optimizer: torch.optim.Optimizer, scaler: Any) -> None:
         tensors = {"step": torch.tensor(step)}
+        if scaler is not None:
+            state = scaler.state_dict()
+            tensors |= {f"scaler/{name}": torch.tensor(state[name]) for name in _SCALER_STATE}
         for name, parameter in self.parameters.items():
             tensors[f"parameter/{name}"] = parameter
             for moment in ("exp_avg", "exp_avg_sq"):
                 tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
         self._write(self.place / "state.safetensors", tensors)
 
-    def _resume(self, optimizer: torch.optim.Optimizer) -> int:
+    def _resume(self, optimizer: torch.optim.Optimizer, scaler: Any) -> int:
         """Load the last state, if there is one; return how many steps it has behind it."""
         path = self.place / "state.safetensors"
         if not path.exists():
@@ -291,6 +329,9 @@ class _Stack:
                 "exp_avg": tensors[f"exp_avg/{name}"].to(self.device),
                 "exp_avg_sq": tensors[f"exp_avg_sq/{name}"].to(self.device),
             }
+        if scaler is not None:
+            state = {name: tensors[f"scaler/{name}"].item() for name in _SCALER_STATE}
+            scaler.load_state_dict({**scaler.state_dict(), **state})
         return step
 
     @staticmethod
@@ -334,6 +375,7 @@ def _fingerprint(
     """Return a name under which only a run with the same result can find its state."""
     text = json.dumps([RESULT_VERSION["training"], seed, keep, msgspec.to_builtins(recipe)])
     digest = hashlib.sha256(text.encode())
-    for array in (data.images, data.ids, masks):
+    told = [array for array in (data.labels, data.captions, data.mirrored) if array is not None]
+    for array in (data.images, data.ids, masks, *told):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

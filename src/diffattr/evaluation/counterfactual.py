@@ -7,13 +7,13 @@ Source: Zheng et al., "Intriguing properties of data attribution on diffusion mo
 sec. 5.3; the paired statistics are ours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from scipy.stats import binomtest, hypergeom
 
 from diffattr import rng
@@ -21,7 +21,6 @@ from diffattr.artifacts import Arrays, ArtifactError, read_arrays, readable
 from diffattr.config import Lds
 from diffattr.data.removals import Removal
 from diffattr.evaluation.bootstrap import interval
-from diffattr.features.embeddings import Embedding
 
 PIXELS, LOSS = "pixel-l2", "loss-change"
 
@@ -118,24 +117,37 @@ def summary(
 
 @dataclass(frozen=True)
 class Outcome:
-    """Some queries as models drew them that were trained without some images, and their losses."""
+    """Some queries as models drew them that were trained without some images, and their losses.
+
+    `pictures` are their pixels, where the images are latents.
+    """
 
     images: Float32[np.ndarray, "query channel height width"]
     losses: Float32[np.ndarray, "query timestep"]
+    pictures: UInt8[np.ndarray, "query channel height width"] | None = None
+
+
+def of_outcomes(
+    embedding: Callable[[Any], Float[np.ndarray, "query dim"]], *, of_pictures: bool
+) -> Callable[[Outcome], Float[np.ndarray, "query dim"]]:
+    """Return an embedding as a function of an outcome: of its pictures, if any, or images."""
+
+    def embedded(outcome: Outcome) -> Float[np.ndarray, "query dim"]:
+        pictures = outcome.pictures if of_pictures else None
+        return embedding(outcome.images if pictures is None else pictures)
+
+    return embedded
 
 
 def read_outcome(
-    paths: Sequence[str | Path],
-    blocks: Sequence[Sequence[int]],
-    shape: tuple[int, ...],
-    n_timesteps: int,
+    paths: Sequence[str | Path], blocks: Sequence[Sequence[int]], original: Outcome
 ) -> Outcome:
-    """Return the outcome for the queries of all blocks, which must be of images of this shape.
+    """Return the outcome for the queries of all blocks, of arrays like the original's.
 
     Raises:
         ArtifactError: a block is of other queries or images, or holds what is no number.
     """
-    shapes = {"images": shape, "losses": (n_timesteps,)}
+    shapes = {name: array.shape[1:] for name, array in vars(original).items() if array is not None}
     stored = [_read_of(path, block, shapes) for path, block in zip(paths, blocks, strict=True)]
     return Outcome(**{name: np.concatenate([read[name] for read in stored]) for name in shapes})
 
@@ -174,24 +186,24 @@ def _read_of(
 
 
 def moved(
-    originals: Float[np.ndarray, "query channel height width"],
-    original_losses: Float[np.ndarray, "query timestep"],
+    original: Outcome,
     outcomes: Sequence[Outcome],
-    embeddings: Mapping[str, Embedding],
+    embeddings: Mapping[str, Callable[[Outcome], Float[np.ndarray, "query dim"]]],
     embedded: Mapping[str, Float[np.ndarray, "query dim"]],
 ) -> dict[str, Float64[np.ndarray, " query"]]:
     """Return how far the queries moved under one removal, by measure, mean over training seeds.
 
-    There is an outcome of each seed; `embedded` are the originals. A cosine is that of the
-    original's and the redrawn image's embedding: the lower, the further.
+    There is an outcome of each seed; `embeddings` turn one into vectors, and `embedded` are
+    those of the original. A cosine is that of the original's and the redrawn image's embedding: the
+    lower, the further.
     """
-    before = original_losses.mean(axis=1, dtype=np.float64)
+    before = original.losses.mean(axis=1, dtype=np.float64)
     per_seed = [
         {
-            PIXELS: pixel_distances(originals, outcome.images),
+            PIXELS: pixel_distances(original.images, outcome.images),
             LOSS: outcome.losses.mean(axis=1, dtype=np.float64) - before,
             **{
-                f"{name}-cosine": cosines(embedded[name], embed(outcome.images))
+                f"{name}-cosine": cosines(embedded[name], embed(outcome))
                 for name, embed in embeddings.items()
             },
         }

@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.config import NoiseSchedule, Pass
-from diffattr.diffusion.models import predict
+from diffattr.diffusion.models import predict, told, trained
 from diffattr.diffusion.noising import alphas_cumprod, elbo_weights, noised, stacked_noise
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS, Denoising, loss
 from diffattr.features.projectors import Projector
@@ -95,7 +95,7 @@ class GradientPass:
     ):
         self.options, self.seed, self.device = options, seed, device
         self.network = network.eval().to(device)
-        self.parameters = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
+        self.parameters = trained(self.network)
         timesteps = timestep_set(options.timesteps, options.n_timesteps, schedule.n_timesteps)
         self.grid = _Grid.of(timesteps.tolist(), options.draws)
         self.abar, self.elbo_weights = alphas_cumprod(schedule), elbo_weights(schedule)
@@ -124,6 +124,7 @@ class GradientPass:
         ids: Int64[np.ndarray, " image"],
         split: str,
         *,
+        labels: Int64[np.ndarray, " image"] | None = None,
         batch_size: int = 128,
     ) -> dict[str, Float32[np.ndarray, "image _"]]:
         """Return the features (image, k) of every image, by output function.
@@ -131,8 +132,9 @@ class GradientPass:
         Under `TIMESTEP_LOSSES` stand the losses (image, timestep) on the way, mean over draws.
         Noise is keyed by (timestep, draw) and, unless it is common, by (split, image);
         `batch_size`, the number of timesteps that share a forward pass, changes rounding only.
+        `labels` are for networks that are told captions.
         """
-        taken = self._taken(images[:, None], self.grid, ids, split, batch_size)
+        taken = self._taken(images[:, None], self.grid, ids, split, labels, batch_size)
         by_draw = taken[TIMESTEP_LOSSES].reshape(len(images), -1, self.options.draws)
         return {**taken, TIMESTEP_LOSSES: by_draw.mean(axis=2)}
 
@@ -143,13 +145,14 @@ class GradientPass:
         ids: Int64[np.ndarray, " image"],
         split: str,
         *,
+        labels: Int64[np.ndarray, " image"] | None = None,
         batch_size: int = 128,
     ) -> dict[str, Float32[np.ndarray, "image _"]]:
         """Return features as `features` does, of a different image at every timestep.
 
         Step s of a trajectory is noised to `timesteps[s]`, one draw each.
         """
-        return self._taken(trajectories, _Grid.of(timesteps, 1), ids, split, batch_size)
+        return self._taken(trajectories, _Grid.of(timesteps, 1), ids, split, labels, batch_size)
 
     def _taken(
         self,
@@ -157,6 +160,7 @@ class GradientPass:
         grid: _Grid,
         ids: Int64[np.ndarray, " image"],
         split: str,
+        labels: Int64[np.ndarray, " image"] | None,
         batch_size: int,
     ) -> dict[str, Float32[np.ndarray, "image _"]]:
         names = self.options.output_functions
@@ -173,7 +177,10 @@ class GradientPass:
         for number in progress:
             image_id = 0 if self.common else int(ids[number])
             items = self._items(sources[number], grid, image_id, stream, batch_size)
-            gradients, losses_of_image = take(items, len(grid.timesteps))
+            label = None if labels is None else torch.from_numpy(labels[number : number + 1])
+            gradients, losses_of_image = take(
+                items, len(grid.timesteps), None if label is None else label.to(self.device)
+            )
             losses.append(losses_of_image.cpu())
             for name, gradient in gradients.items():
                 gathered[name].append(gradient)
@@ -207,14 +214,15 @@ class GradientPass:
             yield x.to(to), t.to(to), noise.to(to), self.elbo_weights[t].to(to)
 
     def _of_mean(
-        self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int
+        self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int, label: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the gradient (param,) of the mean, by output function, and the losses (item,)."""
         names, parameters = self.options.output_functions, list(self.parameters.values())
         sums: dict[str, list[Tensor]] = {}
         losses = []
         for x, t, noise, elbo_weight in items:
-            denoising = Denoising(predict(self.network, x, t), noise, elbo_weight)
+            labels = None if label is None else label.expand(len(x))
+            denoising = Denoising(predict(self.network, x, t, labels), noise, elbo_weight)
             losses.append(loss(denoising).detach())
             for name in names:
                 mean = OUTPUT_FUNCTIONS[name](denoising).sum() / n
@@ -228,7 +236,7 @@ class GradientPass:
         return flat, torch.cat(losses)
 
     def _mean_of_unit(
-        self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int
+        self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int, label: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the mean of unit gradients (param,), by output function, and the losses."""
         names, network = self.options.output_functions, self.network
@@ -240,7 +248,8 @@ class GradientPass:
 
             def values(parameters: dict[str, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
                 inputs = (x[None], t[None])
-                call = functional_call(network, parameters, inputs, {"return_dict": False})
+                arguments = {**told(label), "return_dict": False}
+                call = functional_call(network, parameters, inputs, arguments)
                 denoising = Denoising(call[0], noise[None], weight[None])
                 found = tuple(OUTPUT_FUNCTIONS[name](denoising)[0] for name in names)
                 return found, loss(denoising)[0]
@@ -277,6 +286,8 @@ def batch_invariance(
     split: str,
     stored: Mapping[str, Float32[np.ndarray, "image _"]],
     n_images: int = 4,
+    *,
+    labels: Int64[np.ndarray, " image"] | None = None,
 ) -> dict[str, Any]:
     """Return how far features move when batches and order are changed.
 
@@ -285,7 +296,8 @@ def batch_invariance(
     """
     n_images = min(n_images, len(images))
     order = np.arange(n_images)[::-1]
-    again = gradient_pass.features(images[order], ids[order], split, batch_size=7)
+    told = None if labels is None else labels[order]
+    again = gradient_pass.features(images[order], ids[order], split, labels=told, batch_size=7)
     errors = {}
     for name, rows in stored.items():
         difference = np.linalg.norm(again[name][order] - rows[:n_images], axis=1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 
 from diffattr.artifacts import ArtifactError, read_array, read_arrays, read_json
 from diffattr.benchmark import LDS_SPLITS, Benchmark
@@ -80,16 +80,18 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def redrawn_images(benchmark: Benchmark) -> dict[str, Float32[np.ndarray, "query c h w"]]:
+def redrawn_images(
+    benchmark: Benchmark,
+) -> dict[str, Float32[np.ndarray, "query c h w"] | UInt8[np.ndarray, "query c h w"]]:
     """Return what each removal made of the chosen queries, with the first training seed."""
-    images = {}
+    images, name = {}, "images" if benchmark.captioned is None else "pictures"
     for number, removal in enumerate(benchmark.removals):
         seed = benchmark.group(removal.group).seeds[0]
         stores = [
             read_arrays(benchmark.paths.outcomes(removal.group, seed, block))
             for block in benchmark.blocks(removal.group)
         ]
-        images[f"redrawn-{number}"] = np.concatenate([store["images"] for store in stores])
+        images[f"redrawn-{number}"] = np.concatenate([store[name] for store in stores])
     return images
 
 
@@ -266,7 +268,7 @@ def _queries(
     """
     paths, config = benchmark.paths, benchmark.config
     ids = read_array(paths.indices(split))
-    labels = None if split == "gen" else read_array(paths.labels(split))
+    labels = read_array(paths.labels(split)) if benchmark.has_labels(split) else None
     train_ids = read_array(paths.indices("train")).tolist()
     train_labels = read_array(paths.labels("train")).tolist()
     copies, ranks = None, {}

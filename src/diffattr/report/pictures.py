@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from diffattr.data.pixels import eight_bit
+
 LARGEST_SIDE = 64
 """Pixels; larger images are scaled down."""
 BUDGET = 1_500_000
@@ -30,10 +32,11 @@ def stylesheet(
     )
 
 
-def picture(image: Float[np.ndarray, "channel height width"]) -> Image.Image:
-    """Return an image in [-1, 1] as 8-bit pixels, scaled down if it is large."""
-    pixels: UInt8[np.ndarray, "height width channel"]
-    pixels = ((image.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8).transpose(1, 2, 0)
+def picture(
+    image: Float[np.ndarray, "channel height width"] | UInt8[np.ndarray, "channel height width"],
+) -> Image.Image:
+    """Return an image, in [-1, 1] or 8-bit, as 8-bit pixels, scaled down if it is large."""
+    pixels = eight_bit(image).transpose(1, 2, 0)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     return picture

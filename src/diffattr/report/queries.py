@@ -26,7 +26,7 @@ def write_viewer(
     tables = {table["split"]: table for table in numbers["lds"]}
 
     def labels(split: str) -> list[int] | None:
-        return None if split == "gen" else read_array(paths.labels(split)).tolist()
+        return read_array(paths.labels(split)).tolist() if benchmark.has_labels(split) else None
 
     def ids(split: str) -> list[int]:
         return read_array(paths.indices(split)).tolist()

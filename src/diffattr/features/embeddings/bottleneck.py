@@ -2,9 +2,10 @@
 
     e(x) = mean over (t) of mid(x_t, t),   flattened
 
-with noise that is the same for every image. Nothing has to be downloaded, and unlike pixels it has
-been learnt from the very training set. That a U-Net's bottleneck carries meaning is the finding of
-Kwon et al., "Diffusion models already have a semantic latent space" (ICLR 2023).
+with noise that is the same for every image, and the empty caption where a network is told one.
+Nothing has to be downloaded, and unlike pixels it has been learnt from the very training set. That
+a U-Net's bottleneck carries meaning is the finding of Kwon et al., "Diffusion models already have a
+semantic latent space" (ICLR 2023).
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.config import ConfigError, NoiseSchedule
-from diffattr.diffusion.models import predict
+from diffattr.diffusion.models import empty_captions, predict
 from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise, strata_midpoints
 from diffattr.features.embeddings import Bottleneck
 
@@ -63,7 +64,8 @@ class BottleneckEmbedding:
                     noise = stacked_noise(self._stream, [0], [timestep], [0], images.shape[1:])
                     abar = self._abar[timestep].expand(len(batch))
                     x = noised(batch, noise.expand_as(batch), abar).to(self._device)
-                    predict(self._network, x, torch.full((len(batch),), timestep).to(self._device))
+                    t = torch.full((len(batch),), timestep).to(self._device)
+                    predict(self._network, x, t, empty_captions(self._network, t))
                     total = total + seen.pop().flatten(1).cpu()
                 embedded.append((total / len(self._timesteps)).numpy())
         finally:

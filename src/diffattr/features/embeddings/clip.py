@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from PIL import Image
 from tqdm import tqdm
 
 from diffattr.config import ConfigError
+from diffattr.data.pixels import eight_bit
 from diffattr.features.embeddings import Clip
 
 
@@ -58,7 +59,9 @@ class ClipEmbedding:
 
     @torch.inference_mode()
     def __call__(
-        self, images: Float32[np.ndarray, "image channel height width"]
+        self,
+        images: Float32[np.ndarray, "image channel height width"]
+        | UInt8[np.ndarray, "image channel height width"],
     ) -> Float32[np.ndarray, "image dim"]:
         """Return the embeddings; grey images are shown to CLIP in three equal channels."""
         embedded = []
@@ -69,7 +72,11 @@ class ClipEmbedding:
             embedded.append(found.float().cpu().numpy())
         return np.concatenate(embedded)
 
-    def _prepared(self, image: Float32[np.ndarray, "channel height width"]) -> torch.Tensor:
-        pixels = ((image.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8).transpose(1, 2, 0)
+    def _prepared(
+        self,
+        image: Float32[np.ndarray, "channel height width"]
+        | UInt8[np.ndarray, "channel height width"],
+    ) -> torch.Tensor:
+        pixels = eight_bit(image).transpose(1, 2, 0)
         picture = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         return self._preprocess(picture.convert("RGB"))

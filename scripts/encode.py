@@ -1,0 +1,15 @@
+"""Rules encode and mirror: the latents of one split of real images."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    import numpy as np
+
+    from diffattr.artifacts import read_array, write_array
+    from diffattr.diffusion.latents import Vae
+
+    pictures = read_array(this.input.pictures, mmap=True)
+    if this.config["mirrored"]:
+        pictures = np.flip(pictures, axis=-1)
+    vae = Vae(this.config["pipeline"], device=this.device)
+    write_array(this.output[0], vae.encode(pictures, tuple(this.config["shape"])))

@@ -1,0 +1,132 @@
+"""A LoRA on the U-Net of a Stable-Diffusion pipeline, told the caption of each image.
+
+The pipeline's own weights stay as they are; what is trained, stored and differentiated is the LoRA
+on the q, k, v and output projections of all attention layers.
+
+Sources: Rombach et al., "High-resolution image synthesis with latent diffusion models" (CVPR 2022);
+Hu et al., "LoRA: low-rank adaptation of large language models" (ICLR 2022); Zheng et al. (ICLR
+2024), whose ArtBench models these are.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from diffattr.config import ConfigError, Model
+from diffattr.diffusion.families import Captions, SdLora
+from diffattr.diffusion.families import options as checked
+from diffattr.diffusion.pipelines import part
+
+_PROJECTIONS = ["to_q", "to_k", "to_v", "to_out.0"]
+
+
+class CaptionedUNet(torch.nn.Module):
+    """A U-Net and the captions that it can be told, (caption, token, dim).
+
+    An image's label is the position of its caption; the last one, label -1, is the empty caption.
+    """
+
+    def __init__(self, unet: torch.nn.Module, captions: Tensor):
+        super().__init__()
+        self.unet: Any = unet
+        self.captions: Tensor
+        self.register_buffer("captions", captions, persistent=False)
+
+    @property
+    def config(self) -> Any:
+        """The U-Net's own config."""
+        return self.unet.config
+
+    @property
+    def mid_block(self) -> torch.nn.Module:
+        """The U-Net's middle block."""
+        return self.unet.mid_block
+
+    def forward(
+        self, noised: Tensor, timesteps: Tensor, *, labels: Tensor, return_dict: bool = False
+    ) -> tuple[Tensor]:
+        """Return the predicted noise (image, channel, height, width)."""
+        return self.unet(noised, timesteps, self.captions[labels], return_dict=return_dict)
+
+
+def network(config: Mapping[str, Any], captions: Captions | None) -> CaptionedUNet:
+    """Return the pipeline's U-Net with a LoRA that changes nothing yet (B = 0).
+
+    Raises:
+        ConfigError: the pipeline cannot be read, or its U-Net is not the one of the config.
+    """
+    chosen = _options(config)
+    if captions is None:
+        raise ConfigError("model.family: sd-lora is told captions, none were given")
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    unet: Any = part(chosen.pipeline, "unet", UNet2DConditionModel)
+    for key, expected in _expected(chosen).items():
+        if key in unet.config and _plain(unet.config[key]) != _plain(expected):
+            raise ConfigError(
+                f"model.config.unet.{key}: found {expected}, the pipeline {chosen.pipeline} has"
+                f" {unet.config[key]}"
+            )
+    if captions.shape[-1] != unet.config["cross_attention_dim"]:
+        raise ConfigError(
+            f"model.config.pipeline: the text encoder of {chosen.pipeline} gives"
+            f" {captions.shape[-1]} numbers a token, its U-Net takes"
+            f" {unet.config['cross_attention_dim']}"
+        )
+    return _adapted(unet, chosen, torch.from_numpy(captions))
+
+
+def outline(config: Mapping[str, Any]) -> tuple[CaptionedUNet, dict[str, Any]]:
+    """Return the network of the config's `unet`, and a label to tell it."""
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    chosen = _options(config)
+    unet: Any = UNet2DConditionModel(**chosen.unet)
+    captions = torch.empty(1, 77, unet.config["cross_attention_dim"])
+    return _adapted(unet, chosen, captions), {"labels": torch.zeros(1, dtype=torch.int64)}
+
+
+def described(network: torch.nn.Module, config: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001
+    """Return the config as it stands: a LoRA says nothing of what it is put on."""
+    return dict(config)
+
+
+def _options(config: Mapping[str, Any]) -> SdLora:
+    found = checked(Model(family="sd-lora", config=dict(config)))
+    assert found is not None  # the registry names this type
+    return found
+
+
+def _expected(chosen: SdLora) -> dict[str, Any]:
+    return {"in_channels": 4, "out_channels": 4, **chosen.unet}
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(list(value)) if isinstance(value, (list, tuple)) else value
+
+
+def _adapted(unet: Any, chosen: SdLora, captions: Tensor) -> CaptionedUNet:
+    try:
+        from peft import LoraConfig  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ConfigError(
+            "model.family: sd-lora needs the packages peft and transformers:"
+            " pip install -e '.[text-to-image]'"
+        ) from error
+    unet.requires_grad_(False)
+    # Scale alpha / r = 1; A is N(0, 1/r^2) and B zero, as in diffusers' own LoRA layers.
+    unet.add_adapter(
+        LoraConfig(
+            r=chosen.rank,
+            lora_alpha=chosen.rank,
+            init_lora_weights="gaussian",
+            target_modules=_PROJECTIONS,
+        )
+    )
+    for name, module in unet.named_modules():
+        if isinstance(module, torch.nn.Dropout) and "attn" in name:
+            module.p = chosen.dropout
+    return CaptionedUNet(unet, captions)

@@ -1,0 +1,30 @@
+"""diffusers' `UNet2DModel` on pixels; `model.config` holds its constructor's arguments."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from diffusers.models.unets.unet_2d import UNet2DModel
+
+from diffattr.diffusion.families import Captions
+
+
+def network(config: Mapping[str, Any], captions: Captions | None) -> torch.nn.Module:  # noqa: ARG001
+    """Return the network; `config` may also be what `described` gives."""
+    written_by_diffusers = "_class_name" in config
+    built: Any = (
+        UNet2DModel.from_config(dict(config)) if written_by_diffusers else UNet2DModel(**config)
+    )
+    return built
+
+
+def outline(config: Mapping[str, Any]) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Return the network, which is told nothing else."""
+    return network(config, None), {}
+
+
+def described(network: torch.nn.Module, config: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001
+    """Return diffusers' own config, so that `UNet2DModel.from_pretrained` reads the folder."""
+    whole: Any = network
+    return json.loads(whole.to_json_string())

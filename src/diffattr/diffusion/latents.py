@@ -1,0 +1,119 @@
+"""From pictures to the latents that a text-to-image network denoises, and from captions to numbers.
+
+    latent = scaling factor x mode of the VAE's posterior
+
+with the factor of the VAE's own config. Source: Rombach et al., "High-resolution image synthesis
+with latent diffusion models" (CVPR 2022), section 3 and appendix G.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from tqdm import tqdm
+
+from diffattr.config import ConfigError
+from diffattr.data.pixels import eight_bit
+from diffattr.diffusion.pipelines import part
+
+Latents = Float32[np.ndarray, "image latent_channel latent_height latent_width"]
+Pictures = UInt8[np.ndarray, "image channel height width"]
+
+
+class Vae:
+    """The autoencoder of a pipeline.
+
+    Args:
+        pipeline: its folder, or its name on the hub.
+        batch_size: images at a time.
+        device: where to compute.
+
+    Raises:
+        ConfigError: the pipeline cannot be read.
+    """
+
+    def __init__(self, pipeline: str, *, batch_size: int = 16, device: str = "cpu"):
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+        kind: Any = AutoencoderKL
+        self._pipeline, self._batch_size, self._device = pipeline, batch_size, device
+        self._vae: Any = part(pipeline, "vae", kind).eval().to(device)
+
+    @property
+    def factor(self) -> int:
+        """How many pixels one place of a latent is wide."""
+        return 2 ** (len(self._vae.config.block_out_channels) - 1)
+
+    @torch.inference_mode()
+    def encode(self, pictures: Pictures, shape: tuple[int, int, int]) -> Latents:
+        """Return the latents of pictures.
+
+        Raises:
+            ConfigError: they are not of the `shape` that the network takes.
+        """
+        height, width = pictures.shape[2:]
+        found = (self._vae.config.latent_channels, height // self.factor, width // self.factor)
+        if found != shape:
+            raise ConfigError(
+                f"data.resolution: the VAE of {self._pipeline} turns {height} x {width} pixels into"
+                f" latents {' x '.join(map(str, found))}, model.config.unet takes"
+                f" {' x '.join(map(str, shape))}; change data.resolution or sample_size"
+            )
+        batches = []
+        for start in self._starts(len(pictures), "encode"):
+            batch = torch.from_numpy(pictures[start : start + self._batch_size])
+            images = batch.to(self._device).float() / 127.5 - 1
+            mode = self._vae.encode(images).latent_dist.mode()
+            batches.append((mode * self._vae.config.scaling_factor).cpu().numpy())
+        return np.concatenate(batches)
+
+    @torch.inference_mode()
+    def decode(self, latents: Latents) -> Pictures:
+        """Return the pictures of latents."""
+        batches = []
+        for start in self._starts(len(latents), "decode"):
+            batch = torch.from_numpy(latents[start : start + self._batch_size]).to(self._device)
+            images = self._vae.decode(batch / self._vae.config.scaling_factor).sample
+            batches.append(eight_bit(images.cpu().numpy()))
+        return np.concatenate(batches)
+
+    def _starts(self, n: int, what: str) -> Any:
+        return tqdm(range(0, n, self._batch_size), desc=what, unit="batch", mininterval=10)
+
+
+@torch.inference_mode()
+def embedded_captions(
+    pipeline: str, captions: Sequence[str]
+) -> Float32[np.ndarray, "caption token dim"]:
+    """Return what the pipeline's text encoder makes of captions, padded to its full length.
+
+    Raises:
+        ConfigError: the pipeline has no text encoder or tokenizer, or transformers is missing.
+    """
+    try:
+        from transformers import (  # pyright: ignore[reportMissingImports]
+            CLIPTextModel,
+            CLIPTokenizer,
+        )
+    except ImportError as error:
+        raise ConfigError(
+            "model.family: captions need the package transformers:"
+            " pip install -e '.[text-to-image]'"
+        ) from error
+    tokenizer: Any = part(pipeline, "tokenizer", CLIPTokenizer)
+    encoder: Any = part(pipeline, "text_encoder", CLIPTextModel).eval()
+    tokens = tokenizer(
+        list(captions),
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    )
+    return encoder(tokens.input_ids)[0].float().numpy()
+
+
+def caption(template: str, class_name: str) -> str:
+    """Return the caption of a class: `a {} painting` and `Ukiyo_e` make "a ukiyo e painting"."""
+    return template.replace("{}", class_name.replace("_", " ").lower())

@@ -1,0 +1,39 @@
+"""What a diffusers pipeline is made of, read from its folder or from the hub.
+
+Weights are safetensors, or what torch reads with `weights_only`; nothing is unpickled.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from diffattr.config import ConfigError
+
+T = TypeVar("T")
+
+
+def part(pipeline: str, name: str, kind: type[T]) -> T:
+    """Return one component of a pipeline: what lies in its sub-folder `name`, as a `kind`.
+
+    Raises:
+        ConfigError: there is no such pipeline, or it has no such part.
+    """
+    folder = Path(pipeline)
+    if folder.is_dir() and not (folder / "model_index.json").is_file():
+        raise ConfigError(
+            f"model.config.pipeline: {pipeline} is no diffusers pipeline: it has no"
+            " model_index.json; name the folder that save_pretrained wrote"
+        )
+    if folder.is_dir() and not (folder / name).is_dir():
+        raise ConfigError(
+            f"model.config.pipeline: {pipeline} has no {name}, which a Stable-Diffusion pipeline"
+            " has; complete the folder or name another pipeline"
+        )
+    loader: Any = kind
+    try:
+        return loader.from_pretrained(pipeline, subfolder=name)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"model.config.pipeline: the {name} of {pipeline} cannot be read"
+            f" ({' '.join(str(error).split())[:200]}); name a folder with a whole pipeline, or"
+            " where there is internet its name on the hub"
+        ) from error
