@@ -47,7 +47,8 @@ def write_pipeline(folder: str | Path, seed: int = 0) -> None:
             attention_head_dim=2,
             cross_attention_dim=16,
         )
-        vae = AutoencoderKL(
+        kind: Any = AutoencoderKL  # its annotations are tuples of one
+        vae = kind(
             in_channels=3,
             out_channels=3,
             down_block_types=("DownEncoderBlock2D",) * 2,
@@ -121,7 +122,7 @@ def _vocabulary() -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Write a tiny Stable-Diffusion pipeline.")
     parser.add_argument("folder", help="where to write the pipeline, such as data/mini/pipeline")
     parser.add_argument("--seed", type=int, default=0, help="of its random weights")
     arguments = parser.parse_args()
