@@ -14,7 +14,10 @@ rule data:
         mem_mb=grown(HEAVY_MB),
     params:
         config=benchmark.params(
-            "data", data=benchmark.config.data, seed=benchmark.config.seed
+            "data",
+            data=benchmark.config.data,
+            seed=benchmark.config.seed,
+            **benchmark.plugins("data-sources", benchmark.config.data.source),
         ),
     script:
         "../scripts/data.py"

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from diffattr.artifacts import ArtifactError, as_list, read_array, read_arrays, write_arrays
-from diffattr.attribution import METHODS
+from diffattr.attribution import method_of
 from diffattr.attribution.base import (
     Attribution,
     DenseAttribution,
@@ -18,6 +18,7 @@ from diffattr.attribution.base import (
     Method,
     PatchMethod,
     RetrainingMethod,
+    answer,
     attribute,
     with_options,
 )
@@ -87,12 +88,13 @@ def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
     Raises:
         ArtifactError: train, queries and kernel do not belong together.
     """
-    method = with_options(METHODS[config["method"]], config["options"])
+    method = with_options(method_of(config["method"]), config["options"])
     if isinstance(method, RetrainingMethod):
         return _retrained(method, config["n_retrained"], inputs)
     if isinstance(method, PatchMethod):
         train, queries = read_array(inputs.train), read_array(inputs.queries)
-        return DenseAttribution(method.scores_of_images(train, queries, noised_to(method, config)))
+        given, shape = (train, queries, noised_to(method, config)), (len(queries), len(train))
+        return DenseAttribution(answer(method, method.scores_of_images, *given, shape=shape))
     if config["output_function"] is None:
         train, queries = (_read_vectors(path) for path in (inputs.train, inputs.queries))
         if train.shape[1] != queries.shape[1]:
@@ -165,7 +167,9 @@ def _retrained(method: RetrainingMethod, n_models: int, inputs: Any) -> Attribut
         )
     n_train = len(read_array(inputs.train, mmap=True))
     masks = membership([read_array(path) for path in paths[:n_models]], n_train)
-    return DenseAttribution(method.scores_from_losses(masks, losses[:n_models]))
+    losses = losses[:n_models]
+    shape = losses.shape[1], n_train
+    return DenseAttribution(answer(method, method.scores_from_losses, masks, losses, shape=shape))
 
 
 def _per_model(paths: Any, n_models: int) -> list[list[str]]:

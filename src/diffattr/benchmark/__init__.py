@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from diffattr import plugins
 from diffattr.attribution import METHODS
 from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
@@ -31,16 +32,19 @@ LDS_SPLITS = ("val", "gen")
 """Query splits with measurements; `planted` would flatter them and has its own table."""
 
 
+_OWN = {
+    "data-sources": DATA_SOURCES,
+    "embeddings": EMBEDDINGS,
+    "model-families": MODEL_FAMILIES,
+    "output-functions": OUTPUT_FUNCTIONS,
+    "projectors": PROJECTORS,
+    "methods": METHODS,
+}
+
+
 def registries() -> dict[str, list[str]]:
-    """Return the names in every registry that the config may use."""
-    return {
-        "data-sources": sorted(DATA_SOURCES),
-        "embeddings": sorted(EMBEDDINGS),
-        "model-families": sorted(MODEL_FAMILIES),
-        "output-functions": sorted(OUTPUT_FUNCTIONS),
-        "projectors": sorted(PROJECTORS),
-        "methods": sorted(METHODS),
-    }
+    """Return the names in every registry that the config may use, those of plug-ins apart."""
+    return {name: sorted(registry) for name, registry in _OWN.items()}
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,12 @@ class Benchmark:
         """The passes that some method reads; others are not taken."""
         used = {method.gradient_pass for method in self.methods.values()}
         return [name for name in self.config.features if name in used]
+
+    @property
+    def output_functions(self) -> list[str]:
+        """The output functions of every pass."""
+        passes = self.config.features.values()
+        return sorted({name for taken in passes for name in taken.output_functions})
 
     @property
     def feature_sources(self) -> dict[tuple[str, str, str], int]:
@@ -410,7 +420,16 @@ class Benchmark:
             "weights": planned.weights,
             "n_retrained": planned.n_retrained,
             **({"noise_schedule": self.config.noise_schedule} if planned.noises else {}),
+            **self.plugins("methods", planned.kind),
         }
+
+    def plugins(self, registry: str, *names: str) -> dict[str, Any]:
+        """Return what a job's params say of the plug-ins among the names that it uses.
+
+        Where there are none, nothing: the params are as they would be without plug-ins.
+        """
+        own = [name for name in names if name not in _OWN[registry]]
+        return {"plugins": {name: plugins.identity(registry, name) for name in own}} if own else {}
 
     def params(self, stage: str, **values: Any) -> str:
         """Return what a job depends on as one canonical text.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from diffattr.attribution import METHODS
+from diffattr.attribution import method_of
 from diffattr.attribution.base import (
     KernelMethod,
     Method,
@@ -18,6 +18,7 @@ from diffattr.attribution.base import (
 )
 from diffattr.benchmark.paths import FULL, checkpoint_model, retrain_model, seed_model
 from diffattr.config import Config, ConfigError
+from diffattr.plugins import PluginError
 
 Needs = Literal["no gradients", "gradients", "checkpoints", "retraining"]
 """What a method costs beyond the model that is asked about; the report groups methods by it."""
@@ -84,7 +85,7 @@ class PlannedMethod:
 def planned_method(config: Config, name: str) -> PlannedMethod:
     """Return what a method of the config stands for, which `method_errors` has nothing against."""
     options = config.methods[name]
-    method = with_options(METHODS[options.method], options.options)
+    method = with_options(method_of(options.method), options.options)
     common = {"name": name, "kind": options.method, "method": method}
     if method.reads == "features":
         assert options.features is not None
@@ -117,7 +118,7 @@ def _models(config: Config, name: str) -> tuple[tuple[str, ...], tuple[float, ..
         return (FULL,), (1.0,)
     steps = sorted({config.step(share) for share in options.checkpoints})
     models = tuple(FULL if step == config.n_steps else checkpoint_model(step) for step in steps)
-    if METHODS[options.method].weights == "learning-rate":
+    if method_of(options.method).weights == "learning-rate":
         return models, _mean_learning_rates(config, steps)
     return models, (1.0,) * len(models)
 
@@ -143,7 +144,11 @@ def method_errors(config: Config, name: str) -> list[str]:
 def _errors(config: Config, name: str) -> Iterator[str]:
     """Yield what is wrong with one method, each starting with the key below it."""
     options = config.methods[name]
-    method = METHODS[options.method]
+    try:
+        method = method_of(options.method)
+    except PluginError as error:
+        yield f"method: {error}"
+        return
     readers = {
         "features": "features",
         "checkpoints": "features",
@@ -179,7 +184,7 @@ def _errors(config: Config, name: str) -> Iterator[str]:
 
 def _feature_errors(config: Config, name: str) -> Iterator[str]:
     options = config.methods[name]
-    method = METHODS[options.method]
+    method = method_of(options.method)
     known = [f"{p}/{f}" for p, taken in config.features.items() for f in taken.output_functions]
     if options.features is None:
         yield f"features: this key is missing; defined: {', '.join(known)}"
@@ -216,7 +221,7 @@ def _feature_errors(config: Config, name: str) -> Iterator[str]:
 
 def _model_errors(config: Config, name: str) -> Iterator[str]:
     options = config.methods[name]
-    method = METHODS[options.method]
+    method = method_of(options.method)
     if options.checkpoints is not None and options.ensemble is not None:
         yield "ensemble: found beside checkpoints; a method is averaged over one of the two"
     if method.over == "checkpoints" and options.checkpoints is None:
