@@ -3,6 +3,7 @@
 from diffattr.attribution.base import Method
 from diffattr.attribution.das import Das
 from diffattr.attribution.ekfac import EkFacInfluence, SweptEkFacInfluence
+from diffattr.attribution.file_scores import FileScores
 from diffattr.attribution.nda import Nda
 from diffattr.attribution.own import plugged_in
 from diffattr.attribution.random_scores import RandomScores
@@ -37,6 +38,7 @@ METHODS: dict[str, Method] = {
     "ekfac-swept": SweptEkFacInfluence(),
     "empirical-influence": EmpiricalInfluence(),
     "datamodel": Datamodel(),
+    "file": FileScores(),
 }
 
 

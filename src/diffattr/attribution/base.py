@@ -20,7 +20,7 @@ from diffattr import plugins
 from diffattr.attribution.kernel import Kernel, KernelAttribution, Spectrum, TrainSide
 from diffattr.config import ConfigError
 
-Reads = Literal["features", "pixels", "embedding", "losses"]
+Reads = Literal["features", "pixels", "embedding", "losses", "files"]
 OPTION = {"option": True}
 """Metadata of the fields that a config may set under `options`."""
 M = TypeVar("M", bound="Method")

@@ -23,6 +23,7 @@ from diffattr.attribution.base import (
     with_options,
 )
 from diffattr.attribution.ekfac import Diagonal
+from diffattr.attribution.file_scores import FileScores, read_scores
 from diffattr.attribution.kernel import Kernel
 from diffattr.config import NoiseSchedule
 from diffattr.data.subsets import membership
@@ -83,12 +84,15 @@ def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
 
     `config` is what `Benchmark.method_params` says, `inputs` has the files that
     `Benchmark.method_inputs` names: images, embeddings or, one model after the other, feature
-    shards and kernels; or measurements and subsets.
+    shards and kernels; or measurements and subsets; or the scores themselves.
 
     Raises:
         ArtifactError: train, queries and kernel do not belong together.
     """
     method = with_options(method_of(config["method"]), config["options"])
+    if isinstance(method, FileScores):
+        n_queries, n_train = (len(read_array(path)) for path in (inputs.queries, inputs.train))
+        return DenseAttribution(read_scores(inputs.file, n_queries, n_train))
     if isinstance(method, RetrainingMethod):
         return _retrained(method, config["n_retrained"], inputs)
     if isinstance(method, PatchMethod):

@@ -61,6 +61,12 @@ class Benchmark:
         errors = [*config_errors(self.config), *removal_errors(self.written)]
         for name in self.config.methods:
             errors += method_errors(self.config, name)
+        if not errors:
+            errors = [
+                f"methods: none answers split {split}; add one, such as {{method: random}}"
+                for split in LDS_SPLITS
+                if not self.methods_of(split)
+            ]
         if errors:
             raise ConfigError("\n".join(errors))
 
@@ -320,9 +326,7 @@ class Benchmark:
 
     def splits_of(self, method: str) -> list[str]:
         """Return the query splits that a method can score."""
-        if self.methods[method].follows_trajectory:
-            return ["gen"]
-        return self.query_splits
+        return [split for split in self.query_splits if self.methods[method].answers(split)]
 
     def lds_splits_of(self, method: str) -> list[str]:
         """Return the query splits on which a method has an LDS."""
@@ -361,11 +365,20 @@ class Benchmark:
             ConfigError: the method has no scores for this split.
         """
         if split not in self.splits_of(method):
+            why = "has a file of scores for some splits only"
+            if self.methods[method].follows_trajectory:
+                why = "follows the sampling trajectory, which only generated queries have"
             raise ConfigError(
-                f"methods.{method}: {self.methods[method].kind} follows the sampling trajectory,"
-                f" which only generated queries have; found split {split}, allowed: gen"
+                f"methods.{method}: {self.methods[method].kind} {why}; found split {split},"
+                f" allowed: {', '.join(self.splits_of(method))}"
             )
         planned, paths = self.methods[method], self.paths
+        if planned.files:
+            return {
+                "file": planned.files[split],
+                "queries": paths.indices(split),
+                "train": paths.indices("train"),
+            }
         if planned.method.reads == "losses":
             group = self.group("retrain")
             return {

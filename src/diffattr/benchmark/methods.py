@@ -6,6 +6,7 @@ the config.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from diffattr.attribution import method_of
@@ -16,11 +17,12 @@ from diffattr.attribution.base import (
     RetrainingMethod,
     with_options,
 )
+from diffattr.attribution.file_scores import FileScores
 from diffattr.benchmark.paths import FULL, checkpoint_model, retrain_model, seed_model
 from diffattr.config import Config, ConfigError
 from diffattr.plugins import PluginError
 
-Needs = Literal["no gradients", "gradients", "checkpoints", "retraining"]
+Needs = Literal["no gradients", "gradients", "checkpoints", "retraining", "computed elsewhere"]
 """What a method costs beyond the model that is asked about; the report groups methods by it."""
 
 
@@ -71,8 +73,21 @@ class PlannedMethod:
         return self.method.follows_trajectory
 
     @property
+    def files(self) -> dict[str, str]:
+        """The files of scores that were computed elsewhere, by split."""
+        return self.method.files if isinstance(self.method, FileScores) else {}
+
+    def answers(self, split: str) -> bool:
+        """Return whether the method scores the queries of a split."""
+        if isinstance(self.method, FileScores):
+            return split in self.files
+        return split == "gen" or not self.follows_trajectory
+
+    @property
     def needs(self) -> Needs:
         """The group of the method in the report."""
+        if isinstance(self.method, FileScores):
+            return "computed elsewhere"
         if self.method.reads == "losses" or any(not m.startswith(FULL) for m in self.models):
             return "retraining"
         if self.method.reads != "features":
@@ -163,6 +178,8 @@ def _errors(config: Config, name: str) -> Iterator[str]:
         method = with_options(method, options.options)
     except ConfigError as error:
         yield f"options.{error}"
+        if method.reads == "files":
+            return  # Its options are all there is to it.
     n_timesteps = config.noise_schedule.n_timesteps
     if isinstance(method, PatchMethod) and method.timestep >= n_timesteps:
         yield (
@@ -180,6 +197,8 @@ def _errors(config: Config, name: str) -> Iterator[str]:
             yield f"embedding: found {options.embedding!r}, defined: {defined}"
     elif isinstance(method, RetrainingMethod):
         yield from _retraining_errors(config, name, method)
+    elif isinstance(method, FileScores):
+        yield from _file_errors(config, method)
 
 
 def _feature_errors(config: Config, name: str) -> Iterator[str]:
@@ -264,3 +283,13 @@ def _retraining_errors(config: Config, name: str, method: RetrainingMethod) -> I
         yield f"models: found {n_models}, but subsets.retrain.count is {count}; raise it"
     if n_models < least:
         yield f"models: found {n_models}, {options.method} needs at least {least}"
+
+
+def _file_errors(config: Config, method: FileScores) -> Iterator[str]:
+    if method.val is None and method.gen is None:
+        yield "options: names a file neither for val nor for gen, where LDS is measured; add one"
+    if method.planted is not None and not config.data.n_planted:
+        yield "options.planted: found, but data.n_planted is 0; remove the key"
+    for split, path in method.files.items():
+        if not Path(path).is_file():
+            yield f"options.{split}: {path} does not exist; write the scores of split {split} there"
