@@ -300,11 +300,15 @@ class Counterfactual(Section, frozen=True):
     embeddings: Annotated[tuple[Name, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
 
 
-class Report(Section, frozen=True):
-    """What the page shows."""
+class Report(Section, frozen=True, omit_defaults=True):
+    """What the page shows.
+
+    `published` names the data set whose published numbers stand beside ours.
+    """
 
     queries: Positive
     top: Positive
+    published: Literal["artbench2", "artbench5", "celeba", "cifar10", "cifar2"] | None = None
 
 
 class Jobs(Section, frozen=True):
