@@ -23,6 +23,12 @@ from diffattr.features.output_functions import OUTPUT_FUNCTIONS, Denoising, outp
 from diffattr.plugins import PluginError
 
 
+def forget():
+    """Forget what was loaded, as a new process would."""
+    plugins.load.cache_clear()
+    plugins.identity.cache_clear()
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The working directory, with nothing imported from it before or after."""
@@ -30,9 +36,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv(plugins.ALLOWED, raising=False)
     monkeypatch.chdir(tmp_path)
-    plugins.load.cache_clear()
+    forget()
     yield tmp_path
-    plugins.load.cache_clear()
+    forget()
     for name in set(sys.modules) - before:
         if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(
             sys.modules[name].__file__
@@ -251,51 +257,64 @@ WRONG = {
     "complex": ("np.zeros(SHAPE, complex)", "returned array of complex128"),
     "text": ("np.full(SHAPE, 'a')", "returned array of <U1"),
 }
-CONTRACTS = """
+# Base class, what is asked, the shape of the answer.
+CONTRACTS = {
+    "similarity": ("Similarity", "scores", (4, 5)),
+    "kernel": ("KernelMethod", "train_weights", (5,)),
+    "retraining": ("RetrainingMethod", "scores_from_losses", (4, 5)),
+    "patches": ("PatchMethod", "maps", (6, 2, 2)),
+}
+OF_A_CLASS = """
 from dataclasses import dataclass
 import numpy as np
 from diffattr.attribution.base import *
+SHAPE = {shape}
 @dataclass(frozen=True, kw_only=True)
 class Mine({base}):
-    def {function}(self, *given):
-        SHAPE = {shape}
+    reads: Reads = {reads!r}
+    def {asked}(self, *given):
         return {answer}
-    {more}
-mine = Mine({fields})
+    def scores_of_images(self, *given):
+        pass
+mine = Mine()
 """
+OF_A_FUNCTION = """
+import numpy as np
+SHAPE = (4, 5)
+def mine(train, queries):
+    return {answer}
+"""
+READS = {"similarity": "pixels", "kernel": "features", "retraining": "losses", "patches": "pixels"}
+
+
+def ask(contract, method):
+    """Ask a method about 5 training images and 4 queries, as a job does."""
+    train, queries = np.ones((5, 3), np.float32), np.ones((4, 3), np.float32)
+    match contract:
+        case "retraining":
+            given = np.ones((6, 5), bool), np.ones((6, 4))
+            return answer(method, method.scores_from_losses, *given, shape=(4, 5))
+        case "patches":
+            images = (np.zeros((n, 1, 2, 2), np.float32) for n in (5, 4))
+            return top_maps(method, *images, np.ones((4, 5)), 3, 0.5)
+    lam = 0.1 if method.has_lambda else None
+    return attribute(method, train, queries).predictions(np.ones((2, 5), bool), [lam])
 
 
 @pytest.mark.parametrize("answered", WRONG)
-@pytest.mark.parametrize("contract", ["function", "similarity", "kernel", "retraining", "patches"])
+@pytest.mark.parametrize("contract", ["function", *CONTRACTS])
 def test_a_wrong_answer_of_any_contract_is_one_sentence_with_its_name(write, contract, answered):
     wrong, words = WRONG[answered]
-    train, queries = np.ones((5, 3), np.float32), np.ones((4, 3), np.float32)
     if contract == "function":
-        write(f"import numpy as np\nSHAPE = (4, 5)\ndef mine(train, queries): return {wrong}\n")
-        attempt = lambda method: attribute(method, train, queries)  # noqa: E731
-    elif contract == "similarity":
-        values = {"base": "Similarity", "function": "scores", "shape": "(4, 5)", "more": ""}
-        write(CONTRACTS.format(**values, answer=wrong, fields="reads='pixels'"))
-        attempt = lambda method: attribute(method, train, queries)  # noqa: E731
-    elif contract == "kernel":
-        values = {"base": "KernelMethod", "function": "train_weights", "shape": "(5,)", "more": ""}
-        write(CONTRACTS.format(**values, answer=wrong, fields=""))
-        masks = np.ones((2, 5), bool)
-        attempt = lambda method: attribute(method, train, queries).predictions(masks, [0.1])  # noqa: E731
-    elif contract == "retraining":
-        values = {"base": "RetrainingMethod", "function": "scores_from_losses", "more": ""}
-        write(CONTRACTS.format(**values, shape="(4, 5)", answer=wrong, fields=""))
-        attempt = lambda method: answer(  # noqa: E731
-            method, method.scores_from_losses, np.ones((6, 5), bool), np.ones((6, 4)), shape=(4, 5)
-        )
+        write(OF_A_FUNCTION.format(answer=wrong))
     else:
-        more = "def scores_of_images(self, *given): pass"
-        values = {"base": "PatchMethod", "function": "maps", "shape": "(6, 2, 2)", "more": more}
-        write(CONTRACTS.format(**values, answer=wrong, fields=""))
-        images = np.zeros((5, 1, 2, 2), np.float32), np.zeros((4, 1, 2, 2), np.float32)
-        attempt = lambda method: top_maps(method, *images, np.ones((4, 5)), 3, 0.5)  # noqa: E731
+        base, asked, shape = CONTRACTS[contract]
+        text = OF_A_CLASS.format(
+            base=base, asked=asked, shape=shape, reads=READS[contract], answer=wrong
+        )
+        write(text)
     with pytest.raises(PluginError, match=f"^plug-in my_module:mine: {words}"):
-        attempt(method_of("my_module:mine"))
+        ask(contract, method_of("my_module:mine"))
 
 
 def test_an_object_keeps_its_options_and_its_lambda_path(write):
@@ -446,6 +465,7 @@ def test_params_name_the_code_of_a_plug_in_and_follow_an_edit(write):
     expected = hashlib.sha256(f" {own}\n".encode()).hexdigest()
     assert before == {"my_module:scores": {"sha256": expected}}
     path.write_text(SUM + "# edited\n")
+    forget()
     made = benchmark(with_method())
     assert made.method_params("mine")["plugins"] != before
     assert "plugins" not in made.method_params("trak-4")
@@ -462,13 +482,14 @@ def test_any_file_of_a_package_counts_and_where_it_lies_does_not(write, folder, 
 
     before = identity()
     helper.write_text("# edited\n")
+    forget()
     after = identity()
     assert after != before
     (folder / "elsewhere").mkdir()
     (folder / "mine").rename(folder / "elsewhere" / "mine")
     for name in [name for name in sys.modules if name.partition(".")[0] == "mine"]:
         del sys.modules[name]
-    plugins.load.cache_clear()
+    forget()
     monkeypatch.syspath_prepend(str(folder / "elsewhere"))
     assert identity() == after
 

@@ -63,7 +63,7 @@ def load(registry: str, name: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     found = call(name, _imported, name, entry.module)
-    for attribute in entry.attr.split("."):
+    for attribute in filter(None, (entry.attr or "").split(".")):
         if not hasattr(found, attribute):
             raise PluginError(f"plug-in {name}: module {entry.module} has no {entry.attr}")
         found = getattr(found, attribute)
@@ -82,6 +82,7 @@ def load_function(registry: str, name: str, of: str) -> Callable[..., Any]:
     return found
 
 
+@cache
 def identity(registry: str, name: str) -> dict[str, str]:
     """Return what tells an edited plug-in from the one before: version and SHA-256 of its code.
 

@@ -190,6 +190,24 @@ def test_a_changed_file_of_scores_is_held_against_retraining_again(plugged):
     plugged.run("all")
 
 
+def test_planted_queries_may_have_a_file_and_published_numbers_a_place(plugged):
+    workflow = changed(plugged)
+    train, queries = (np.load(plugged.root / f"indices/{s}.npy") for s in ("train", "planted"))
+    np.save(workflow.directory / "copies.npy", (queries[:, None] == train).astype("f4"))
+    workflow.config["methods"]["distance"]["options"]["planted"] = "copies.npy"
+    workflow.config["report"]["published"] = "cifar2"
+    workflow.run("report")
+    report = json.loads((workflow.root / "report/report.json").read_text())
+    (row,) = [row for row in report["planted"]["methods"] if row["name"] == "distance"]
+    assert (row["recall_at_1"], row["mean_rank"]) == (1, 1)
+    assert {row["method"] for row in report["published"]["rows"] if row["ours"]} == {
+        "random",
+        "pixel-cosine",
+    }
+    assert "Published numbers beside ours" in (workflow.root / "report/index.html").read_text()
+    plugged.run("all")
+
+
 @pytest.mark.parametrize("allowed", ["", "my_functions,my_data", "my_methods_2,my_kernel"])
 def test_a_config_alone_starts_no_file(plugged, allowed):
     with edited(
