@@ -42,6 +42,8 @@ def asks(method: Method) -> str:
         words[0] += ", a pass with a `curvature`"
     if method.over == "checkpoints":
         words.append("`checkpoints`")
+    if method.reads == "files":
+        words.append("one of the options `val` and `gen`")
     if method.follows_trajectory:
         words.append("split gen only")
     return "; ".join(words)

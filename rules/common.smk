@@ -1,9 +1,10 @@
 # The benchmark behind the config, and what every rule shares. Paths are built by benchmark.paths.
+import re
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from diffattr.benchmark import LDS_SPLITS, Benchmark, registries
+from diffattr.benchmark import LDS_SPLITS, Benchmark
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.benchmark.removals import counterfactual_of
 from diffattr.config import ConfigError, load_schema
@@ -53,7 +54,7 @@ wildcard_constraints:
     curvature="|".join(benchmark.config.curvatures) or "none",
     embedding="|".join(benchmark.config.embeddings) or "none",
     gradient_pass="|".join(benchmark.config.features),
-    output_function="|".join(registries()["output-functions"]),
+    output_function="|".join(map(re.escape, benchmark.output_functions)),
     method="|".join(benchmark.config.methods),
     quantity="|".join(benchmark.quantities("lds")),
 
@@ -94,6 +95,10 @@ def feature_params(wildcards, split, **values):
             {"steps_offset": config.sampling.steps_offset}
             if follows and config.sampling.steps_offset
             else {}
+        ),
+        **benchmark.plugins(
+            "output-functions",
+            *config.features[wildcards.gradient_pass].output_functions,
         ),
         **values,
     )

@@ -23,6 +23,7 @@ rule data:
             seed=benchmark.config.seed,
             # Named only where they are, so that the params of other benchmarks stay as they are.
             **({"eight_bit": True} if benchmark.captioned else {}),
+            **benchmark.plugins("data-sources", benchmark.config.data.source),
         ),
     script:
         "../scripts/data.py"

@@ -4,13 +4,13 @@ from diffattr.jobs import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, read_arrays, write_arrays
-    from diffattr.attribution import METHODS
+    from diffattr.attribution import method_of
     from diffattr.attribution.base import with_options
     from diffattr.attribution.maps import top_maps
     from diffattr.attribution.store import noised_to
 
     config = this.config["method"]
-    method = with_options(METHODS[config["method"]], config["options"])
+    method = with_options(method_of(config["method"]), config["options"])
     positions, maps = top_maps(
         method,
         read_array(this.input.train),

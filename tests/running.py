@@ -20,6 +20,7 @@ class Workflow:
         self.directory = directory
         self.config = yaml.safe_load(SMOKE.read_text())
         self.snakefile = REPOSITORY / "Snakefile"
+        self.environment: dict[str, str] = {}
 
     @property
     def root(self) -> Path:
@@ -34,7 +35,7 @@ class Workflow:
         done = subprocess.run(
             [*command, "--cores", "2", *quick, "--configfile", str(path)],
             cwd=self.directory,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment, **environment},
             capture_output=True,
             text=True,
             check=False,

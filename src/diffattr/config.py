@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from diffattr import plugins
+
 
 class ConfigError(ValueError):
     """A config is wrong; the message has one line per error."""
@@ -313,11 +315,15 @@ class Counterfactual(Section, frozen=True):
     embeddings: Annotated[tuple[Name, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
 
 
-class Report(Section, frozen=True):
-    """What the page shows."""
+class Report(Section, frozen=True, omit_defaults=True):
+    """What the page shows.
+
+    `published` names the data set whose published numbers stand beside ours.
+    """
 
     queries: Positive
     top: Positive
+    published: Literal["artbench2", "artbench5", "celeba", "cifar10", "cifar2"] | None = None
 
 
 class Jobs(Section, frozen=True):
@@ -378,7 +384,11 @@ class Config(Section, frozen=True):
 
 
 def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the JSON schema of a config; `registries` maps a registry's name to its entries."""
+    """Return the JSON schema of a config; `registries` maps a registry's name to its entries.
+
+    Where a plug-in may extend a registry, `module:object` is allowed too. What is installed differs
+    from machine to machine: `parse` knows of it, the schema does not.
+    """
     schema = msgspec.json.schema(Config)
 
     def fill(node: Any) -> Any:
@@ -388,7 +398,11 @@ def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
             return node
         node = {key: fill(value) for key, value in node.items()}
         if "registry" in node:
-            node["enum"] = sorted(registries[node.pop("registry")])
+            names = sorted(registries[node["registry"]])
+            if node["registry"] in plugins.GROUPS:
+                return {**node, "anyOf": [{"enum": names}, {"pattern": plugins.PATTERN}]}
+            del node["registry"]
+            node["enum"] = names
         return node
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fill(schema)}
@@ -507,6 +521,15 @@ def _sentences(error: Any) -> list[str]:
             return [f"{where}: found {_shown(found)}, every entry may stand only once"]
         case "pattern":
             return [f"{where}: found {_shown(found)}, allowed: lower-case letters, digits and -"]
+        case "anyOf" if "registry" in error.schema:
+            own, registry = error.schema["anyOf"][0]["enum"], error.schema["registry"]
+            names = [*own, *plugins.installed(registry)]
+            if found in names:
+                return []
+            return [
+                f"{where}: found {_shown(found)}, allowed: {', '.join(names)}, or module:object of"
+                f" a plug-in{_suggestion(found, names)}"
+            ]
         case "anyOf":
             branches = [e for e in error.context if e.validator != "type" or e.path]
             if branches:

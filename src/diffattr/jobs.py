@@ -26,6 +26,7 @@ from diffattr import artifacts
 from diffattr.artifacts import ArtifactError
 from diffattr.config import ConfigError
 from diffattr.data.source import DataError
+from diffattr.plugins import PluginError
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ _PACKAGES = (
     "snakemake",
 )
 # What a user can mend gets a sentence; anything else is a defect, whose traceback is in the log.
-_FOR_PEOPLE = (ConfigError, ArtifactError, DataError, OSError, MemoryError)
+_FOR_PEOPLE = (ConfigError, ArtifactError, DataError, PluginError, OSError, MemoryError)
 
 
 class Job:

@@ -13,6 +13,7 @@ from diffattr.attribution.base import (
     Similarity,
     attribute,
 )
+from diffattr.attribution.file_scores import FileScores
 from diffattr.evaluation.lds import lds
 from diffattr.evaluation.planted import planted_truth
 
@@ -69,11 +70,11 @@ def without(exemptions):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_it_is_a_frozen_value_with_one_of_the_four_contracts(name):
+def test_it_is_a_frozen_value_with_one_contract(name):
     method = METHODS[name]
-    contracts = (KernelMethod, Similarity, RetrainingMethod, PatchMethod)
+    contracts = (KernelMethod, Similarity, RetrainingMethod, PatchMethod, FileScores)
     assert sum(isinstance(method, contract) for contract in contracts) == 1
-    assert method.reads in ("features", "pixels", "embedding", "losses")
+    assert method.reads in ("features", "pixels", "embedding", "losses", "files")
     field = dataclasses.fields(method)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(method, field, "changed")

@@ -34,8 +34,9 @@ def test_a_lambda_changes_predictions_and_what_follows(workflow):
     }
 
 
-def test_a_report_option_changes_the_report_only(workflow):
-    workflow.config["report"]["top"] = 2
+@pytest.mark.parametrize(("option", "value"), [("top", 2), ("published", "cifar2")])
+def test_a_report_option_changes_the_report_only(workflow, option, value):
+    workflow.config["report"][option] = value
     assert set(workflow.pending()) == {"build_report"}
 
 

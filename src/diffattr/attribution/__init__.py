@@ -3,7 +3,9 @@
 from diffattr.attribution.base import Method
 from diffattr.attribution.das import Das
 from diffattr.attribution.ekfac import EkFacInfluence, SweptEkFacInfluence
+from diffattr.attribution.file_scores import FileScores
 from diffattr.attribution.nda import Nda
+from diffattr.attribution.own import plugged_in
 from diffattr.attribution.random_scores import RandomScores
 from diffattr.attribution.retraining import Datamodel, EmpiricalInfluence
 from diffattr.attribution.scaled_influence import RelativeInfluence, RenormalisedInfluence
@@ -36,4 +38,14 @@ METHODS: dict[str, Method] = {
     "ekfac-swept": SweptEkFacInfluence(),
     "empirical-influence": EmpiricalInfluence(),
     "datamodel": Datamodel(),
+    "file": FileScores(),
 }
+
+
+def method_of(name: str) -> Method:
+    """Return a method by its name: one of ours, or a plug-in's.
+
+    Raises:
+        PluginError: the plug-in cannot be loaded, or is no method.
+    """
+    return METHODS[name] if name in METHODS else plugged_in(name)

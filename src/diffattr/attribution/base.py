@@ -8,7 +8,7 @@ shards and files are not their business.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -16,10 +16,11 @@ import msgspec
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
+from diffattr import plugins
 from diffattr.attribution.kernel import Kernel, KernelAttribution, Spectrum, TrainSide
 from diffattr.config import ConfigError
 
-Reads = Literal["features", "pixels", "embedding", "losses"]
+Reads = Literal["features", "pixels", "embedding", "losses", "files"]
 OPTION = {"option": True}
 """Metadata of the fields that a config may set under `options`."""
 M = TypeVar("M", bound="Method")
@@ -54,7 +55,8 @@ class Method(ABC):
     `over` whether its scores are a mean over checkpoints by nature, and `weights` how they weigh;
     `follows_trajectory` takes queries along their sampling trajectory; `reads_losses` weighs
     training images by the losses that a gradient pass sees on its way; `curvature` asks for a pass
-    in the eigenbasis of a curvature, which then takes the kernel's place.
+    in the eigenbasis of a curvature, which then takes the kernel's place; `plugin` is the plug-in's
+    name, None for ours.
     """
 
     reads: Reads
@@ -65,6 +67,7 @@ class Method(ABC):
     follows_trajectory: bool = False
     reads_losses: bool = False
     curvature: bool = False
+    plugin: str | None = None
 
     @property
     def has_lambda(self) -> bool:
@@ -178,6 +181,19 @@ def with_options(method: M, options: Mapping[str, Any]) -> M:
         raise ConfigError(str(error)) from error
 
 
+def answer(
+    method: Method, ask: Callable[..., np.ndarray], *given: Any, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return what a method says; the answer of a plug-in is held against the contract first.
+
+    Raises:
+        PluginError: it raised something, or the answer is not of finite numbers in this shape.
+    """
+    if method.plugin is None:
+        return ask(*given)
+    return plugins.checked(method.plugin, plugins.call(method.plugin, ask, *given), shape)
+
+
 @dataclass(frozen=True)
 class DenseAttribution:
     """Scores that were computed whole."""
@@ -250,6 +266,11 @@ def attribute(
         kernel = kernel or Kernel.from_features(train)
         query_factor, train_factor = kernel.factors(train, queries)
         side = TrainSide(kernel, train_factor, losses)
-        return KernelAttribution(query_factor, side, method.train_weights, method.fixed_ridge)
+
+        def weights(train: TrainSide, ridge: float) -> Float64[np.ndarray, " train"]:
+            return answer(method, method.train_weights, train, ridge, shape=(len(train.factor),))
+
+        return KernelAttribution(query_factor, side, weights, method.fixed_ridge)
     assert isinstance(method, Similarity)
-    return DenseAttribution(method.scores(train, queries))
+    shape = len(queries), len(train)
+    return DenseAttribution(answer(method, method.scores, train, queries, shape=shape))

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 from tqdm import tqdm
 
-from diffattr.attribution.base import PatchMethod
+from diffattr.attribution.base import PatchMethod, answer
 
 
 def top_maps(
@@ -23,8 +23,9 @@ def top_maps(
     highest = np.argsort(-scores, axis=1, kind="stable")[:, :top]
     lowest = np.argsort(scores, axis=1, kind="stable")[:, :top]
     positions = np.concatenate([highest, lowest], axis=1)
+    shape = positions.shape[1], *queries.shape[2:]
     maps = [
-        method.maps(train, query, chosen.tolist(), abar)
+        answer(method, method.maps, train, query, chosen.tolist(), abar, shape=shape)
         for query, chosen in zip(tqdm(queries, desc="maps", mininterval=10), positions, strict=True)
     ]
     return positions, np.stack(maps).astype(np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from diffattr.artifacts import ArtifactError, as_list, read_array, read_arrays, write_arrays
-from diffattr.attribution import METHODS
+from diffattr.attribution import method_of
 from diffattr.attribution.base import (
     Attribution,
     DenseAttribution,
@@ -18,10 +18,12 @@ from diffattr.attribution.base import (
     Method,
     PatchMethod,
     RetrainingMethod,
+    answer,
     attribute,
     with_options,
 )
 from diffattr.attribution.ekfac import Diagonal
+from diffattr.attribution.file_scores import FileScores, read_scores
 from diffattr.attribution.kernel import Kernel
 from diffattr.config import NoiseSchedule
 from diffattr.data.subsets import membership
@@ -82,17 +84,21 @@ def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
 
     `config` is what `Benchmark.method_params` says, `inputs` has the files that
     `Benchmark.method_inputs` names: images, embeddings or, one model after the other, feature
-    shards and kernels; or measurements and subsets.
+    shards and kernels; or measurements and subsets; or the scores themselves.
 
     Raises:
         ArtifactError: train, queries and kernel do not belong together.
     """
-    method = with_options(METHODS[config["method"]], config["options"])
+    method = with_options(method_of(config["method"]), config["options"])
+    if isinstance(method, FileScores):
+        n_queries, n_train = (len(read_array(path)) for path in (inputs.queries, inputs.train))
+        return DenseAttribution(read_scores(inputs.file, n_queries, n_train))
     if isinstance(method, RetrainingMethod):
         return _retrained(method, config["n_retrained"], inputs)
     if isinstance(method, PatchMethod):
         train, queries = read_array(inputs.train), read_array(inputs.queries)
-        return DenseAttribution(method.scores_of_images(train, queries, noised_to(method, config)))
+        given, shape = (train, queries, noised_to(method, config)), (len(queries), len(train))
+        return DenseAttribution(answer(method, method.scores_of_images, *given, shape=shape))
     if config["output_function"] is None:
         train, queries = (_read_vectors(path) for path in (inputs.train, inputs.queries))
         if train.shape[1] != queries.shape[1]:
@@ -165,7 +171,9 @@ def _retrained(method: RetrainingMethod, n_models: int, inputs: Any) -> Attribut
         )
     n_train = len(read_array(inputs.train, mmap=True))
     masks = membership([read_array(path) for path in paths[:n_models]], n_train)
-    return DenseAttribution(method.scores_from_losses(masks, losses[:n_models]))
+    losses = losses[:n_models]
+    shape = losses.shape[1], n_train
+    return DenseAttribution(answer(method, method.scores_from_losses, masks, losses, shape=shape))
 
 
 def _per_model(paths: Any, n_models: int) -> list[list[str]]:

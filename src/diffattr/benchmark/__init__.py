@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from diffattr import plugins
 from diffattr.attribution import METHODS
 from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
@@ -32,16 +33,19 @@ LDS_SPLITS = ("val", "gen")
 """Query splits with measurements; `planted` would flatter them and has its own table."""
 
 
+_OWN = {
+    "data-sources": DATA_SOURCES,
+    "embeddings": EMBEDDINGS,
+    "model-families": MODEL_FAMILIES,
+    "output-functions": OUTPUT_FUNCTIONS,
+    "projectors": PROJECTORS,
+    "methods": METHODS,
+}
+
+
 def registries() -> dict[str, list[str]]:
-    """Return the names in every registry that the config may use."""
-    return {
-        "data-sources": sorted(DATA_SOURCES),
-        "embeddings": sorted(EMBEDDINGS),
-        "model-families": sorted(MODEL_FAMILIES),
-        "output-functions": sorted(OUTPUT_FUNCTIONS),
-        "projectors": sorted(PROJECTORS),
-        "methods": sorted(METHODS),
-    }
+    """Return the names in every registry that the config may use, those of plug-ins apart."""
+    return {name: sorted(registry) for name, registry in _OWN.items()}
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,12 @@ class Benchmark:
         errors = [*config_errors(self.config), *removal_errors(self.written)]
         for name in self.config.methods:
             errors += method_errors(self.config, name)
+        if not errors:
+            errors = [
+                f"methods: none answers split {split}; add one, such as {{method: random}}"
+                for split in LDS_SPLITS
+                if not self.methods_of(split)
+            ]
         if errors:
             raise ConfigError("\n".join(errors))
 
@@ -207,6 +217,12 @@ class Benchmark:
         return [name for name in self.config.features if name in used]
 
     @property
+    def output_functions(self) -> list[str]:
+        """The output functions of every pass."""
+        passes = self.config.features.values()
+        return sorted({name for taken in passes for name in taken.output_functions})
+
+    @property
     def feature_sources(self) -> dict[tuple[str, str, str], int]:
         """What gradients are taken of: (pass, model, split), with the number of them per image."""
         wanted: dict[tuple[str, str, str], int] = {}
@@ -336,9 +352,7 @@ class Benchmark:
 
     def splits_of(self, method: str) -> list[str]:
         """Return the query splits that a method can score."""
-        if self.methods[method].follows_trajectory:
-            return ["gen"]
-        return self.query_splits
+        return [split for split in self.query_splits if self.methods[method].answers(split)]
 
     def lds_splits_of(self, method: str) -> list[str]:
         """Return the query splits on which a method has an LDS."""
@@ -377,11 +391,20 @@ class Benchmark:
             ConfigError: the method has no scores for this split.
         """
         if split not in self.splits_of(method):
+            why = "has a file of scores for some splits only"
+            if self.methods[method].follows_trajectory:
+                why = "follows the sampling trajectory, which only generated queries have"
             raise ConfigError(
-                f"methods.{method}: {self.methods[method].kind} follows the sampling trajectory,"
-                f" which only generated queries have; found split {split}, allowed: gen"
+                f"methods.{method}: {self.methods[method].kind} {why}; found split {split},"
+                f" allowed: {', '.join(self.splits_of(method))}"
             )
         planned, paths = self.methods[method], self.paths
+        if planned.files:
+            return {
+                "file": planned.files[split],
+                "queries": paths.indices(split),
+                "train": paths.indices("train"),
+            }
         if planned.method.reads == "losses":
             group = self.group("retrain")
             return {
@@ -436,7 +459,16 @@ class Benchmark:
             "weights": planned.weights,
             "n_retrained": planned.n_retrained,
             **({"noise_schedule": self.config.noise_schedule} if planned.noises else {}),
+            **self.plugins("methods", planned.kind),
         }
+
+    def plugins(self, registry: str, *names: str) -> dict[str, Any]:
+        """Return what a job's params say of the plug-ins among the names that it uses.
+
+        Where there are none, nothing: the params are as they would be without plug-ins.
+        """
+        own = [name for name in names if name not in _OWN[registry]]
+        return {"plugins": {name: plugins.identity(registry, name) for name in own}} if own else {}
 
     def params(self, stage: str, **values: Any) -> str:
         """Return what a job depends on as one canonical text.

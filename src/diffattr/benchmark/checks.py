@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 from diffattr.config import Config, ConfigError
 from diffattr.diffusion.families import MODEL_FAMILIES, sample_shape
+from diffattr.data import data_source
 from diffattr.features.embeddings import check as check_embedding
+from diffattr.features.output_functions import output_function
 from diffattr.features.projectors import check as check_projector
+from diffattr.plugins import PluginError
 
 
 def config_errors(config: Config) -> Iterator[str]:
@@ -36,7 +39,16 @@ def config_errors(config: Config) -> Iterator[str]:
                 f" {schedule.n_timesteps}"
             )
     yield from _subset_errors(config)
+    try:
+        data_source(config.data.source)
+    except PluginError as error:
+        yield f"data.source: {error}"
     for name, gradient_pass in config.features.items():
+        try:
+            for function in gradient_pass.output_functions:
+                output_function(function)
+        except PluginError as error:
+            yield f"features.{name}.output_functions: {error}"
         try:
             check_projector(gradient_pass.projector)
         except ConfigError as error:

@@ -6,9 +6,10 @@ the config.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from diffattr.attribution import METHODS
+from diffattr.attribution import method_of
 from diffattr.attribution.base import (
     KernelMethod,
     Method,
@@ -16,10 +17,12 @@ from diffattr.attribution.base import (
     RetrainingMethod,
     with_options,
 )
+from diffattr.attribution.file_scores import FileScores
 from diffattr.benchmark.paths import FULL, checkpoint_model, retrain_model, seed_model
 from diffattr.config import Config, ConfigError
+from diffattr.plugins import PluginError
 
-Needs = Literal["no gradients", "gradients", "checkpoints", "retraining"]
+Needs = Literal["no gradients", "gradients", "checkpoints", "retraining", "computed elsewhere"]
 """What a method costs beyond the model that is asked about; the report groups methods by it."""
 
 
@@ -70,8 +73,21 @@ class PlannedMethod:
         return self.method.follows_trajectory
 
     @property
+    def files(self) -> dict[str, str]:
+        """The files of scores that were computed elsewhere, by split."""
+        return self.method.files if isinstance(self.method, FileScores) else {}
+
+    def answers(self, split: str) -> bool:
+        """Return whether the method scores the queries of a split."""
+        if isinstance(self.method, FileScores):
+            return split in self.files
+        return split == "gen" or not self.follows_trajectory
+
+    @property
     def needs(self) -> Needs:
         """The group of the method in the report."""
+        if isinstance(self.method, FileScores):
+            return "computed elsewhere"
         if self.method.reads == "losses" or any(not m.startswith(FULL) for m in self.models):
             return "retraining"
         if self.method.reads != "features":
@@ -84,7 +100,7 @@ class PlannedMethod:
 def planned_method(config: Config, name: str) -> PlannedMethod:
     """Return what a method of the config stands for, which `method_errors` has nothing against."""
     options = config.methods[name]
-    method = with_options(METHODS[options.method], options.options)
+    method = with_options(method_of(options.method), options.options)
     common = {"name": name, "kind": options.method, "method": method}
     if method.reads == "features":
         assert options.features is not None
@@ -117,7 +133,7 @@ def _models(config: Config, name: str) -> tuple[tuple[str, ...], tuple[float, ..
         return (FULL,), (1.0,)
     steps = sorted({config.step(share) for share in options.checkpoints})
     models = tuple(FULL if step == config.n_steps else checkpoint_model(step) for step in steps)
-    if METHODS[options.method].weights == "learning-rate":
+    if method_of(options.method).weights == "learning-rate":
         return models, _mean_learning_rates(config, steps)
     return models, (1.0,) * len(models)
 
@@ -143,7 +159,11 @@ def method_errors(config: Config, name: str) -> list[str]:
 def _errors(config: Config, name: str) -> Iterator[str]:
     """Yield what is wrong with one method, each starting with the key below it."""
     options = config.methods[name]
-    method = METHODS[options.method]
+    try:
+        method = method_of(options.method)
+    except PluginError as error:
+        yield f"method: {error}"
+        return
     readers = {
         "features": "features",
         "checkpoints": "features",
@@ -158,6 +178,8 @@ def _errors(config: Config, name: str) -> Iterator[str]:
         method = with_options(method, options.options)
     except ConfigError as error:
         yield f"options.{error}"
+        if method.reads == "files":
+            return  # Its options are all there is to it.
     n_timesteps = config.noise_schedule.n_timesteps
     if isinstance(method, PatchMethod) and method.timestep >= n_timesteps:
         yield (
@@ -175,11 +197,13 @@ def _errors(config: Config, name: str) -> Iterator[str]:
             yield f"embedding: found {options.embedding!r}, defined: {defined}"
     elif isinstance(method, RetrainingMethod):
         yield from _retraining_errors(config, name, method)
+    elif isinstance(method, FileScores):
+        yield from _file_errors(config, method)
 
 
 def _feature_errors(config: Config, name: str) -> Iterator[str]:
     options = config.methods[name]
-    method = METHODS[options.method]
+    method = method_of(options.method)
     known = [f"{p}/{f}" for p, taken in config.features.items() for f in taken.output_functions]
     if options.features is None:
         yield f"features: this key is missing; defined: {', '.join(known)}"
@@ -216,7 +240,7 @@ def _feature_errors(config: Config, name: str) -> Iterator[str]:
 
 def _model_errors(config: Config, name: str) -> Iterator[str]:
     options = config.methods[name]
-    method = METHODS[options.method]
+    method = method_of(options.method)
     if options.checkpoints is not None and options.ensemble is not None:
         yield "ensemble: found beside checkpoints; a method is averaged over one of the two"
     if method.over == "checkpoints" and options.checkpoints is None:
@@ -259,3 +283,13 @@ def _retraining_errors(config: Config, name: str, method: RetrainingMethod) -> I
         yield f"models: found {n_models}, but subsets.retrain.count is {count}; raise it"
     if n_models < least:
         yield f"models: found {n_models}, {options.method} needs at least {least}"
+
+
+def _file_errors(config: Config, method: FileScores) -> Iterator[str]:
+    if method.val is None and method.gen is None:
+        yield "options: names a file neither for val nor for gen, where LDS is measured; add one"
+    if method.planted is not None and not config.data.n_planted:
+        yield "options.planted: found, but data.n_planted is 0; remove the key"
+    for split, path in method.files.items():
+        if not Path(path).is_file():
+            yield f"options.{split}: {path} does not exist; write the scores of split {split} there"

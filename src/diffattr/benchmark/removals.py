@@ -68,6 +68,8 @@ def removal_errors(config: Config) -> Iterator[str]:
             yield (
                 f"counterfactual.methods: found {method!r}, defined: {', '.join(config.methods)}"
             )
+        elif (named := config.methods[method]).method == "file" and "gen" not in named.options:
+            yield f"counterfactual.methods: found {method!r}, which has no scores for split gen"
     known = [method for method in chosen.methods if method in config.methods]
     if not any(is_random(config, method) for method in known):
         names = [name for name in config.methods if is_random(config, name)]

@@ -7,15 +7,17 @@ only what is not there.
 """
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from diffattr.attribution import METHODS
+from diffattr.attribution import method_of
 from diffattr.config import Config, ConfigError, Method, Pass, Sweep
 from diffattr.features.projectors import check as check_projector
+from diffattr.plugins import PluginError
 
 _PASS_AXES = ("n_timesteps", "k", "projector_seed")
 _SHORT = {"n_timesteps": "t", "k": "k", "projector_seed": "seed-", "checkpoint": "at-"}
@@ -109,11 +111,15 @@ def _settings(taken: Pass) -> Pass:
 
 
 def _words(values: dict[str, Any]) -> list[str]:
-    return [f"{_SHORT.get(key, '')}{value}".replace(".", "-") for key, value in values.items()]
+    return [re.sub("[.:]", "-", f"{_SHORT.get(key, '')}{value}") for key, value in values.items()]
 
 
 def _errors(config: Config, sweep: Sweep) -> Iterator[str]:
-    method, axes = METHODS[sweep.method], axes_of(sweep)
+    try:
+        method, axes = method_of(sweep.method), axes_of(sweep)
+    except PluginError as error:
+        yield f"method: {error}"
+        return
     if method.reads != "features":
         yield f"method: found {sweep.method}, which reads no features"
         return

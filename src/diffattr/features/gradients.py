@@ -31,11 +31,16 @@ from torch.func import functional_call, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from diffattr import rng
+from diffattr import plugins, rng
 from diffattr.config import NoiseSchedule, Pass
 from diffattr.diffusion.models import predict, told, trained
 from diffattr.diffusion.noising import alphas_cumprod, elbo_weights, noised, stacked_noise
-from diffattr.features.output_functions import OUTPUT_FUNCTIONS, Denoising, loss
+from diffattr.features.output_functions import (
+    OUTPUT_FUNCTIONS,
+    Denoising,
+    loss,
+    output_function,
+)
 from diffattr.features.projectors import Projector
 from diffattr.features.projectors import make as make_projector
 from diffattr.features.store import TIMESTEP_LOSSES
@@ -100,6 +105,7 @@ class GradientPass:
         self.grid = _Grid.of(timesteps.tolist(), options.draws)
         self.abar, self.elbo_weights = alphas_cumprod(schedule), elbo_weights(schedule)
         self.common = options.noise == "common"
+        self.functions = {name: output_function(name) for name in options.output_functions}
         n_parameters = sum(parameter.numel() for parameter in self.parameters.values())
         self.projector = projector or make_projector(options.projector, n_parameters, device)
 
@@ -189,6 +195,12 @@ class GradientPass:
                     projected[name].append(self.projector(torch.stack(gathered[name])).cpu())
                     gathered[name].clear()
         features = {name: torch.cat(projected[name]).numpy() for name in names}
+        for name in set(names) - OUTPUT_FUNCTIONS.keys():
+            if n_bad := np.count_nonzero(~np.isfinite(features[name]).all(axis=1)):
+                raise plugins.PluginError(
+                    f"plug-in {name}: its gradient has NaN or infinity for {n_bad} of"
+                    f" {len(sources)} images of split {split}"
+                )
         return {**features, TIMESTEP_LOSSES: torch.stack(losses).numpy()}
 
     def _items(
@@ -225,7 +237,7 @@ class GradientPass:
             denoising = Denoising(predict(self.network, x, t, labels), noise, elbo_weight)
             losses.append(loss(denoising).detach())
             for name in names:
-                mean = OUTPUT_FUNCTIONS[name](denoising).sum() / n
+                mean = self.functions[name](denoising).sum() / n
                 gradients = torch.autograd.grad(mean, parameters, retain_graph=name != names[-1])
                 if name in sums:
                     for total, gradient in zip(sums[name], gradients, strict=True):
@@ -251,7 +263,7 @@ class GradientPass:
                 arguments = {**told(label), "return_dict": False}
                 call = functional_call(network, parameters, inputs, arguments)
                 denoising = Denoising(call[0], noise[None], weight[None])
-                found = tuple(OUTPUT_FUNCTIONS[name](denoising)[0] for name in names)
+                found = tuple(self.functions[name](denoising)[0] for name in names)
                 return found, loss(denoising)[0]
 
             taken: Any = vjp(values, parameters, has_aux=True)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from diffattr import plugins
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -89,3 +91,38 @@ OUTPUT_FUNCTIONS: dict[str, OutputFunction] = {
     "l1-norm-rescaled": l1_norm_rescaled,
     "l2-norm-rescaled": l2_norm_rescaled,
 }
+
+
+def output_function(name: str) -> OutputFunction:
+    """Return an output function: one of ours, or a plug-in's.
+
+    Raises:
+        PluginError: the plug-in cannot be loaded; when it is called, that it did not return one
+            number per image, with a gradient.
+    """
+    if name in OUTPUT_FUNCTIONS:
+        return OUTPUT_FUNCTIONS[name]
+    function = plugins.load_function("output-functions", name, "a Denoising")
+
+    def checked(denoising: Denoising) -> "Tensor":
+        from torch import Tensor
+
+        found = plugins.call(name, function, denoising)
+        if not isinstance(found, Tensor):
+            raise plugins.PluginError(
+                f"plug-in {name}: returned {plugins.kind(found)}, a tensor expected"
+            )
+        expected = (len(denoising.prediction),)
+        if tuple(found.shape) != expected:
+            raise plugins.PluginError(
+                f"plug-in {name}: returned shape {tuple(found.shape)}, {expected} expected, one"
+                " number per image"
+            )
+        if denoising.prediction.requires_grad and not found.requires_grad:
+            raise plugins.PluginError(
+                f"plug-in {name}: what it returns does not depend on the prediction, so it has no"
+                " gradient"
+            )
+        return found
+
+    return checked

@@ -17,7 +17,8 @@ from diffattr.report.cost import Records, ancestors, job_of
 def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, Any]]:
     """Return seconds and jobs of every method (the dearest split), by its name.
 
-    A method whose artifacts are not there has None.
+    A method whose artifacts are not there has None, and so has one whose scores were computed
+    elsewhere.
     """
     paths = benchmark.paths
     images = [paths.images(split) for split in ("train", *benchmark.query_splits)]
@@ -52,7 +53,7 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
         predictions = [paths.predictions(name, split) for split in benchmark.lds_splits_of(name)]
         per_split = []
         for path in predictions:
-            if path in records:
+            if path in records and not method.files:
                 own = jobs_behind([path]) - shared
                 if (n := method.n_retrained) is not None:
                     own = {job for job in own if not of_further_models(job, n)}

@@ -15,7 +15,7 @@ from diffattr.artifacts import ArtifactError, read_array, read_arrays, read_json
 from diffattr.benchmark import LDS_SPLITS, Benchmark
 from diffattr.benchmark.methods import PlannedMethod
 from diffattr.evaluation.planted import planted_truth
-from diffattr.report import comparison, cost, method_cost, sweeps
+from diffattr.report import comparison, cost, method_cost, published, sweeps
 
 TOLERANCE = 1e-4
 """Largest relative error at which features count as independent of batch size and order: float32
@@ -59,6 +59,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         ],
         "lds": lds,
         "claim": _claim(lds),
+        "published": published.beside(benchmark, results),
         "planted": planted,
         "queries": [
             _queries(benchmark, split, results.get(split), planted)

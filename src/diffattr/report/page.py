@@ -2,13 +2,14 @@
 
 import base64
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import yaml
 from jaxtyping import Float
 from markupsafe import Markup
 
+from diffattr.benchmark.methods import Needs
 from diffattr.report import figures, pictures, rendering
 
 _MEANINGS = {
@@ -29,6 +30,7 @@ def html(numbers: Mapping[str, Any], images: Images) -> str:
         pictures.stylesheet(images, _shown(numbers)),
         splits={table["split"]: table for table in numbers["lds"]},
         kinds={method["name"]: method for method in numbers["methods"]},
+        groups=get_args(Needs),
         opened=set(_opened(numbers)),
         figures=_figures(numbers),
         config=yaml.safe_dump(numbers["config"], sort_keys=True, allow_unicode=True),

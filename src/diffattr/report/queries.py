@@ -39,7 +39,8 @@ def write_viewer(
     def order(split: str) -> list[str]:
         # Planted queries have no LDS; they are shown in the order of val, whose lambda they take.
         ranking = [row["name"] for row in tables.get(split, tables["val"])["methods"]]
-        return [name for name in ranking if split in benchmark.splits_of(name)]
+        own = benchmark.methods_of(split)
+        return sorted(own, key=lambda name: ranking.index(name) if name in ranking else len(own))
 
     @cache
     def stored_maps(method: str, split: str) -> Arrays | None:

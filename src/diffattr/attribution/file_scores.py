@@ -1,0 +1,62 @@
+"""Scores that were computed elsewhere, in one `.npy` file (query, train) per split.
+
+A row is a query and a column a training image, in the order of the benchmark's `images/`. A split
+without a file is not answered.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float64
+
+from diffattr.artifacts import ArtifactError, read_array
+from diffattr.attribution.base import OPTION, Method, Reads
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileScores(Method):
+    """The files of the splits `val`, `gen` and `planted`, from the working directory."""
+
+    reads: Reads = "files"
+    val: str | None = field(default=None, metadata=OPTION)
+    gen: str | None = field(default=None, metadata=OPTION)
+    planted: str | None = field(default=None, metadata=OPTION)
+
+    def __post_init__(self):
+        for split, path in self.files.items():
+            if not path.endswith(".npy"):
+                raise ValueError(f"{split}: found {path}, expected a .npy file")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The file of each split that is answered."""
+        named = {"val": self.val, "gen": self.gen, "planted": self.planted}
+        return {split: path for split, path in named.items() if path is not None}
+
+
+def read_scores(path: str, n_queries: int, n_train: int) -> Float64[np.ndarray, "query train"]:
+    """Return the scores of one file.
+
+    Raises:
+        ArtifactError: it does not hold finite real numbers of this shape.
+    """
+    try:
+        found = read_array(path)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"{path}: is not a readable .npy array of numbers ({error.__cause__}); write it anew"
+        ) from error
+    if found.shape != (n_queries, n_train):
+        raise ArtifactError(
+            f"{path}: holds an array of shape {found.shape}, expected (query, train) ="
+            f" {(n_queries, n_train)}; write it in the order of the benchmark's images"
+        )
+    if found.dtype.kind not in "fiu":
+        raise ArtifactError(f"{path}: holds {found.dtype}, real numbers expected")
+    # Scores are stored as float32.
+    if n_bad := np.count_nonzero(~(np.abs(found) <= np.finfo(np.float32).max)):
+        raise ArtifactError(
+            f"{path}: {n_bad} of {found.size} scores are NaN, infinite or too large for float32;"
+            " write a finite number for each"
+        )
+    return found.astype(np.float64)

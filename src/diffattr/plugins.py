@@ -1,0 +1,180 @@
+"""Code from outside diffattr that a config may name: methods, output functions, data sets.
+
+    my-method             an entry point of an installed package, in the group of its registry:
+                          diffattr.methods, diffattr.output_functions or diffattr.data_sources
+    my_module:my_object   an object of a module that DIFFATTR_PLUGINS allows
+
+A package runs because its user installed it, a module because its user allowed it in the
+environment; a config, which may be anybody's, starts neither by itself. Nothing is imported before
+a config names it. What a plug-in returns is held against its contract, and whatever it raises
+becomes one sentence that names it.
+"""
+
+import hashlib
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ALLOWED = "DIFFATTR_PLUGINS"
+"""The environment variable that lists the modules allowed, with commas between them."""
+
+GROUPS = {
+    registry: f"diffattr.{registry.replace('-', '_')}"
+    for registry in ("methods", "output-functions", "data-sources")
+}
+"""Entry-point groups, by the registry that they extend."""
+
+_WORD = "[A-Za-z_][A-Za-z0-9_]*"
+# No `$`, which would take a line break at the end.
+PATTERN = rf"^{_WORD}(\.{_WORD})*:{_WORD}(?![\s\S])"
+"""What `module:object` looks like, for the schema."""
+
+
+class PluginError(ValueError):
+    """A plug-in is not there, not allowed, or does not do what its contract says."""
+
+
+def installed(registry: str) -> list[str]:
+    """Return the names that installed packages add to a registry, without importing any.
+
+    Output functions name files, so a name has only what names in a config have.
+    """
+    names = {entry.name for entry in entry_points(group=GROUPS[registry])}
+    return sorted(name for name in names if re.fullmatch("[a-z0-9][a-z0-9-]*", name))
+
+
+@cache
+def load(registry: str, name: str) -> Any:
+    """Return the object that a name stands for.
+
+    Raises:
+        PluginError: it is not there, not allowed, or cannot be imported.
+    """
+    entry = _entry_point(registry, name)
+    # Where `python -m` would find it too; last, so that it hides no installed module.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    found = call(name, _imported, name, entry.module)
+    for attribute in filter(None, (entry.attr or "").split(".")):
+        if not hasattr(found, attribute):
+            raise PluginError(f"plug-in {name}: module {entry.module} has no {entry.attr}")
+        found = getattr(found, attribute)
+    return found
+
+
+def load_function(registry: str, name: str, of: str) -> Callable[..., Any]:
+    """Return the function that a name stands for; `of` says what it is given.
+
+    Raises:
+        PluginError: as `load`, or it is no function.
+    """
+    found = load(registry, name)
+    if not callable(found) or isinstance(found, type):
+        raise PluginError(f"plug-in {name}: found {kind(found)}; expected a function of {of}")
+    return found
+
+
+@cache
+def identity(registry: str, name: str) -> dict[str, str]:
+    """Return what tells an edited plug-in from the one before: version and SHA-256 of its code.
+
+    The code is the module's file, or every Python file of the package that it is part of.
+    """
+    load(registry, name)
+    entry = _entry_point(registry, name)
+    digest = hashlib.sha256()
+    for path, file in sorted(_code(entry.module.partition(".")[0])):
+        digest.update(f"{path} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    released = entry.dist and {"distribution": entry.dist.name, "version": entry.dist.version}
+    return {**(released or {}), "sha256": digest.hexdigest()}
+
+
+def call(name: str, function: Callable[..., Any], *given: Any) -> Any:
+    """Return what a plug-in's function returns.
+
+    Raises:
+        PluginError: it raised something.
+    """
+    try:
+        return function(*given)
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+        raise PluginError(f"plug-in {name}: raised {said}") from error
+
+
+def checked(name: str, found: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the float64 array that a plug-in gave.
+
+    Raises:
+        PluginError: it is no array of real numbers in this shape, all finite in float32, as which
+            they are stored.
+    """
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+        what = f"array of {found.dtype}" if isinstance(found, np.ndarray) else kind(found)
+        raise PluginError(f"plug-in {name}: returned {what}, a NumPy array of numbers expected")
+    if found.shape != shape:
+        raise PluginError(f"plug-in {name}: returned shape {found.shape}, {shape} expected")
+    if n_bad := np.count_nonzero(~(np.abs(found) <= np.finfo(np.float32).max)):
+        raise PluginError(
+            f"plug-in {name}: returned NaN or infinity in {n_bad} of {found.size} numbers"
+        )
+    return found.astype(np.float64)
+
+
+def kind(found: Any) -> str:
+    """Return what an object is, for a sentence."""
+    if isinstance(found, type):
+        return f"the class {found.__name__}"
+    return f"an object of type {type(found).__name__}"
+
+
+def _entry_point(registry: str, name: str) -> EntryPoint:
+    """Return where a name leads."""
+    group = GROUPS[registry]
+    if re.match(PATTERN, name):
+        module = name.partition(":")[0]
+        allowed = [word.strip() for word in os.environ.get(ALLOWED, "").split(",")]
+        if not any(f"{module}.".startswith(f"{word}.") for word in allowed if word):
+            raise PluginError(
+                f"found {name!r}, code of a module that a config alone cannot start; if you trust"
+                f" it, allow it in the environment: {ALLOWED}={module}"
+            )
+        return EntryPoint(name, name, group)
+    found = list(entry_points(group=group, name=name))
+    if not found:
+        raise PluginError(f"plug-in {name}: no installed package has it in its group {group}")
+    if len(found) > 1:
+        packages = ", ".join(sorted(entry.dist.name for entry in found if entry.dist))
+        raise PluginError(f"plug-in {name}: several packages have one: {packages}; keep one")
+    return found[0]
+
+
+def _imported(name: str, module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # of something that the module itself imports
+        raise PluginError(
+            f"plug-in {name}: there is no module {error.name} in the working directory"
+            " or on Python's path"
+        ) from error
+
+
+def _code(module: str) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a top-level module, or package, with their paths inside it."""
+    loaded = sys.modules[module]
+    for folder in map(Path, getattr(loaded, "__path__", ())):
+        yield from ((str(file.relative_to(folder)), file) for file in folder.rglob("*.py"))
+    if not hasattr(loaded, "__path__") and loaded.__file__ is not None:
+        yield "", Path(loaded.__file__)

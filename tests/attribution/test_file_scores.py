@@ -1,0 +1,149 @@
+"""Scores that were computed elsewhere: taken as they are, or refused in one sentence."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from changed_config import assert_refused, benchmark
+
+from diffattr.artifacts import ArtifactError, write_array
+from diffattr.attribution import METHODS
+from diffattr.attribution.base import with_options
+from diffattr.attribution.file_scores import read_scores
+from diffattr.attribution.store import read_attribution
+from diffattr.config import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("val", "gen", "planted"):
+        write_array(f"{name}.npy", np.zeros((2, 3)))
+    return tmp_path
+
+
+def mine(**options):
+    return {"methods.mine": {"method": "file", "options": options}}
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", "i1", "<u4"])
+def test_scores_are_taken_as_they_are(folder, dtype):
+    scores = np.array([[3, 1, 2], [0, 7, 5]], dtype=dtype)
+    np.save("val.npy", scores)
+    write_array("queries.npy", np.arange(2))
+    write_array("train.npy", np.arange(3))
+    inputs = SimpleNamespace(file="val.npy", queries="queries.npy", train="train.npy")
+    found = read_attribution({"method": "file", "options": {"val": "val.npy"}}, inputs)
+    assert np.array_equal(found.scores(None), [[3, 1, 2], [0, 7, 5]])
+    predictions = found.predictions(np.array([[True, True, False]]), [None])
+    assert np.array_equal(predictions, [[[4, 7]]])
+
+
+class Evil:
+    """Starts something where it is unpickled."""
+
+    def __reduce__(self):
+        return open, ("started", "w")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            np.zeros((3, 2)),
+            r"holds an array of shape \(3, 2\), expected \(query, train\) = \(2, 3\)",
+        ),
+        (np.zeros(6), r"holds an array of shape \(6,\)"),
+        (np.zeros((2, 3, 1)), r"holds an array of shape \(2, 3, 1\)"),
+        (np.zeros((2, 3), complex), "holds complex128, real numbers expected"),
+        (np.zeros((2, 3), bool), "holds bool, real numbers expected"),
+        (np.full((2, 3), "a"), "holds <U1, real numbers expected"),
+        (
+            np.array([[0, np.nan, np.inf], [1, 2, 3]]),
+            "2 of 6 scores are NaN, infinite or too large",
+        ),
+        (np.array([[0, 1, 1e39], [1, 2, 3]]), "1 of 6 scores are NaN, infinite or too large"),
+        (np.array([[Evil()] * 3] * 2), "is not a readable .npy array of numbers .*; write it anew"),
+        (b"PK\x03\x04", "is not a readable .npy array of numbers"),
+        (b"", "is not a readable .npy array of numbers"),
+        (None, "is not a readable .npy array of numbers .*No such file"),
+    ],
+)
+def test_what_is_no_table_of_scores_is_one_sentence(folder, content, words):
+    if content is None:
+        (folder / "val.npy").unlink()
+    elif isinstance(content, bytes):
+        (folder / "val.npy").write_bytes(content)
+    else:
+        np.save("val.npy", content, allow_pickle=True)
+    with pytest.raises(ArtifactError, match=f"^val.npy: {words}") as caught:
+        read_scores("val.npy", 2, 3)
+    assert "\n" not in str(caught.value)
+    assert not (folder / "started").exists()
+
+
+def test_splits_without_a_file_are_not_answered(folder):
+    made = benchmark(mine(gen="gen.npy", planted="planted.npy"))
+    assert made.splits_of("mine") == ["gen", "planted"]
+    assert made.lds_splits_of("mine") == made.lds_splits_of("mine") == ["gen"]
+    assert made.scored_splits_of("mine") == ["gen", "planted"]
+    assert "mine" not in made.methods_of("val")
+    assert made.methods["mine"].needs == "computed elsewhere"
+    assert made.method_inputs("mine", "gen") == {
+        "file": "gen.npy",
+        "queries": "results/smoke/indices/gen.npy",
+        "train": "results/smoke/indices/train.npy",
+    }
+    with pytest.raises(
+        ConfigError, match=r"^methods.mine: .*found split val, allowed: gen, planted"
+    ):
+        made.method_inputs("mine", "val")
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "words"),
+    [
+        (mine(val="nowhere.npy"), "methods.mine.options.val", "nowhere.npy does not exist"),
+        (mine(val="."), "methods.mine.options.val", "expected a .npy file"),
+        (mine(val="val.pkl"), "methods.mine.options.val", "found val.pkl, expected a .npy file"),
+        (mine(val=3), "methods.mine.options.val", "found 3"),
+        (mine(train="val.npy"), "methods.mine.options.train", "unknown option gen, planted, val"),
+        (mine(), "methods.mine.options", "neither for val nor for gen"),
+        (mine(planted="planted.npy"), "methods.mine.options", "neither for val nor for gen"),
+        (
+            {**mine(val="val.npy", planted="planted.npy"), "data.n_planted": 0},
+            "methods.mine.options.planted",
+            "data.n_planted is 0",
+        ),
+        (
+            {"methods": {"mine": {"method": "file", "options": {"val": "val.npy"}}}},
+            "methods",
+            "none answers split gen; add one, such as {method: random}",
+        ),
+        (
+            {
+                **mine(val="val.npy"),
+                "counterfactual": {
+                    "n_queries": 2,
+                    "methods": ["random", "mine"],
+                    "fractions": [0.25],
+                    "retrain": [0.25],
+                    "opponents": False,
+                    "seeds": [1],
+                },
+            },
+            "counterfactual.methods",
+            "'mine' no scores for split gen",
+        ),
+    ],
+)
+def test_a_file_that_is_not_there_or_not_needed_is_refused_before_anything_runs(
+    folder, changes, key, words
+):
+    assert_refused(benchmark, changes, key=key, words=words)
+
+
+def test_an_option_that_is_null_is_one_that_is_left_out(folder):
+    made = benchmark(mine(val="val.npy", gen=None))
+    assert made.splits_of("mine") == ["val"]
+    assert with_options(METHODS["file"], {}).files == {}
