@@ -1,4 +1,5 @@
 # The benchmark behind the config, and what every rule shares. Paths are built by benchmark.paths.
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -6,9 +7,11 @@ from snakemake.exceptions import WorkflowError
 from diffattr.benchmark import LDS_SPLITS, Benchmark, registries
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.benchmark.removals import counterfactual_of
+from diffattr.cluster import Requests, kept_size, known_size, place_of, read_site
 from diffattr.config import ConfigError, load_schema
 from diffattr.config import parse as parse_config
 from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
+from diffattr.plan import NetworkSize
 
 CONFIG_SOURCE = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
 SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.json"
@@ -23,8 +26,28 @@ ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
 # Every target asks for the kept checkpoints: of a job with an output that was never made, Snakemake
 # trusts no recorded params, so that a changed recipe would leave the full model as it was.
 KEPT_FILES = benchmark.checkpoint_files
-# Memory that a job needs before it holds any data: interpreter and libraries.
-LIGHT_MB, HEAVY_MB = 400, 1000
+
+try:
+    site = read_site("site.yaml")
+except ConfigError as error:
+    raise WorkflowError(f"The site file is wrong.\n{error}")
+
+# Scripts run through a shell, as jobs of `shell:` do.
+if site.modules:
+    shell.prefix(f"module load {' '.join(site.modules)} && ")
+if site.container:
+
+    container: site.container
+
+
+# Members of a group take turns instead of running side by side, so that a cluster job asks for the
+# memory, cores and GPU of one of them. Snakemake does not hand a profile's `resources` on to the
+# cluster job, which would ask for more than it has.
+resource_scopes:
+    in_turn="local",
+
+
+workflow.register_resource("in_turn", 1)
 
 
 wildcard_constraints:
@@ -50,21 +73,41 @@ def log_path(*parts):
     return paths("logs", *parts) + ".log"
 
 
-def grown(megabytes):
-    """Return a memory request that doubles when a job is tried again."""
-    return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
+def is_laptop():
+    """Return whether jobs run on this machine; while rules are read, Snakemake does not know yet."""
+    return workflow.is_main_process and workflow.local_exec
 
 
-def attribution_mb(wildcards, attempt):
-    """Return the memory request of a job that reads a method's features, in float64 and float32."""
-    gradient_pass = benchmark.methods[wildcards.method].gradient_pass
-    megabytes = LIGHT_MB
-    if gradient_pass is not None:
-        k = benchmark.config.features[gradient_pass].projector.k
-        n_images = benchmark.n_images("train") + benchmark.n_images(wildcards.split)
-        # Without projection k is the number of parameters, which is not known here.
-        megabytes += 4000 if k is None else n_images * k * 20 // 10**6
-    return megabytes * 2 ** (attempt - 1)
+@cache
+def requests():
+    """Return what jobs ask for."""
+    # Only a cluster has to know the network's size, which takes torch to find out.
+    unknown = NetworkSize(0, 0) if is_laptop() else None
+    size = known_size(benchmark) or unknown or kept_size(benchmark)
+    return Requests(benchmark, size, site)
+
+
+def asked(rule, output):
+    """Return what a rule's jobs ask for, by their size and the attempt, so that a retry has more."""
+
+    def by_job(request):
+        return lambda wildcards, attempt: request(
+            requests(), requests().job(rule, output.format(**wildcards)), attempt
+        )
+
+    return {
+        "mem_mb": by_job(Requests.memory_mb),
+        "runtime": by_job(Requests.minutes),
+        "in_turn": lambda wildcards: 0 if is_laptop() else 1,
+        **place_of(rule, benchmark.config.jobs.gpus, site),
+    }
+
+
+def grouped(rule, output):
+    """Return the group of a rule's jobs; which of them go out together, the profile says."""
+    return lambda wildcards: requests().group(
+        requests().job(rule, output.format(**wildcards))
+    )
 
 
 def feature_params(wildcards, split, **values):
