@@ -74,8 +74,10 @@ def log_path(*parts):
 
 
 def is_laptop():
-    """Return whether jobs run on this machine; while rules are read, Snakemake does not know yet."""
-    return workflow.is_main_process and workflow.local_exec
+    """Return whether jobs run on this machine, and would in a dry run, whose executor is its own."""
+    settings = workflow.group_settings
+    is_grouped = settings is not None and settings.group_components
+    return workflow.is_main_process and workflow.local_exec and not is_grouped
 
 
 @cache
@@ -104,10 +106,14 @@ def asked(rule, output):
 
 
 def grouped(rule, output):
-    """Return the group of a rule's jobs; which of them go out together, the profile says."""
-    return lambda wildcards: requests().group(
-        requests().job(rule, output.format(**wildcards))
-    )
+    """Return the group of a rule's jobs; how many of them go out together, the profile says."""
+
+    def group(wildcards):
+        if is_laptop():
+            return None
+        return requests().group(requests().job(rule, output.format(**wildcards)))
+
+    return group
 
 
 def feature_params(wildcards, split, **values):

@@ -267,6 +267,10 @@ def test_every_rule_has_a_calibrated_cost():
     assert {job.rule for job in plan.jobs(every_method, SIZE)} == set(CALIBRATION)
 
 
+def test_every_stage_has_its_place_in_the_chain():
+    assert {job.stage for job in plan.jobs(benchmark(name=EVERY), SIZE)} == set(plan._WAITS_FOR)
+
+
 def test_unit_costs_are_measured_where_there_are_results(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = plan.jobs(benchmark(), SIZE)
