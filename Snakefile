@@ -53,6 +53,8 @@ rule plan:
     params:
         config=json.dumps(msgspec.to_builtins(benchmark.written)),
         cores=workflow.cores or 1,
+        # snakemake plan --resources gpu=8
+        gpus=workflow.global_resources.get("gpu").value or 1,
         snakefile=workflow.main_snakefile,
     script:
         "scripts/plan.py"

@@ -9,11 +9,13 @@ rule predictions:
         paths.predictions(),
     log:
         log_path("predictions", "{method}", "{split}"),
+    group:
+        grouped("predictions", paths.predictions())
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=attribution_mb,
+        **asked("predictions", paths.predictions()),
     params:
         config=lambda w: method_params(
             w,
@@ -36,11 +38,13 @@ rule scores:
         paths.scores(),
     log:
         log_path("scores", "{method}", "{split}"),
+    group:
+        grouped("scores", paths.scores())
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=attribution_mb,
+        **asked("scores", paths.scores()),
     params:
         config=lambda w: method_params(w),
     script:
@@ -56,11 +60,13 @@ rule maps:
         paths.maps(),
     log:
         log_path("maps", "{method}", "{split}"),
+    group:
+        grouped("maps", paths.maps())
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(LIGHT_MB),
+        **asked("maps", paths.maps()),
     params:
         config=lambda w: method_params(w, top=benchmark.config.report.top),
     script:

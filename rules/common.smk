@@ -1,5 +1,6 @@
 # The benchmark behind the config, and what every rule shares. Paths are built by benchmark.paths.
 import re
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -7,9 +8,11 @@ from snakemake.exceptions import WorkflowError
 from diffattr.benchmark import LDS_SPLITS, Benchmark
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.benchmark.removals import counterfactual_of
+from diffattr.cluster import Requests, kept_size, known_size, place_of, read_site
 from diffattr.config import ConfigError, load_schema
 from diffattr.config import parse as parse_config
 from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
+from diffattr.plan import NetworkSize
 
 CONFIG_SOURCE = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
 SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.json"
@@ -37,8 +40,28 @@ TRAINING_FILES = {
 }
 # Named only where images are latents, so that the params of other benchmarks stay as they are.
 PIPELINE = {"pipeline": benchmark.captioned.pipeline} if benchmark.captioned else {}
-# Memory that a job needs before it holds any data: interpreter and libraries.
-LIGHT_MB, HEAVY_MB = 400, 1000
+
+try:
+    site = read_site("site.yaml")
+except ConfigError as error:
+    raise WorkflowError(f"The site file is wrong.\n{error}")
+
+# Scripts run through a shell, as jobs of `shell:` do.
+if site.modules:
+    shell.prefix(f"module load {' '.join(site.modules)} && ")
+if site.container:
+
+    container: site.container
+
+
+# Members of a group take turns instead of running side by side, so that a cluster job asks for the
+# memory, cores and GPU of one of them. Snakemake does not hand a profile's `resources` on to the
+# cluster job, which would ask for more than it has.
+resource_scopes:
+    in_turn="local",
+
+
+workflow.register_resource("in_turn", 1)
 
 
 wildcard_constraints:
@@ -64,21 +87,47 @@ def log_path(*parts):
     return paths("logs", *parts) + ".log"
 
 
-def grown(megabytes):
-    """Return a memory request that doubles when a job is tried again."""
-    return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
+def is_laptop():
+    """Return whether jobs run on this machine, and would in a dry run, whose executor is its own."""
+    settings = workflow.group_settings
+    is_grouped = settings is not None and settings.group_components
+    return workflow.is_main_process and workflow.local_exec and not is_grouped
 
 
-def attribution_mb(wildcards, attempt):
-    """Return the memory request of a job that reads a method's features, in float64 and float32."""
-    gradient_pass = benchmark.methods[wildcards.method].gradient_pass
-    megabytes = LIGHT_MB
-    if gradient_pass is not None:
-        k = benchmark.config.features[gradient_pass].projector.k
-        n_images = benchmark.n_images("train") + benchmark.n_images(wildcards.split)
-        # Without projection k is the number of parameters, which is not known here.
-        megabytes += 4000 if k is None else n_images * k * 20 // 10**6
-    return megabytes * 2 ** (attempt - 1)
+@cache
+def requests():
+    """Return what jobs ask for."""
+    # Only a cluster has to know the network's size, which takes torch to find out.
+    unknown = NetworkSize(0, 0) if is_laptop() else None
+    size = known_size(benchmark) or unknown or kept_size(benchmark)
+    return Requests(benchmark, size, site)
+
+
+def asked(rule, output):
+    """Return what a rule's jobs ask for, by their size and the attempt, so that a retry has more."""
+
+    def by_job(request):
+        return lambda wildcards, attempt: request(
+            requests(), requests().job(rule, output.format(**wildcards)), attempt
+        )
+
+    return {
+        "mem_mb": by_job(Requests.memory_mb),
+        "runtime": by_job(Requests.minutes),
+        "in_turn": lambda wildcards: 0 if is_laptop() else 1,
+        **place_of(rule, benchmark.config.jobs.gpus, site),
+    }
+
+
+def grouped(rule, output):
+    """Return the group of a rule's jobs; how many of them go out together, the profile says."""
+
+    def group(wildcards):
+        if is_laptop():
+            return None
+        return requests().group(requests().job(rule, output.format(**wildcards)))
+
+    return group
 
 
 def feature_params(wildcards, split, **values):

@@ -15,7 +15,7 @@ rule removals:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=grown(LIGHT_MB),
+        **asked("removals", paths.removals()),
     params:
         config=lambda w: benchmark.params(
             "counterfactual",
@@ -39,10 +39,12 @@ for removal in benchmark.removals:
                 log_path("subsets", removal.group, f"block-{block}"),
             # Training waits for it.
             priority: 10
+            group:
+                grouped("subsets", paths.subset(removal.group, members[0]))
             conda:
                 ENVIRONMENT
             resources:
-                mem_mb=grown(LIGHT_MB),
+                **asked("subsets", paths.subset(removal.group, members[0])),
             params:
                 config=benchmark.params(
                     "counterfactual",
@@ -66,12 +68,13 @@ rule redraw:
         paths.outcomes("{removal}"),
     log:
         log_path("{removal}", "seed-{seed}", "block-{block}"),
+    group:
+        grouped("redraw", paths.outcomes("{removal}"))
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("redraw", paths.outcomes("{removal}")),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: redraw_params(
@@ -99,8 +102,7 @@ rule originals:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("originals", paths.originals()),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: redraw_params(queries=benchmark.removal_queries),
@@ -134,8 +136,7 @@ rule compare_redrawn:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("compare_redrawn", paths.counterfactual()),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(

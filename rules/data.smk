@@ -15,7 +15,7 @@ rule data:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=grown(HEAVY_MB),
+        **asked("data", paths.images("train")),
     params:
         config=benchmark.params(
             "data",
@@ -44,10 +44,12 @@ for group in ("lds", "retrain"):
                 log_path("subsets", group, f"block-{block}"),
             # Training waits for it.
             priority: 10
+            group:
+                grouped("subsets", paths.subset(group, members[0]))
             conda:
                 ENVIRONMENT
             resources:
-                mem_mb=grown(LIGHT_MB),
+                **asked("subsets", paths.subset(group, members[0])),
             params:
                 config=benchmark.params(
                     "subsets",

@@ -7,10 +7,12 @@ rule select_lambda:
         paths.selected(),
     log:
         log_path("selected", "{method}", "{split}"),
+    group:
+        grouped("select_lambda", paths.selected())
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=grown(LIGHT_MB),
+        **asked("select_lambda", paths.selected()),
     params:
         config=benchmark.params(
             "evaluation", folds=benchmark.config.lds.folds, seed=benchmark.config.seed
@@ -31,10 +33,12 @@ rule lds_of_method:
         paths.lds(),
     log:
         log_path("lds", "{method}", "{split}"),
+    group:
+        grouped("lds_of_method", paths.lds())
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=grown(LIGHT_MB),
+        **asked("lds_of_method", paths.lds()),
     params:
         config=benchmark.params(
             "evaluation", lds=benchmark.config.lds, seed=benchmark.config.seed
@@ -55,10 +59,12 @@ rule audit_powers:
         paths.audit(),
     log:
         log_path("audits", "{method}", "{split}"),
+    group:
+        grouped("audit_powers", paths.audit())
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=grown(LIGHT_MB),
+        **asked("audit_powers", paths.audit()),
     params:
         config=benchmark.params(
             "evaluation", lds=benchmark.config.lds, seed=benchmark.config.seed

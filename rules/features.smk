@@ -11,8 +11,7 @@ rule trajectories:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("trajectories", paths.trajectories()),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params(
@@ -47,8 +46,7 @@ rule embed:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("embed", paths.embedding()),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -75,8 +73,7 @@ rule curvature:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("curvature", paths.curvature()),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -101,12 +98,13 @@ rule features:
         paths.features(split="{source}"),
     log:
         log_path("features", "{gradient_pass}", "{model}", "{source}", "{shard}"),
+    group:
+        grouped("features", paths.features(split="{source}"))
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("features", paths.features(split="{source}")),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: feature_params(
@@ -131,12 +129,13 @@ rule check_features:
         paths.check(),
     log:
         log_path("checks", "{gradient_pass}"),
+    group:
+        grouped("check_features", paths.check())
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("check_features", paths.check()),
     params:
         config=lambda w: feature_params(w, "train", member=None),
     script:
@@ -151,11 +150,13 @@ rule kernel:
         paths.kernel(),
     log:
         log_path("kernels", "{gradient_pass}", "{output_function}", "{model}"),
+    group:
+        grouped("kernel", paths.kernel())
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(LIGHT_MB),
+        **asked("kernel", paths.kernel()),
     params:
         config=lambda w: benchmark.params(
             "attribution", output_function=w.output_function

@@ -12,7 +12,7 @@ rule captions:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=grown(HEAVY_MB),
+        **asked("captions", paths.captions()),
     params:
         config=benchmark.params(
             "latents",
@@ -37,8 +37,7 @@ rule encode:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("encode", paths.images()),
     params:
         config=benchmark.params(
             "latents",
@@ -62,8 +61,7 @@ rule mirror:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("mirror", paths.mirrored()),
     params:
         config=benchmark.params(
             "latents",

@@ -9,12 +9,13 @@ rule losses:
         paths.losses(),
     log:
         log_path("losses", "{group}", "seed-{seed}", "block-{block}", "{split}"),
+    group:
+        grouped("losses", paths.losses())
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("losses", paths.losses()),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -41,10 +42,12 @@ rule measurements:
         paths.measurements(quantity="{quantity}"),
     log:
         log_path("measurements", "{group}", "{quantity}", "{split}"),
+    group:
+        grouped("measurements", paths.measurements(quantity="{quantity}"))
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=grown(LIGHT_MB),
+        **asked("measurements", paths.measurements(quantity="{quantity}")),
     params:
         config=lambda w: benchmark.params(
             "measurements",

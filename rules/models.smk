@@ -17,8 +17,7 @@ for number, seed in enumerate(benchmark.full_seeds):
             ENVIRONMENT
         threads: benchmark.config.jobs.threads
         resources:
-            mem_mb=grown(HEAVY_MB),
-            gpu=benchmark.config.jobs.gpus,
+            **asked("train_full", benchmark.model_files(seed_model(seed))["network"]),
             save_state_every_s=benchmark.config.jobs.save_state_every_s,
         params:
             config=benchmark.params(
@@ -43,12 +42,13 @@ rule train_block:
         log_path("models", "{group}", "seed-{seed}", "block-{block}"),
     # The longest jobs first: one that is left to the end keeps a single core busy.
     priority: 5
+    group:
+        grouped("train_block", paths.block())
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("train_block", paths.block()),
         save_state_every_s=benchmark.config.jobs.save_state_every_s,
     params:
         config=lambda w: benchmark.params(
@@ -82,8 +82,7 @@ rule generate:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        mem_mb=grown(HEAVY_MB),
-        gpu=benchmark.config.jobs.gpus,
+        **asked("generate", paths.images("gen")),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params(

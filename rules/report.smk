@@ -52,7 +52,7 @@ rule build_report:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=grown(HEAVY_MB),
+        **asked("build_report", REPORT_FILES["page"]),
     params:
         config=benchmark.params(
             "report", benchmark=benchmark.written, splits=benchmark.query_splits

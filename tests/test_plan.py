@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from diffattr import plan
 from diffattr.artifacts import provenance_path, write_json
 from diffattr.diffusion.models import build, predict
-from diffattr.plan import CALIBRATION, NetworkSize, PlannedJob
+from diffattr.plan import ACCELERATORS, CALIBRATION, Machines, NetworkSize, PlannedJob
 
 EVERY = "configs/every-method.yaml"
 SIZE = NetworkSize(n_parameters=1000, forward_flops=2_000_000)
@@ -269,6 +269,10 @@ def test_every_rule_has_a_calibrated_cost():
     assert found == set(CALIBRATION) - of_text_to_image
 
 
+def test_every_stage_has_its_place_in_the_chain():
+    assert {job.stage for job in plan.jobs(benchmark(name=EVERY), SIZE)} == set(plan._WAITS_FOR)
+
+
 def test_unit_costs_are_measured_where_there_are_results(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = plan.jobs(benchmark(), SIZE)
@@ -356,6 +360,13 @@ def test_a_size_is_written_in_the_unit_that_suits_it(n_bytes, text):
     assert plan.size_text(n_bytes) == text
 
 
+TWO_CORES = Machines(cores=2)
+
+
+def text_of(planned, left, machines=TWO_CORES, size=SIZE):
+    return plan.plan_text(planned, left, size, machines, len)
+
+
 def table_rows(text):
     """Return the cells of each row of a Markdown table, by the row's first cell."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
@@ -367,7 +378,7 @@ def test_the_plan_s_text_has_the_whole_and_what_is_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     smoke = benchmark()
     left = {smoke.paths.block("lds", 1, 1), smoke.paths.measurements("lds", "gen")}
-    whole, rest = plan.plan_text(smoke, left, SIZE, cores=2).split("## Left to do now")
+    whole, rest = text_of(smoke, left).split("## Left to do now")
     assert "1,000 parameters" in whole
     assert "2.0 MFLOP" in whole
     rows = table_rows(whole)
@@ -382,7 +393,7 @@ def test_the_plan_s_text_has_the_whole_and_what_is_left(tmp_path, monkeypatch):
 
 def test_the_plan_of_a_finished_benchmark_has_nothing_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = plan.plan_text(benchmark(), set(), SIZE, cores=2)
+    text = text_of(benchmark(), set())
     assert text.split("## Left to do now")[1].strip().startswith("Nothing.")
 
 
@@ -392,5 +403,133 @@ def test_more_cores_than_a_job_s_threads_divide_the_time(tmp_path, monkeypatch):
     costs = plan.unit_costs(plan.jobs(smoke, SIZE), SIZE)
     seconds = sum(costs[job.rule].seconds(job, SIZE) for job in plan.jobs(smoke, SIZE))
     for cores, lanes in [(1, 1), (2, 1), (3, 1), (8, 4)]:
-        text = plan.plan_text(smoke, set(), SIZE, cores)
+        text = text_of(smoke, set(), Machines(cores))
         assert f"About {plan.duration(seconds / lanes)} with {lanes} jobs at a time" in text
+
+
+# --- graphics cards ---------------------------------------------------------------------------
+
+# The network of the D-TRAK paper's CIFAR benchmarks on 5000 images, with 64 x 3 models to measure
+# and 512 to learn from. Size: counted in the paper's repository, 12.1 GFLOP a forward pass.
+CIFAR = NetworkSize(n_parameters=38_306_691, forward_flops=12_100_000_000)
+CIFAR_CHANGES = {
+    "data.resolution": 32,
+    "data.n_train": 5000,
+    "data.n_val": 1000,
+    "data.n_planted": 0,
+    "model.config": {
+        "sample_size": 32,
+        "in_channels": 3,
+        "out_channels": 3,
+        "block_out_channels": [128, 256, 256, 256],
+        "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+        "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+        "layers_per_block": 2,
+        "attention_head_dim": None,
+        "norm_num_groups": 32,
+        "downsample_padding": 0,
+        "resnet_time_scale_shift": "scale_shift",
+        "dropout": 0.1,
+    },
+    "training.epochs": 200,
+    "training.batch_size": 128,
+    "sampling": {"n_images": 1000, "n_steps": 50},
+    "subsets.lds": {"count": 64, "fraction": 0.5, "seeds": [0, 1, 2]},
+    "subsets.retrain": {"count": 512, "fraction": 0.5, "seeds": [3]},
+    "losses": {"n_timesteps": 1000, "draws": 3},
+    "features.t4": {
+        "n_timesteps": 100,
+        "noise": "common",
+        "output_functions": ["loss", "mean-squared-l2-norm"],
+        "projector": {"kind": "sjlt", "k": 32768},
+    },
+    "methods": {
+        "random": {"method": "random"},
+        "trak-100": {"method": "trak", "features": "t4/loss"},
+        "d-trak-100": {"method": "d-trak", "features": "t4/mean-squared-l2-norm"},
+        "datamodel": {"method": "datamodel", "models": 512},
+    },
+    "jobs.models_per_block": 4,
+    "jobs.models_per_stack": 1,
+    "jobs.images_per_shard": 500,
+    "jobs.gpus": 1,
+}
+
+
+def at_scale():
+    return benchmark(CIFAR_CHANGES)
+
+
+def test_the_size_of_the_paper_s_network_is_the_one_counted_there():
+    found = plan.network_size(at_scale())
+    assert found.n_parameters == CIFAR.n_parameters
+    # The count there has no attention products, which are 3 % of ours.
+    assert found.forward_flops == pytest.approx(CIFAR.forward_flops, rel=0.04)
+
+
+def test_a_benchmark_of_the_paper_s_size_is_that_counted_by_hand():
+    jobs = by_rule(plan.jobs(at_scale(), CIFAR))
+    found = counts(plan.jobs(at_scale(), CIFAR))
+    # 40 steps an epoch for 5000 images, 20 for 2500; (64 x 3 + 512) models in blocks of 4.
+    assert found["train_full"] == (1, 8000, 200 * 5000, 200 * 5000)
+    assert found["train_block"] == (176, 704 * 4000, 704 * 200 * 2500, 704 * 200 * 2500)
+    assert found["losses"] == (2 * 176, 0, 704 * 1000 * 3 * 2000, 0)
+    assert found["features"] == (10 + 2 + 2, 0, 7000 * 100, 7000 * 100 * 2)
+    assert sum(job.n_bytes for job in jobs["train_block"]) == 704 * 38_306_691 * 4
+    assert sum(job.n_bytes for job in jobs["losses"]) == 704 * 1000 * 2000 * 4
+    assert sum(job.n_bytes for job in jobs["features"]) == 7000 * (2 * 32768 + 100) * 4
+    # Features as float32 and float64, and four matrices of 5000 x 5000 numbers.
+    assert {job.n_held for job in jobs["kernel"]} == {5000 * 32768 * 12 + 4 * 5000**2 * 8}
+
+
+def test_times_on_cards_are_work_at_the_assumed_share_of_the_peak():
+    planned = plan.jobs(at_scale(), CIFAR)
+    block = next(job for job in planned if job.rule == "train_block")
+    # 4 models, 200 epochs of 2500 images, three times the forward pass.
+    work = 4 * 200 * 2500 * 3 * 12.1e9
+    for name, peak, share in [("A100", 156e12, 0.15), ("H100", 495e12, 0.10)]:
+        seconds = plan.cluster_seconds(block, at_scale(), CIFAR, ACCELERATORS[name])
+        assert seconds == pytest.approx(20 + work / (peak * share))
+    in_bf16 = benchmark({**CIFAR_CHANGES, "training.mixed_precision": "bf16"})
+    seconds = plan.cluster_seconds(block, in_bf16, CIFAR, ACCELERATORS["A100"])
+    assert seconds == pytest.approx(20 + work / (312e12 * 0.15))
+    losses = next(job for job in planned if job.rule == "losses")
+    seconds = plan.cluster_seconds(losses, in_bf16, CIFAR, ACCELERATORS["A100"])
+    assert seconds == pytest.approx(20 + 4 * 1000 * 3 * 1000 * 12.1e9 / (156e12 * 0.15))
+
+
+def test_the_plan_of_a_benchmark_on_cards_has_their_hours_and_the_longest_chain():
+    text = text_of(at_scale(), set(), Machines(cores=2, gpus=8), CIFAR)
+    # Work of all jobs through the network, in images' forward passes, and their number.
+    n_full = 3 * 200 * 5000 + 1000 * 50
+    passes = n_full + 704 * (3 * 200 * 2500 + 3000 * 2000) + 7000 * 100 * 5 + 400 * (1 + 2 * 2)
+    n_jobs = 1 + 1 + 176 + 352 + 14 + 1
+    hours = (20 * n_jobs + passes * 12.1e9 / (156e12 * 0.15)) / 3600
+    assert f"On A100: {hours:,.1f} GPU hours" in text
+    assert f"with 8 of them at least {plan.duration(hours * 3600 / 8)}" in text
+    # More cards than blocks do not help: a block of models, its losses on one split, the report.
+    chain = 2 * 20 + (4 * 3 * 200 * 2500 + 4 * 3000 * 1000) * 12.1e9 / (156e12 * 0.15)
+    wall = text_of(at_scale(), set(), Machines(2, 10_000), CIFAR).split("of them at least ")[1]
+    assert chain < 3600 * float(wall.split(" h")[0]) < chain + 600
+    assert "Models: 705." in text
+
+
+def test_the_longest_chain_takes_the_longest_job_of_each_stage_on_the_way():
+    planned = plan.jobs(benchmark(), SIZE)
+    seconds = {"train_full": 50.0, "generate": 5.0, "train_block": 30.0, "features": 7.0}
+    # data, subsets and all the rest take no time: through the full model to its features.
+    time, stages = plan.longest_chain(planned, lambda job: seconds.get(job.rule, 0.0))
+    assert time == 62.0
+    assert [stage for stage in stages if stage in seconds] == ["train_full", "generate", "features"]
+    seconds["losses"] = 40.0
+    time, stages = plan.longest_chain(planned, lambda job: seconds.get(job.rule, 0.0))
+    assert time == 50.0 + 5.0 + 40.0
+    assert [s for s in stages if s in seconds] == ["train_full", "generate", "losses"]
+
+
+def test_the_longest_chain_goes_through_retraining_without_a_query_s_images():
+    every = benchmark(name=EVERY)
+    time, stages = plan.longest_chain(plan.jobs(every, SIZE), lambda job: 1.0)
+    wanted = ["scores", "removals", "subsets_removed", "train_block_removed", "redraw"]
+    assert [stage for stage in stages if stage in wanted] == wanted
+    assert time == len(stages)

@@ -11,12 +11,14 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from diffattr import plugins
+
+T = TypeVar("T")
 
 
 class ConfigError(ValueError):
@@ -414,6 +416,15 @@ def parse(raw: Any, schema: dict[str, Any], source: str) -> Config:
     Raises:
         ConfigError: with one line per error: the key's path, what was found, what is allowed.
     """
+    return converted(raw, Config, schema, source)
+
+
+def converted(raw: Any, kind: type[T], schema: dict[str, Any], source: str) -> T:
+    """Return a file's content (as read from YAML) as one of the types that describe it.
+
+    Raises:
+        ConfigError: with one line per error: the key's path, what was found, what is allowed.
+    """
     from jsonschema import Draft202012Validator
 
     lines = list(_unlike_json(raw, ()))
@@ -423,7 +434,7 @@ def parse(raw: Any, schema: dict[str, Any], source: str) -> Config:
         lines = [line for error in ordered for line in _sentences(error)]
     if not lines:
         try:
-            return msgspec.convert(raw, Config)
+            return msgspec.convert(raw, kind)
         except msgspec.ValidationError as error:
             message, _, path = str(error).rstrip("`").partition(" - at `$.")
             lines = [f"{path or '(top level)'}: {message}"]

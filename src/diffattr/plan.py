@@ -7,17 +7,21 @@ else from a table calibrated on the default benchmark. Nothing is run and no arr
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 from tabulate import tabulate
 
 from diffattr.artifacts import provenance_path, read_provenance
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import TRAJECTORY, seed_model
+from diffattr.data.removals import is_removal
 
 _FLOAT32, _FLOAT64 = 4, 8
 _EMBEDDING_BYTES = 512 * _FLOAT32
+# Copies of the weights: themselves, gradient, two moments of Adam, and state and copy when saved.
+_IN_TRAINING = 6
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,9 @@ class Calibration:
 CALIBRATION: dict[str, Calibration] = {
     "data": Calibration(1.0),
     "captions": Calibration(20.0),
-    "encode": Calibration(20.0),
-    "mirror": Calibration(20.0),
+    # A VAE's pass is counted as one of the network.
+    "encode": Calibration(10.0, 0.016),
+    "mirror": Calibration(10.0, 0.016),
     "subsets": Calibration(1.0),
     "train_full": Calibration(3.0, 0.04),
     "train_block": Calibration(3.0, 0.023),
@@ -75,7 +80,10 @@ class PlannedJob:
     """One job: what it makes and how much work that is.
 
     `forwards` and `backwards` count images through the network; a training step of a batch counts
-    each image once in both.
+    each image once in both. `n_held` is what it holds in memory at once, in bytes, next to the
+    interpreter and its libraries; `algebra` is what it computes outside the network, in
+    floating-point operations. `variant` tells apart jobs of one rule that wait for others: at
+    retrained models, without a query's removed images, of methods that score directly.
     """
 
     rule: str
@@ -84,6 +92,14 @@ class PlannedJob:
     forwards: int = 0
     backwards: int = 0
     n_bytes: int = 0
+    n_held: int = 0
+    algebra: int = 0
+    variant: str = ""
+
+    @property
+    def stage(self) -> str:
+        """The rule and its variant."""
+        return f"{self.rule}_{self.variant}" if self.variant else self.rule
 
     def gflops(self, size: NetworkSize) -> float:
         """Return the network's work; a backward pass costs two forward passes."""
@@ -123,7 +139,9 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
     names += ["sweeps.html"] if benchmark.cells else []
     names += ["counterfactual.html"] if benchmark.removals else []
     report = tuple(benchmark.paths("report", name) for name in names)
-    return [*planned, PlannedJob("build_report", report, n_bytes=1_000_000)]
+    n_shown = sum(benchmark.n_images(split) for split in ("train", *benchmark.query_splits))
+    n_held = 4 * n_shown * _pixels(benchmark) * _FLOAT32
+    return [*planned, PlannedJob("build_report", report, n_bytes=1_000_000, n_held=n_held)]
 
 
 def _pixels(benchmark: Benchmark) -> int:
@@ -141,19 +159,18 @@ def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
         "data",
         tuple(kind(split) for split in real for kind in kinds),
         n_bytes=sum(benchmark.n_images(split) for split in real) * n_bytes,
+        n_held=4 * sum(benchmark.n_images(split) for split in real) * n_bytes,
     )
     if benchmark.captioned is None:
         return
     latent = math.prod(benchmark.sample_shape) * _FLOAT32
     yield PlannedJob("captions", (paths.captions(),), n_bytes=1_000_000)
-    for split in real:
-        yield PlannedJob(
-            "encode", (paths.images(split),), n_bytes=benchmark.n_images(split) * latent
-        )
+    encoded = [("encode", paths.images(split), split) for split in real]
     if benchmark.config.training.horizontal_flip:
-        yield PlannedJob(
-            "mirror", (paths.mirrored(),), n_bytes=benchmark.n_images("train") * latent
-        )
+        encoded.append(("mirror", paths.mirrored(), "train"))
+    for rule, path, split in encoded:
+        n = benchmark.n_images(split)
+        yield PlannedJob(rule, (path,), forwards=n, n_bytes=n * latent, n_held=2 * n * latent)
 
 
 def _subset_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
@@ -164,11 +181,14 @@ def _subset_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob
                 "subsets",
                 tuple(benchmark.paths.subset(group, index) for index in members),
                 n_bytes=len(members) * benchmark.subset_size(group) * _FLOAT64,
+                variant="removed" if is_removal(group) else "",
             )
 
 
 def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     config, paths = benchmark.config, benchmark.paths
+    weights = size.n_parameters * _FLOAT32
+    images = 2 * config.data.n_train * _pixels(benchmark) * _FLOAT32
     n_images = config.training.epochs * config.data.n_train
     for number, seed in enumerate(benchmark.full_seeds):
         checkpoints = benchmark.checkpoint_files if number == 0 else []
@@ -179,12 +199,14 @@ def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJ
             model_steps=config.n_steps,
             forwards=n_images,
             backwards=n_images,
-            n_bytes=n_kept * size.n_parameters * _FLOAT32,
+            n_bytes=n_kept * weights,
+            n_held=_IN_TRAINING * weights + images,
         )
     for group, needed in benchmark.needed_blocks.items():
         n_subset = benchmark.subset_size(group)
         for seed, number in needed:
             n_members = len(benchmark.blocks(group)[number])
+            n_stacked = min(n_members, config.jobs.models_per_stack)
             n_images = n_members * config.training.epochs * n_subset
             yield PlannedJob(
                 "train_block",
@@ -192,19 +214,22 @@ def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJ
                 model_steps=n_members * config.training.n_steps(n_subset),
                 forwards=n_images,
                 backwards=n_images,
-                n_bytes=n_members * size.n_parameters * _FLOAT32,
+                n_bytes=n_members * weights,
+                n_held=(n_members + _IN_TRAINING * n_stacked) * weights + images,
+                variant="removed" if is_removal(group) else "",
             )
 
 
-def _generation_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
+def _generation_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     config, paths = benchmark.config, benchmark.paths
     n_gen, n_steps = config.sampling.n_images, config.sampling.n_steps
-    n_bytes = _pixels(benchmark) * _FLOAT32
+    n_bytes, weights = _pixels(benchmark) * _FLOAT32, size.n_parameters * _FLOAT32
     yield PlannedJob(
         "generate",
         (paths.images("gen"), paths.indices("gen"), paths("images", "gen")),
         forwards=n_gen * n_steps,
         n_bytes=n_gen * (n_bytes + _FLOAT64 + 200),
+        n_held=2 * (weights + n_gen * n_bytes),
     )
     if any(method.follows_trajectory for method in benchmark.methods.values()):
         yield PlannedJob(
@@ -212,35 +237,41 @@ def _generation_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Planne
             (paths.trajectories(),),
             forwards=n_gen * n_steps,
             n_bytes=n_gen * n_steps * n_bytes,
+            n_held=2 * (weights + n_gen * n_steps * n_bytes),
         )
 
 
-def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
+def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     config, paths = benchmark.config, benchmark.paths
+    weights = size.n_parameters * _FLOAT32
     for group, splits in benchmark.measured.items():
         seeds, blocks = benchmark.group(group).seeds, benchmark.blocks(group)
         for split in splits:
             n = benchmark.n_images(split)
+            n_tables = 2 if benchmark.with_squares(group) else 1
             for seed in seeds:
                 for number, members in blocks.items():
                     cells = len(members) * config.losses.n_timesteps * n
-                    n_tables = 2 if benchmark.with_squares(group) else 1
                     yield PlannedJob(
                         "losses",
                         (paths.losses(group, seed, number, split),),
                         forwards=cells * config.losses.draws,
                         n_bytes=n_tables * cells * _FLOAT32,
+                        n_held=(len(members) + 1) * weights + 2 * n_tables * cells * _FLOAT32,
                     )
+            n_models = len(seeds) * benchmark.group(group).count
             for quantity in benchmark.quantities(group):
                 yield PlannedJob(
                     "measurements",
                     (paths.measurements(group, split, quantity),),
-                    n_bytes=len(seeds) * benchmark.group(group).count * n * _FLOAT64,
+                    n_bytes=n_models * n * _FLOAT64,
+                    n_held=2 * n_tables * n_models * config.losses.n_timesteps * n * _FLOAT32,
                 )
 
 
 def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     config, paths = benchmark.config, benchmark.paths
+    weights = size.n_parameters * _FLOAT32
     for name in sorted({m.embedding for m in benchmark.methods.values() if m.embedding}):
         options = config.embeddings[name].options
         for split in ("train", *benchmark.query_splits):
@@ -250,6 +281,7 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
                 (paths.embedding(name, split),),
                 forwards=n * options.get("n_timesteps", 1),
                 n_bytes=n * _EMBEDDING_BYTES,
+                n_held=2 * (weights + n * _pixels(benchmark) * _FLOAT32),
             )
     curvatures = {
         (curvature, model)
@@ -265,7 +297,8 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
             forwards=2 * n_examples,
             backwards=2 * n_examples,
             # Factors of some hundred rows per layer weigh about as much as ten networks.
-            n_bytes=10 * size.n_parameters * _FLOAT32,
+            n_bytes=10 * weights,
+            n_held=30 * weights,
         )
     for (name, model, source), n_items in benchmark.feature_sources.items():
         gradient_pass = config.features[name]
@@ -280,6 +313,8 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
                 forwards=n * n_items,
                 backwards=n * n_items * n_functions,
                 n_bytes=n * (k * n_functions + losses) * _FLOAT32,
+                n_held=4 * weights + 2 * n * k * n_functions * _FLOAT32,
+                variant="" if benchmark.member(model) is None else "retrained",
             )
     for name in benchmark.used_passes:
         gradient_pass = config.features[name]
@@ -290,7 +325,48 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
             forwards=4 * n_items,
             backwards=4 * n_items * len(gradient_pass.output_functions),
             n_bytes=200,
+            n_held=8 * weights,
         )
+
+
+@dataclass(frozen=True)
+class _Attribution:
+    """What it takes to score n_train images for some queries by one method.
+
+    With eigenvectors of the smaller Gram matrix there are `rank` numbers per image, else `dim`.
+    """
+
+    n_train: int
+    dim: int
+    n_models: int
+    solves: bool
+
+    @property
+    def rank(self) -> int:
+        return min(self.n_train, self.dim) if self.solves else self.dim
+
+    def held(self, n_queries: int) -> int:
+        """Return the bytes of what is read, as float32 and float64, and of one matrix of scores."""
+        vectors = (self.n_train + n_queries) * (self.dim * 20 + self.rank * _FLOAT64)
+        eigenvectors = self.rank**2 * _FLOAT64 if self.solves else 0
+        return vectors + eigenvectors + n_queries * self.n_train * 12
+
+    def operations(self, n_queries: int, n_products: int) -> int:
+        """Return the operations of `n_products` rows of scores, or of sums of them, per query."""
+        into_basis = self.n_train * self.dim + self.rank**2 if self.solves else 0
+        return 2 * self.n_models * n_queries * (into_basis + self.rank * n_products)
+
+
+def _attribution(benchmark: Benchmark, name: str, size: NetworkSize) -> _Attribution:
+    config, method = benchmark.config, benchmark.methods[name]
+    if method.method.reads == "features":
+        gradient_pass, _ = method.feature_set
+        dim = config.features[gradient_pass].projector.k or size.n_parameters
+    elif method.method.reads == "losses":
+        dim = benchmark.group("retrain").count
+    else:
+        dim = _pixels(benchmark)
+    return _Attribution(config.data.n_train, dim, max(1, len(method.models)), method.solves)
 
 
 def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
@@ -304,12 +380,19 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
     }
     for gradient_pass, output_function, model in sorted(kernels):
         k = config.features[gradient_pass].projector.k or size.n_parameters
+        rank = min(n_train, k)
         yield PlannedJob(
             "kernel",
             (paths.kernel(gradient_pass, output_function, model),),
-            n_bytes=(min(n_train, k) + 1) * min(n_train, k) * _FLOAT64,
+            n_bytes=(rank + 1) * rank * _FLOAT64,
+            # Features as read and as float64; the matrix, its eigenvectors and LAPACK's work space.
+            n_held=n_train * k * (_FLOAT32 + _FLOAT64) + 4 * rank**2 * _FLOAT64,
+            # The Gram matrix, and 9 n^3 for all its eigenvectors (Golub and Van Loan, section 8.3).
+            algebra=2 * n_train * k * rank + 9 * rank**3,
         )
     for name, method in benchmark.methods.items():
+        work = _attribution(benchmark, name, size)
+        variant = "" if method.has_lambda else "direct"
         n_lambdas = len(config.lambdas.relative) if method.has_lambda else 1
         for split in benchmark.lds_splits_of(name):
             n = benchmark.n_images(split)
@@ -317,6 +400,9 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 "predictions",
                 (paths.predictions(name, split),),
                 n_bytes=n_lambdas * n_subsets * n * _FLOAT32,
+                n_held=work.held(n),
+                algebra=work.operations(n, n_lambdas * n_subsets) if method.has_lambda else 0,
+                variant=variant,
             )
             if method.has_lambda and name in benchmark.named_methods:
                 yield PlannedJob("select_lambda", (paths.selected(name, split),), n_bytes=20)
@@ -324,32 +410,41 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 "lds_of_method",
                 (paths.lds(name, split),),
                 n_bytes=22 * (n + 2 * config.lds.resamples),
+                n_held=4 * n_lambdas * n_subsets * n * _FLOAT64,
             )
         for split in benchmark.scored_splits_of(name):
             yield PlannedJob(
                 "scores",
                 (paths.scores(name, split),),
                 n_bytes=benchmark.n_images(split) * n_train * _FLOAT32,
+                n_held=work.held(benchmark.n_images(split)),
+                algebra=work.operations(benchmark.n_images(split), n_train),
+                variant=variant,
             )
         for split in benchmark.mapped_splits_of(name):
             n, pixels = benchmark.n_images(split), config.data.resolution**2
             n_shown = 2 * min(config.report.top, n_train)
             n_bytes = n * n_shown * (pixels * _FLOAT32 + _FLOAT64)
-            yield PlannedJob("maps", (paths.maps(name, split),), n_bytes=n_bytes)
+            maps, n_held = (paths.maps(name, split),), work.held(n) + 2 * n_bytes
+            yield PlannedJob("maps", maps, n_bytes=n_bytes, n_held=n_held)
         audited = name in benchmark.named_methods and config.lds.powers
         for split in benchmark.lds_splits_of(name) if audited else ():
-            yield PlannedJob("audit_powers", (paths.audit(name, split),), n_bytes=2000)
+            n_held = benchmark.n_images(split) * n_train * (_FLOAT32 + 2 * _FLOAT64)
+            audit = (paths.audit(name, split),)
+            yield PlannedJob("audit_powers", audit, n_bytes=2000, n_held=n_held)
 
 
-def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
+def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     config, paths, chosen = benchmark.config, benchmark.paths, benchmark.config.counterfactual
     if chosen is None:
         return
+    weights = size.n_parameters * _FLOAT32
     for method in chosen.methods:
         yield PlannedJob(
             "removals",
             (paths.removals(method),),
             n_bytes=2 * chosen.n_queries * config.data.n_train * _FLOAT64,
+            n_held=2 * benchmark.n_images("gen") * config.data.n_train * _FLOAT64,
         )
     n_losses = config.losses.n_timesteps * config.losses.draws
     table = config.losses.n_timesteps * _FLOAT32
@@ -358,6 +453,7 @@ def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Pl
         (paths.originals(),),
         forwards=chosen.n_queries * n_losses,
         n_bytes=chosen.n_queries * table,
+        n_held=2 * weights,
     )
     for removal in benchmark.removals:
         for seed, number in benchmark.needed_blocks[removal.group]:
@@ -367,6 +463,7 @@ def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Pl
                 (paths.outcomes(removal.group, seed, number),),
                 forwards=n_members * (config.sampling.n_steps + n_losses),
                 n_bytes=n_members * (_pixels(benchmark) * _FLOAT32 + table),
+                n_held=(n_members + 1) * weights,
             )
     n_embedded = sum(config.embeddings[e].options.get("n_timesteps", 1) for e in chosen.embeddings)
     n_redrawn = len(benchmark.removals) * len(chosen.seeds) * chosen.n_queries
@@ -375,6 +472,7 @@ def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Pl
         (paths.counterfactual(),),
         forwards=(n_redrawn + chosen.n_queries) * n_embedded,
         n_bytes=100 * n_redrawn,
+        n_held=2 * (weights + n_redrawn * _pixels(benchmark) * _FLOAT32),
     )
 
 
@@ -414,6 +512,90 @@ def unit_costs(planned: Iterable[PlannedJob], size: NetworkSize) -> dict[str, Un
     return costs
 
 
+@dataclass(frozen=True)
+class Accelerator:
+    """What is assumed of a kind of graphics card: peak TFLOP/s (dense), and the share reached."""
+
+    tf32: float
+    bf16: float
+    utilisation: float
+
+    def seconds(self, job: PlannedJob, size: NetworkSize, mixed_precision: str) -> float:
+        """Return the time of one job whose network's work it does."""
+        in_bf16 = job.rule.startswith("train_") and mixed_precision != "no"
+        peak = self.bf16 if in_bf16 else self.tf32
+        return _ACCELERATED_START_S + job.gflops(size) / (1000 * peak * self.utilisation)
+
+
+# Assumptions, not measurements: peaks of the SXM cards by their data sheets, and what U-Nets of
+# some ten million parameters on 32x32 images can be expected to reach of them.
+ACCELERATORS = {"A100": Accelerator(156.0, 312.0, 0.15), "H100": Accelerator(495.0, 989.0, 0.10)}
+_ACCELERATED_START_S = 20.0
+# Assumed of a core in float64 linear algebra.
+_HOST_GFLOPS_PER_S = 10.0
+
+
+def cluster_seconds(
+    job: PlannedJob, benchmark: Benchmark, size: NetworkSize, accelerator: Accelerator
+) -> float:
+    """Return the estimated time of one job on a cluster, nothing being measured."""
+    table, config = CALIBRATION[job.rule], benchmark.config
+    algebra = job.algebra / (1e9 * _HOST_GFLOPS_PER_S * config.jobs.threads)
+    if table.per_gflop and config.jobs.gpus:
+        return accelerator.seconds(job, size, config.training.mixed_precision) + algebra
+    return table.per_job + table.per_gflop * job.gflops(size) + algebra
+
+
+# What each stage waits for. Stages that a benchmark does not have are passed through.
+_WAITS_FOR: dict[str, tuple[str, ...]] = {
+    "data": (),
+    "subsets": ("data",),
+    "train_full": ("data",),
+    "train_block": ("subsets",),
+    "generate": ("train_full",),
+    "trajectories": ("train_full",),
+    "losses": ("train_block", "generate"),
+    "measurements": ("losses",),
+    "embed": ("generate",),
+    "curvature": ("train_full",),
+    "features": ("generate", "trajectories", "curvature"),
+    "features_retrained": ("train_block", "features"),
+    "check_features": ("features",),
+    "kernel": ("features", "features_retrained"),
+    "predictions": ("kernel", "measurements"),
+    "select_lambda": ("predictions", "measurements"),
+    "scores": ("select_lambda",),
+    "scores_direct": ("features", "features_retrained", "embed", "measurements"),
+    "predictions_direct": ("scores_direct",),
+    "lds_of_method": ("predictions", "predictions_direct", "measurements"),
+    "audit_powers": ("scores", "scores_direct", "measurements"),
+    "maps": ("scores", "scores_direct"),
+    "removals": ("scores", "scores_direct"),
+    "subsets_removed": ("removals",),
+    "train_block_removed": ("subsets_removed",),
+    "originals": ("generate",),
+    "redraw": ("train_block_removed",),
+    "compare_redrawn": ("redraw", "originals"),
+    "build_report": ("lds_of_method", "audit_powers", "maps", "check_features", "compare_redrawn"),
+}
+
+
+def longest_chain(
+    planned: Iterable[PlannedJob], seconds: Callable[[PlannedJob], float]
+) -> tuple[float, list[str]]:
+    """Return the time that no number of machines can save, and the stages that it goes through."""
+    longest: dict[str, float] = {}
+    for job in planned:
+        longest[job.stage] = max(longest.get(job.stage, 0.0), seconds(job))
+
+    @cache
+    def until(stage: str) -> tuple[float, list[str]]:
+        time, before = max((until(earlier) for earlier in _WAITS_FOR[stage]), default=(0.0, []))
+        return time + longest.get(stage, 0.0), [*before, *([stage] if stage in longest else [])]
+
+    return until("build_report")
+
+
 def pending_outputs(summary: str) -> set[str]:
     """Return the outputs that Snakemake would make, from the text of `snakemake --summary`."""
     rows = csv.DictReader(summary.splitlines(), delimiter="\t")
@@ -436,69 +618,163 @@ def size_text(n_bytes: int | float) -> str:
     return f"{n_bytes:.0f} B"
 
 
-def _rows(
-    planned: list[PlannedJob], size: NetworkSize, costs: Mapping[str, UnitCost]
-) -> list[list[str | int]]:
-    rows: list[list[str | int]] = []
-    for rule in dict.fromkeys(job.rule for job in planned):
-        own = [job for job in planned if job.rule == rule]
-        cost = costs[rule]
-        source = f"measured on {cost.n_measured} jobs" if cost.n_measured else "calibrated table"
-        rows.append([rule, *_sums(own, size, costs), source])
-    rows.append(["total", *_sums(planned, size, costs), ""])
-    return rows
-
-
-def _sums(
-    planned: list[PlannedJob], size: NetworkSize, costs: Mapping[str, UnitCost]
-) -> list[str | int]:
+def _work(planned: Sequence[PlannedJob]) -> list[str | int]:
     return [
         len(planned),
         f"{sum(job.model_steps for job in planned):,}",
         f"{sum(job.forwards for job in planned):,}",
         f"{sum(job.backwards for job in planned):,}",
-        duration(sum(costs[job.rule].seconds(job, size) for job in planned)),
-        size_text(sum(job.n_bytes for job in planned)),
     ]
 
 
-def plan_text(benchmark: Benchmark, pending: set[str], size: NetworkSize, cores: int) -> str:
+def _table(
+    planned: Sequence[PlannedJob],
+    times: Mapping[str, Callable[[PlannedJob], float]],
+    costs: Mapping[str, UnitCost],
+) -> str:
+    """Return the table of stages; `times` are its columns of time, `costs` what is measured."""
+
+    def cells(name: str, own: Sequence[PlannedJob], source: str) -> list[str | int]:
+        columns = [duration(sum(map(seconds, own))) for seconds in times.values()]
+        return [name, *_work(own), *columns, size_text(sum(job.n_bytes for job in own)), source]
+
+    rows = []
+    for rule in dict.fromkeys(job.rule for job in planned):
+        n_measured = costs[rule].n_measured
+        source = f"measured on {n_measured} jobs" if n_measured else "calibrated table"
+        rows.append(cells(rule, [job for job in planned if job.rule == rule], source))
+    rows.append(cells("total", planned, ""))
+    headers = ["stage", "jobs", "model-steps", "forward", "backward", *times, "disk", "times"]
+    align = ("left", *["right"] * (len(headers) - 2), "left")
+    return tabulate(rows, headers, tablefmt="github", colalign=align)
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What works at once: cores where the benchmark asks for no GPU, else GPUs."""
+
+    cores: int
+    gpus: int = 1
+
+
+def plan_text(
+    benchmark: Benchmark,
+    pending: set[str],
+    size: NetworkSize,
+    machines: Machines,
+    cluster_jobs: Callable[[Sequence[PlannedJob]], int],
+) -> str:
     """Return the cost plan as Markdown: the whole benchmark, and what is left of it.
 
     Args:
         benchmark: what is planned.
         pending: the outputs that Snakemake would make now.
         size: of the benchmark's network.
-        cores: how many cores work at once.
+        machines: what works at once.
+        cluster_jobs: as how many jobs a cluster would get some jobs.
     """
     planned = jobs(benchmark, size)
     left = [job for job in planned if pending.intersection(job.outputs)]
     costs = unit_costs(planned, size)
-    headers = ["stage", "jobs", "model-steps", "forward", "backward", "core time", "disk", "times"]
-    align = ("left", *["right"] * 6, "left")
     parts = [
         f"# Plan of benchmark {benchmark.name}",
         f"Network: {size.n_parameters:,} parameters, {size.forward_flops / 1e6:,.1f} MFLOP per"
         " image and forward pass. Forward and backward count images through the network.",
+        f"Models: {_n_models(benchmark):,}.",
     ]
-    threads = max(1, benchmark.config.jobs.threads)
+    describe = _on_gpus if benchmark.config.jobs.gpus else _on_cores
     for title, chosen in (("The whole benchmark", planned), ("Left to do now", left)):
-        seconds = sum(costs[job.rule].seconds(job, size) for job in chosen)
-        lanes = max(1, cores // threads)
         parts.append(f"## {title}")
         if not chosen:
             parts.append("Nothing.")
             continue
-        rows = _rows(chosen, size, costs)
-        parts.append(tabulate(rows, headers, tablefmt="github", colalign=align))
+        parts += describe(benchmark, chosen, size, costs, machines)
         parts.append(
-            f"About {duration(seconds / lanes)} with {lanes} jobs at a time ({cores} cores),"
-            f" {size_text(sum(job.n_bytes for job in chosen))} on disk."
+            f"With `--profile slurm` {len(chosen):,} jobs go out as {cluster_jobs(chosen):,}."
         )
-    if any(cost.n_measured == 0 for cost in costs.values()):
+    if benchmark.config.jobs.gpus:
+        parts.append(_assumptions())
+    elif any(cost.n_measured == 0 for cost in costs.values()):
         parts.append(
             "Times marked as from the calibrated table were taken on one core of a small virtual"
             " machine with tiny networks: right for laptops within a factor of about two, far too"
             " long for graphics cards. Run one block and plan again."
         )
     return "\n\n".join(parts) + "\n"
+
+
+def _n_models(benchmark: Benchmark) -> int:
+    trained = (
+        len(benchmark.blocks(group)[number])
+        for group, needed in benchmark.needed_blocks.items()
+        for _, number in needed
+    )
+    return len(benchmark.full_seeds) + sum(trained)
+
+
+def _on_cores(
+    benchmark: Benchmark,
+    chosen: Sequence[PlannedJob],
+    size: NetworkSize,
+    costs: Mapping[str, UnitCost],
+    machines: Machines,
+) -> list[str]:
+    def seconds(job: PlannedJob) -> float:
+        return costs[job.rule].seconds(job, size)
+
+    lanes = max(1, machines.cores // max(1, benchmark.config.jobs.threads))
+    return [
+        _table(chosen, {"core time": seconds}, costs),
+        f"About {duration(sum(map(seconds, chosen)) / lanes)} with {lanes} jobs at a time"
+        f" ({machines.cores} cores), {size_text(sum(job.n_bytes for job in chosen))} on disk.",
+        _chain(chosen, seconds),
+    ]
+
+
+def _on_gpus(
+    benchmark: Benchmark,
+    chosen: Sequence[PlannedJob],
+    size: NetworkSize,
+    costs: Mapping[str, UnitCost],
+    machines: Machines,
+) -> list[str]:
+    times: dict[str, Callable[[PlannedJob], float]] = {
+        name: partial(
+            cluster_seconds, benchmark=benchmark, size=size, accelerator=ACCELERATORS[name]
+        )
+        for name in ACCELERATORS
+    }
+    on_gpu = [job for job in chosen if CALIBRATION[job.rule].per_gflop]
+    lanes = max(1, machines.gpus // benchmark.config.jobs.gpus)
+    parts = [_table(chosen, times, costs)]
+    for name, seconds in times.items():
+        work = sum(map(seconds, on_gpu))
+        wall = max(work / lanes, longest_chain(chosen, seconds)[0])
+        parts.append(
+            f"On {name}: {work * benchmark.config.jobs.gpus / 3600:,.1f} GPU hours; with"
+            f" {machines.gpus} of them at least {duration(wall)}. {_chain(chosen, seconds)}"
+        )
+    parts.append(f"{size_text(sum(job.n_bytes for job in chosen))} on disk.")
+    measured = [job for job in on_gpu if costs[job.rule].n_measured]
+    if measured:
+        work = sum(costs[job.rule].seconds(job, size) for job in measured)
+        parts.append(
+            f"As measured here, the {len(measured):,} jobs of the measured stages take"
+            f" {duration(work)} in all."
+        )
+    return parts
+
+
+def _chain(chosen: Sequence[PlannedJob], seconds: Callable[[PlannedJob], float]) -> str:
+    time, stages = longest_chain(chosen, seconds)
+    return f"The longest chain of jobs takes {duration(time)}: {', '.join(stages)}."
+
+
+def _assumptions() -> str:
+    rows = [[name, *vars(card).values()] for name, card in ACCELERATORS.items()]
+    headers = ["card", "peak TF32 TFLOP/s", "peak bf16 TFLOP/s", "share reached"]
+    return (
+        "Times on graphics cards are assumptions: the network's work at a share of the peak, and"
+        f" {_ACCELERATED_START_S:.0f} s to start. Run one block and plan again.\n\n"
+        + tabulate(rows, headers, tablefmt="github")
+    )
