@@ -169,7 +169,8 @@ class Requests:
         """Return the memory to ask for, twice as much at each attempt."""
         uses_gpu = kind_of(job.rule) == "network" and self.benchmark.config.jobs.gpus
         libraries = _CUDA_MB if uses_gpu else _LIGHT_MB if job.rule in _LIGHT else _TORCH_MB
-        return (libraries + math.ceil(job.n_held / 1e6)) * 2 ** (attempt - 1)
+        frozen = 4 * self.size.n_frozen if kind_of(job.rule) == "network" else 0
+        return (libraries + math.ceil((job.n_held + frozen) / 1e6)) * 2 ** (attempt - 1)
 
     def minutes(self, job: PlannedJob, attempt: int) -> int:
         """Return the time to ask for, twice as much at each attempt up to the site's limit.

@@ -69,10 +69,11 @@ CALIBRATION: dict[str, Calibration] = {
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """Trained parameters, and floating-point operations of one image's forward pass."""
+    """Trained and frozen parameters, and floating-point operations of one image's forward pass."""
 
     n_parameters: int
     forward_flops: int
+    n_frozen: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def network_size(benchmark: Benchmark) -> NetworkSize:
         network, told = family(model.family).outline(model.config)
         predict(network, torch.empty(1, *benchmark.sample_shape), torch.zeros(1), **told)
     n_parameters = sum(parameter.numel() for parameter in trained(network).values())
-    return NetworkSize(n_parameters, counter.get_total_flops())
+    n_frozen = sum(parameter.numel() for parameter in network.parameters()) - n_parameters
+    return NetworkSize(n_parameters, counter.get_total_flops(), n_frozen)
 
 
 def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
@@ -214,7 +216,8 @@ def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJ
                 model_steps=n_members * config.training.n_steps(n_subset),
                 forwards=n_images,
                 backwards=n_images,
-                n_bytes=n_members * weights,
+                # What is deleted in the end is not counted.
+                n_bytes=n_members * weights if config.jobs.keep_models else 0,
                 n_held=(n_members + _IN_TRAINING * n_stacked) * weights + images,
                 variant="removed" if is_removal(group) else "",
             )
