@@ -3,9 +3,10 @@ rule data:
     output:
         **{
             f"{split}_{kind}": getattr(paths, kind)(split)
-            for split in ("train", "val", "planted")
+            for split in benchmark.real_splits
             for kind in ("indices", "images", "labels")
         },
+        classes=paths.classes(),
     log:
         log_path("data"),
     conda:
@@ -46,6 +47,7 @@ for group in ("lds", "retrain"):
                     members=members,
                     fraction=benchmark.group(group).fraction,
                     seed=benchmark.config.seed,
+                    split=benchmark.config.data.split,
                 ),
             script:
                 "../scripts/subsets.py"

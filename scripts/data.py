@@ -3,14 +3,15 @@
 from diffattr.jobs import job
 
 with job(snakemake) as this:
-    from diffattr.artifacts import write_array
+    from diffattr.artifacts import write_array, write_json, write_rows
     from diffattr.config import Data
     from diffattr.data import DATA_SOURCES
     from diffattr.data.splits import split
 
     data = this.section("data", Data)
-    splits = split(DATA_SOURCES[data.source](data.folder), data, this.config["seed"])
-    for name, part in splits.items():
+    source = DATA_SOURCES[data.source].load(data)
+    for name, part in split(source, data, this.config["seed"]).items():
         write_array(this.output[f"{name}_indices"], part.positions)
-        write_array(this.output[f"{name}_images"], part.images)
+        write_rows(this.output[f"{name}_images"], len(part.positions), part.chunks())
         write_array(this.output[f"{name}_labels"], part.labels)
+    write_json(this.output.classes, source.class_names)

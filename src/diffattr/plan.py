@@ -128,12 +128,12 @@ def _pixels(benchmark: Benchmark) -> int:
 
 
 def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
-    paths, real = benchmark.paths, ("train", "val", "planted")
+    paths, real = benchmark.paths, benchmark.real_splits
     kinds = (paths.indices, paths.images, paths.labels)
     n_bytes = _pixels(benchmark) * _FLOAT32 + 2 * _FLOAT64
     yield PlannedJob(
         "data",
-        tuple(kind(split) for split in real for kind in kinds),
+        (*(kind(split) for split in real for kind in kinds), paths.classes()),
         n_bytes=sum(benchmark.n_images(split) for split in real) * n_bytes,
     )
 

@@ -172,7 +172,7 @@ def test_a_missing_data_folder(empty):
     fashion(empty, empty.directory / "nowhere")
     said = refused(empty, "results/smoke/images/train.npy")
     assert "ERROR in data:" in said
-    assert "train-images-idx3-ubyte.gz: does not exist" in said
+    assert "nowhere is no folder; fashion-mnist needs the four idx .gz files" in said
 
 
 def test_a_truncated_data_file(empty):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from diffattr.config import Config, ConfigError
+from diffattr.data.sampling import D_TRAK_LDS_SUBSETS
 from diffattr.features.embeddings import check as check_embedding
 from diffattr.features.projectors import check as check_projector
 
@@ -69,6 +70,12 @@ def _subset_errors(config: Config) -> Iterator[str]:
                 f"subsets.{name}.fraction: found {group.fraction}, which makes subsets of {n}"
                 f" of {config.data.n_train} training images; at least 1 and not all expected"
             )
+    if config.data.split == "d-trak" and config.subsets.lds.count > D_TRAK_LDS_SUBSETS:
+        yield (
+            f"subsets.lds.count: found {config.subsets.lds.count}, allowed: at most"
+            f" {D_TRAK_LDS_SUBSETS} with data.split d-trak, whose later subsets are those of the"
+            " group retrain"
+        )
     if config.subsets.lds.count < 3:
         yield (
             f"subsets.lds.count: found {config.subsets.lds.count}, allowed: at least 3, since"

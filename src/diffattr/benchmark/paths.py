@@ -48,6 +48,10 @@ class Paths:
         """Class labels of a split of real images."""
         return self("labels", f"{split}.npy")
 
+    def classes(self) -> str:
+        """Names of the data set's classes, by label."""
+        return self("labels", "classes.json")
+
     def subset(self, group: str = "{group}", index: int | str = "{subset}") -> str:
         """Sorted positions into train of one subset."""
         return self("subsets", group, f"{index}.npy")

@@ -1,14 +1,12 @@
 """Data sets: where images come from and how they are split.
 
-A data set is one small file with a function `load(folder) -> Source` and one line in DATA_SOURCES.
+A data set is one small file with a function `load(data) -> Source` and one line in DATA_SOURCES.
 """
 
-from collections.abc import Callable
-
 from diffattr.data import digits, fashion_mnist
-from diffattr.data.source import Source
+from diffattr.data.source import DataSet
 
-DATA_SOURCES: dict[str, Callable[[str | None], Source]] = {
-    "digits": digits.load,
-    "fashion-mnist": fashion_mnist.load,
+DATA_SOURCES: dict[str, DataSet] = {
+    "digits": DataSet(digits.load, downloads=()),
+    "fashion-mnist": DataSet(fashion_mnist.load, fashion_mnist.DOWNLOADS),
 }
