@@ -109,6 +109,17 @@ def checked_name(name: str, where: str) -> str:
     Raises:
         DataError: it would lead to another folder.
     """
-    if not name or name != Path(name).name:
+    if not name or name == ".." or name != Path(name).name:
         raise DataError(f"{where}: found {name!r}, the plain name of a file is expected")
     return name
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return all files below a folder, hidden ones apart, in the order of their names."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    shown = [
+        path
+        for path in files
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    return sorted(shown, key=lambda path: path.relative_to(folder).as_posix())

@@ -1,5 +1,6 @@
 """What a data set gives, before any choice is made."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,18 @@ class UnreadableError(DataError):
             f"{len(self.problems)} images cannot be used ({first}{more}): repair or replace them,"
             " or leave them out by data.unreadable: skip"
         )
+
+
+def refuse_or_skip(problems: Mapping[int, str], data: Data) -> None:
+    """Refuse what cannot be used, or say in the log that data.unreadable leaves it out.
+
+    Raises:
+        UnreadableError: there is some, and it is not to be left out.
+    """
+    if problems and data.unreadable != "skip":
+        raise UnreadableError(problems)
+    if problems:
+        logging.getLogger(__name__).warning("left out: %s", "; ".join(problems.values()))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """From a data set to the training set and the real queries."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -10,7 +9,7 @@ from jaxtyping import Float32, Int64
 from diffattr import rng
 from diffattr.config import Data
 from diffattr.data.sampling import D_TRAK_SPLIT_STATE, d_trak_sample, stratified_sample
-from diffattr.data.source import DataError, Source, UnreadableError
+from diffattr.data.source import DataError, Source, UnreadableError, refuse_or_skip
 
 _CHUNK = 256
 """So many images are decoded at a time: of 256x256 pixels they take 200 MB."""
@@ -58,11 +57,10 @@ def split(source: Source, data: Data, seed: int) -> dict[str, Split]:
         raise DataError(f"n_planted ({data.n_planted}) must be below n_train ({data.n_train})")
     source = _of_classes(source, data.classes)
     if data.unreadable == "skip":
-        source = _readable(source, data.resolution)
+        source = _readable(source, data)
     val = _drawn(source.val_pool, source, data, seed, "n_val")
     train = _drawn(np.setdiff1d(source.train_pool, val), source, data, seed, "n_train")
-    if problems := _problems(source, np.union1d(train, val), data.resolution):
-        raise UnreadableError(problems)
+    refuse_or_skip(_problems(source, np.union1d(train, val), data.resolution), data)
     planted = rng.generator(seed, "split", "planted").choice(train, data.n_planted, replace=False)
     positions = {"train": train, "val": val}
     if data.n_planted:
@@ -89,11 +87,11 @@ def _of_classes(source: Source, classes: tuple[int | str, ...] | None) -> Source
     )
 
 
-def _readable(source: Source, resolution: int) -> Source:
-    """Return a source whose pools hold no image that cannot be used; takes a look at every one."""
-    problems = _problems(source, np.union1d(source.train_pool, source.val_pool), resolution)
-    if problems:
-        logging.getLogger(__name__).warning("data.unreadable: skip: %s", UnreadableError(problems))
+def _readable(source: Source, data: Data) -> Source:
+    """Return a source whose pools hold no image that cannot be used; it looks at every one."""
+    everything = np.union1d(source.train_pool, source.val_pool)
+    problems = _problems(source, everything, data.resolution)
+    refuse_or_skip(problems, data)
     bad = np.array(sorted(problems), np.int64)
     return replace(
         source,
