@@ -21,6 +21,18 @@ rule data:
         "../scripts/data.py"
 
 
+rule fetch:
+    """Get the data set's files from where they are published, where this machine has a network."""
+    log:
+        log_path("fetch"),
+    conda:
+        ENVIRONMENT
+    params:
+        config=benchmark.params("data", data=benchmark.config.data),
+    script:
+        "../scripts/fetch.py"
+
+
 # One rule per block, since a rule's number of outputs is fixed and the last block may be shorter.
 for group in ("lds", "retrain"):
     for block, members in benchmark.blocks(group).items():
