@@ -3,7 +3,7 @@
 from diffattr.jobs import job
 
 with job(snakemake) as this:
-    from diffattr.artifacts import write_array, write_json, write_rows
+    from diffattr.artifacts import write_array, write_rows
     from diffattr.config import Data
     from diffattr.data import DATA_SOURCES
     from diffattr.data.splits import split
@@ -14,4 +14,3 @@ with job(snakemake) as this:
         write_array(this.output[f"{name}_indices"], part.positions)
         write_rows(this.output[f"{name}_images"], len(part.positions), part.chunks())
         write_array(this.output[f"{name}_labels"], part.labels)
-    write_json(this.output.classes, source.class_names)

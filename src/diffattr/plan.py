@@ -133,7 +133,7 @@ def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     n_bytes = _pixels(benchmark) * _FLOAT32 + 2 * _FLOAT64
     yield PlannedJob(
         "data",
-        (*(kind(split) for split in real for kind in kinds), paths.classes()),
+        tuple(kind(split) for split in real for kind in kinds),
         n_bytes=sum(benchmark.n_images(split) for split in real) * n_bytes,
     )
 

@@ -83,7 +83,7 @@ BAD = {
 def test_what_cannot_stand_beside_the_others_is_refused(tmp_path, spoil, words):
     fill(tmp_path, ["1.png", "3.png", "4.png"])
     spoil(tmp_path / "2.png")
-    with pytest.raises(UnreadableError, match=r"^1 images cannot be used .*2\.png: " + words):
+    with pytest.raises(UnreadableError, match=r"^1 image cannot be used .*2\.png: " + words):
         load("images", tmp_path)
 
 

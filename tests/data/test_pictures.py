@@ -136,7 +136,7 @@ def test_a_truncated_jpeg_is_no_image_with_grey_at_its_end(folder, share):
     Image.fromarray(noise(64, 64, 3)).save(folder / "whole.jpg")
     whole = (folder / "whole.jpg").read_bytes()
     (folder / "0.png").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(UnreadableError, match=r"^1 images cannot be used \(0\.png: "):
+    with pytest.raises(UnreadableError, match=r"^1 image cannot be used \(0\.png: "):
         reads(folder)(np.array([0, 1]), 9)
 
 

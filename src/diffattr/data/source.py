@@ -23,9 +23,10 @@ class UnreadableError(DataError):
         self.problems = dict(problems)
         first = "; ".join(list(self.problems.values())[:3])
         more = "; ..." if len(self.problems) > 3 else ""
+        images = "1 image" if len(self.problems) == 1 else f"{len(self.problems)} images"
         super().__init__(
-            f"{len(self.problems)} images cannot be used ({first}{more}): repair or replace them,"
-            " or leave them out by data.unreadable: skip"
+            f"{images} cannot be used ({first}{more}): repair or replace what is wrong, or leave it"
+            " out by data.unreadable: skip"
         )
 
 
