@@ -34,6 +34,7 @@ _PACKAGES = (
     "torch",
     "diffusers",
     "numpy",
+    "pillow",
     "scipy",
     "scikit-learn",
     "zarr",

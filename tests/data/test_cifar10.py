@@ -158,6 +158,10 @@ def test_no_folder_and_an_empty_one_say_what_is_expected(tmp_path):
         assert "cifar-10-binary.tar.gz (data_batch_1.bin and so on), or the hub's" in text
 
 
+def test_a_folder_and_a_hub_at_once_are_refused(binary):
+    assert "data.hub: found 'a/b' next to data.folder" in refusal(binary, hub="a/b")
+
+
 @pytest.mark.parametrize("name", ["data_batch_3.bin", "test_batch.bin"])
 def test_a_missing_batch_is_named(binary, name):
     (binary / name).unlink()

@@ -54,6 +54,8 @@ _Read = Callable[[Int64[np.ndarray, " chosen"], int], Images]
 
 def load(data: Data) -> Source:
     """Return all images, from `data.hub` or from whatever layout `data.folder` has."""
+    if data.hub and data.folder is not None:
+        raise DataError(f"data.hub: found {data.hub!r} next to data.folder; name one of the two")
     if data.hub:
         return _from_hub(data.hub)
     folder = folder_of(data, _LAYOUTS)

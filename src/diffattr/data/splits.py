@@ -11,8 +11,8 @@ from diffattr.config import Data
 from diffattr.data.sampling import D_TRAK_SPLIT_STATE, d_trak_sample, stratified_sample
 from diffattr.data.source import DataError, Source, UnreadableError, refuse_or_skip
 
-_CHUNK = 256
-"""So many images are decoded at a time: of 256x256 pixels they take 200 MB."""
+_CHUNK = 128
+"""So many images are decoded at a time: of 256x256 pixels they take 100 MB."""
 
 
 @dataclass(frozen=True)
