@@ -23,6 +23,7 @@ localrules:
     lds,
     counterfactual,
     report,
+    fetch,
     plan,
     verify,
 

@@ -66,6 +66,7 @@ rule generate:
     input:
         **benchmark.network_files,
         **benchmark.told(None),
+        **({"classes": paths.classes()} if benchmark.captioned else {}),
     output:
         **(
             {"pictures": paths.pictures("gen"), "labels": paths.labels("gen")}

@@ -3,16 +3,16 @@
 from diffattr.jobs import job
 
 with job(snakemake) as this:
-    from diffattr.artifacts import write_array
+    from diffattr.artifacts import write_array, write_rows
     from diffattr.config import Data
     from diffattr.data import data_source
     from diffattr.data.pixels import eight_bit
     from diffattr.data.splits import split
 
     data = this.section("data", Data)
-    splits = split(data_source(data.source)(data.folder), data, this.config["seed"])
-    for name, part in splits.items():
+    source, captioned = data_source(data.source)(data), this.config.get("eight_bit", False)
+    for name, part in split(source, data, this.config["seed"]).items():
+        chunks = (eight_bit(chunk) if captioned else chunk for chunk in part.chunks())
         write_array(this.output[f"{name}_indices"], part.positions)
-        images = eight_bit(part.images) if this.config.get("eight_bit") else part.images
-        write_array(this.output[f"{name}_images"], images)
+        write_rows(this.output[f"{name}_images"], len(part.positions), chunks)
         write_array(this.output[f"{name}_labels"], part.labels)

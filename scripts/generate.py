@@ -5,13 +5,15 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     import numpy as np
 
-    from diffattr.artifacts import write_array
+    from diffattr.artifacts import read_json, write_array
     from diffattr.config import NoiseSchedule, Sampling
     from diffattr.diffusion.models import read_captions, read_network
     from diffattr.diffusion.sampling import generate, labels_in_blocks, write_pictures
 
     sampling, pipeline = this.section("sampling", Sampling), this.config.get("pipeline")
-    labels = None if pipeline is None else labels_in_blocks(sampling)
+    labels = None
+    if pipeline is not None:
+        labels = labels_in_blocks(sampling, read_json(this.input.classes))
     images = generate(
         read_network(this.input.network, read_captions(this.input.get("captions"))),
         sampling.n_images,

@@ -8,5 +8,12 @@ with job(snakemake) as this:
 
     labels, config = read_array(this.input.labels), this.config
     for path, index in zip(this.output, config["members"], strict=True):
-        members = subset(labels, config["fraction"], config["seed"], config["group"], index)
+        members = subset(
+            labels,
+            config["fraction"],
+            config["seed"],
+            config["group"],
+            index,
+            like_d_trak=config.get("split") == "d-trak",
+        )
         write_array(path, members)

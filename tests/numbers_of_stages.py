@@ -81,7 +81,7 @@ def data() -> list[float]:
     from diffattr.data.splits import split
 
     options = Data(source="digits", resolution=6, n_train=50, n_val=20, n_planted=5)
-    parts = split(DATA_SOURCES["digits"](None), options, seed=1)
+    parts = split(DATA_SOURCES["digits"].load(options), options, seed=1)
     return [
         number
         for part in parts.values()

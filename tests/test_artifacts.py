@@ -294,6 +294,28 @@ def test_a_memory_mapped_array_holds_the_same_numbers(tmp_path):
     assert np.array_equal(mapped, ARRAY)
 
 
+@pytest.mark.parametrize("cuts", [[], [1], [3, 4], [0, 7]])
+def test_an_array_written_in_chunks_is_the_file_of_the_whole_array(tmp_path, cuts):
+    whole = np.random.default_rng(0).random((7, 3, 2, 5), dtype=np.float32)
+    artifacts.write_array(tmp_path / "whole.npy", whole)
+    artifacts.write_rows(tmp_path / "rows.npy", 7, np.split(whole, cuts))
+    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_chunks_that_are_not_contiguous_are_written_as_they_look(tmp_path):
+    whole = np.random.default_rng(0).random((5, 6, 3))
+    chunks = [np.asfortranarray(whole[:2]), whole[::-1][::-1][2:]]
+    artifacts.write_rows(tmp_path / "rows.npy", 5, chunks)
+    assert np.array_equal(artifacts.read_array(tmp_path / "rows.npy"), whole)
+
+
+@pytest.mark.parametrize("n_rows", [0, 4, 6])
+def test_more_or_fewer_rows_than_announced_leave_no_file(tmp_path, n_rows):
+    with pytest.raises(ValueError, match=f"5 rows were made, {n_rows} expected"):
+        artifacts.write_rows(tmp_path / "rows.npy", n_rows, [np.zeros((2, 2)), np.zeros((3, 2))])
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 def test_the_same_content_gives_the_same_bytes(tmp_path, write, monkeypatch):
     write(tmp_path / "first")

@@ -326,7 +326,14 @@ def test_the_registries_are_those_of_the_packages():
     found = registries()
     assert found["methods"] == sorted(METHODS)
     assert found["projectors"] == sorted(PROJECTORS)
-    assert found["data-sources"] == ["digits", "fashion-mnist"]
+    assert found["data-sources"] == [
+        "artbench",
+        "celeba",
+        "cifar10",
+        "digits",
+        "fashion-mnist",
+        "images",
+    ]
     assert found["output-functions"] == sorted(OUTPUT_FUNCTIONS)
     assert found["embeddings"] == sorted(EMBEDDINGS)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from changed_config import SCHEMA_FILE, assert_refused, benchmark, config, raw, schema
+from data_sets import section
 
 from diffattr import plugins
 from diffattr.attribution import METHODS, method_of
@@ -413,33 +414,35 @@ def test_an_output_function_that_cannot_be_called_is_refused_before_anything_run
 def test_our_output_functions_and_data_sets_are_given_as_they_are():
     assert output_function("loss") is OUTPUT_FUNCTIONS["loss"]
     assert output_function("loss")(Denoising(*torch.zeros(2, 1, 1, 1, 1), torch.ones(1))) == 0
-    assert len(data_source("digits")(None).images) == 1797
+    assert len(data_source("digits")(section("digits")).labels) == 1797
 
 
 def test_a_data_set_of_a_file_is_loaded_from_its_folder(write):
     write(
         """
         import numpy as np
-        from diffattr.data.source import Source
-        def load(folder):
-            return Source(np.full((3, 1, 2, 2), float(folder), np.float32), np.zeros(3, np.int64))
+        from diffattr.data.in_memory import in_memory
+        def load(data):
+            images = np.full((3, 1, 2, 2), float(data.folder), np.float32)
+            return in_memory(images, np.zeros(3, np.int64), ("all",))
         """
     )
-    found = data_source("my_module:load")("0.25")
+    found = data_source("my_module:load")(section("my_module:load", "0.25"))
     assert isinstance(found, Source)
+    assert found.read(np.array([1]), 2).mean() == 0.25
 
 
 @pytest.mark.parametrize(
     ("answered", "words"),
     [
-        ("open(folder)", "raised FileNotFoundError: .*nowhere"),
+        ("open(data.folder)", "raised FileNotFoundError: .*nowhere"),
         ("None", "returned an object of type NoneType, a Source expected"),
     ],
 )
 def test_a_wrong_data_set_is_one_sentence(write, answered, words):
-    write(f"def load(folder): return {answered}")
+    write(f"def load(data): return {answered}")
     with pytest.raises(PluginError, match=f"^plug-in my_module:load: {words}"):
-        data_source("my_module:load")("nowhere")
+        data_source("my_module:load")(section("my_module:load", "nowhere"))
 
 
 # --- what jobs depend on ----------------------------------------------------------------------

@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,26 @@ def write_array(path: str | Path, array: np.ndarray) -> None:
     """Write one array as `.npy`."""
     with beside(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
+
+
+def write_rows(path: str | Path, n_rows: int, chunks: Iterable[np.ndarray]) -> None:
+    """Write one array of `n_rows` rows as `.npy`, of which a chunk at a time is in memory.
+
+    Raises:
+        ValueError: the chunks have more rows, or fewer.
+    """
+    written = 0
+    with beside(path) as temporary, temporary.open("wb") as file:
+        for number, chunk in enumerate(chunks):
+            rows = np.asarray(chunk, order="C")
+            if number == 0:
+                header = np.lib.format.header_data_from_array_1_0(rows)
+                whole = {**header, "shape": (n_rows, *rows.shape[1:])}
+                np.lib.format.write_array_header_1_0(file, whole)
+            file.write(rows.data)
+            written += len(rows)
+        if written != n_rows:
+            raise ValueError(f"{path}: {written} rows were made, {n_rows} expected")
 
 
 def read_array(path: str | Path, *, mmap: bool = False) -> np.ndarray:

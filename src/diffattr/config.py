@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from diffattr import plugins
 
@@ -34,6 +34,7 @@ Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 UNIQUE = Meta(min_length=1, extra_json_schema={"uniqueItems": True})
 Seeds = Annotated[tuple[NonNegative, ...], UNIQUE]
+Text = Annotated[str, Meta(min_length=1)]
 
 
 def registered(registry: str) -> Meta:
@@ -46,15 +47,25 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Data(Section, frozen=True):
-    """Which images there are."""
+    """Which images there are.
+
+    `classes` are names or label numbers; none stands for all. `split` is how images are drawn:
+    `keyed` by the benchmark's seed, `d-trak` as in the paper's published code, index for index.
+    `hub` names a data set of the Hugging Face hub in place of a folder. `unreadable` says what
+    becomes of images that cannot be used; they are refused where it says nothing.
+    """
 
     source: Annotated[str, registered("data-sources")]
     resolution: Positive
     n_train: Annotated[int, Meta(ge=2)]
     n_val: Positive
     n_planted: NonNegative
-    classes: Annotated[tuple[NonNegative, ...], Meta(min_length=1)] | None = None
+    classes: Annotated[tuple[NonNegative | Text, ...], Meta(min_length=1)] | None = None
     folder: str | None = None
+    # A key that is UNSET is no part of a job's params, so that benchmarks from before it stand.
+    hub: Text | UnsetType = UNSET
+    split: Literal["keyed", "d-trak"] | UnsetType = UNSET
+    unreadable: Literal["refuse", "skip"] | UnsetType = UNSET
 
 
 class Model(Section, frozen=True):
@@ -140,7 +151,7 @@ class Sampling(Section, frozen=True, omit_defaults=True):
     clip_sample: bool = True
     steps_offset: NonNegative = 0
     set_alpha_to_one: bool = True
-    classes: Annotated[tuple[NonNegative, ...], UNIQUE] | None = None
+    classes: Annotated[tuple[NonNegative | Text, ...], UNIQUE] | None = None
 
 
 class SubsetGroup(Section, frozen=True):

@@ -35,6 +35,7 @@ _PACKAGES = (
     "torch",
     "diffusers",
     "numpy",
+    "pillow",
     "scipy",
     "scikit-learn",
     "zarr",

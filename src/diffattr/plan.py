@@ -37,6 +37,7 @@ class Calibration:
 # closer to a core's peak, and a graphics card is hundreds of times faster.
 CALIBRATION: dict[str, Calibration] = {
     "data": Calibration(1.0),
+    "classes": Calibration(2.0),
     "captions": Calibration(20.0),
     # A VAE's pass is counted as one of the network.
     "encode": Calibration(10.0, 0.016),
@@ -151,7 +152,7 @@ def _pixels(benchmark: Benchmark) -> int:
 
 
 def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
-    paths, real = benchmark.paths, ("train", "val", "planted")
+    paths, real = benchmark.paths, benchmark.real_splits
     kinds = (paths.indices, benchmark.pictures, paths.labels)
     pixels = _pixels(benchmark) * _FLOAT32
     if benchmark.captioned is not None:
@@ -166,6 +167,7 @@ def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     if benchmark.captioned is None:
         return
     latent = math.prod(benchmark.sample_shape) * _FLOAT32
+    yield PlannedJob("classes", (paths.classes(),), n_bytes=100)
     yield PlannedJob("captions", (paths.captions(),), n_bytes=1_000_000)
     encoded = [("encode", paths.images(split), split) for split in real]
     if benchmark.config.training.horizontal_flip:

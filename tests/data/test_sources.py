@@ -9,11 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffattr.data import DATA_SOURCES, digits, fashion_mnist
+from diffattr.config import Data
+from diffattr.data import DATA_SOURCES
 from diffattr.data.fashion_mnist import read_idx
 from diffattr.data.source import DataError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+
+
+def load(source, folder=None, **keys):
+    data = Data(
+        source=source,
+        folder=None if folder is None else str(folder),
+        **{"resolution": 8, "n_train": 2, "n_val": 1, "n_planted": 0, **keys},
+    )
+    return DATA_SOURCES[source].load(data)
+
+
+def everything(source, resolution):
+    """Return every image of a data set."""
+    return source.read(np.arange(len(source.labels)), resolution)
 
 
 def idx(values, axes=None, magic=0x08):
@@ -46,22 +61,25 @@ def folder(tmp_path):
 
 
 def test_the_four_files_become_one_data_set_with_its_test_set_at_the_end(folder):
-    found = fashion_mnist.load(str(folder))
+    found = load("fashion-mnist", folder)
     expected = np.concatenate([pixels(5, seed=5), pixels(3, seed=3)])
-    assert found.images.shape == (8, 1, 28, 28)
-    assert found.images.dtype == np.float32
+    images = everything(found, 28)
+    assert images.shape == (8, 1, 28, 28)
+    assert images.dtype == np.float32
     # One float32 division of numbers of at most 1.
-    assert np.allclose(found.images[:, 0], expected / 255, atol=1e-7)
+    assert np.allclose(images[:, 0], expected / 255, atol=1e-7)
     assert found.labels.tolist() == list(range(8))
     assert found.labels.dtype == np.int64
-    assert found.first_test == 5
+    assert found.train_pool.tolist() == [0, 1, 2, 3, 4]
+    assert found.val_pool.tolist() == [5, 6, 7]
+    assert found.class_names[1::6] == ("trouser", "sneaker")
 
 
 def test_black_and_white_are_exactly_zero_and_one(folder):
     values = np.zeros((5, 28, 28), np.uint8)
     values[0] = 255
     write_gz(folder / "train-images-idx3-ubyte.gz", idx(values))
-    found = fashion_mnist.load(str(folder)).images
+    found = everything(load("fashion-mnist", folder), 28)
     assert np.all(found[0] == 1)
     assert np.all(found[1:5] == 0)
 
@@ -147,12 +165,14 @@ def test_sizes_of_a_header_that_overflow_are_refused(tmp_path):
 
 def test_a_missing_folder_setting_is_named():
     with pytest.raises(DataError, match=r"data\.folder is missing"):
-        fashion_mnist.load(None)
+        load("fashion-mnist")
 
 
-def test_a_folder_that_does_not_exist_is_refused_with_the_file_s_name(tmp_path):
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: does not exist"):
-        fashion_mnist.load(str(tmp_path / "nowhere"))
+def test_a_folder_that_does_not_exist_is_refused_by_its_name(tmp_path):
+    with pytest.raises(
+        DataError, match=r"^data\.folder: .*/nowhere is no folder; .* idx \.gz files"
+    ):
+        load("fashion-mnist", tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])
@@ -161,26 +181,28 @@ def test_each_missing_file_is_named(folder, part, kind):
     name = f"{part}-{kind}-ubyte.gz"
     (folder / name).unlink()
     with pytest.raises(DataError, match=f"{name}: does not exist"):
-        fashion_mnist.load(str(folder))
+        load("fashion-mnist", folder)
 
 
 def test_images_and_labels_of_different_number_are_refused(folder):
     write_gz(folder / "t10k-labels-idx1-ubyte.gz", idx(np.zeros(4, np.uint8)))
     with pytest.raises(DataError, match="t10k has 3 images and 4 labels"):
-        fashion_mnist.load(str(folder))
+        load("fashion-mnist", folder)
 
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 def test_the_real_fashion_mnist_is_read_whole():
-    found = DATA_SOURCES["fashion-mnist"](str(DEBIAN))
-    assert found.images.shape == (70_000, 1, 28, 28)
-    assert found.first_test == 60_000
+    found = load("fashion-mnist", DEBIAN)
+    assert len(found.labels) == 70_000
+    assert found.train_pool[-1] == 59_999
+    assert found.val_pool[0] == 60_000
     # The data set is balanced: 6,000 + 1,000 images of each of ten classes.
     assert np.bincount(found.labels[:60_000]).tolist() == [6000] * 10
     assert np.bincount(found.labels[60_000:]).tolist() == [1000] * 10
     # Mean and standard deviation of its training pixels, as everybody's normalisation has them.
-    assert found.images[:60_000].mean(dtype=np.float64) == pytest.approx(0.2860, abs=5e-5)
-    assert found.images[:60_000].std(dtype=np.float64) == pytest.approx(0.3530, abs=5e-5)
+    images = found.read(found.train_pool, 28)
+    assert images.mean(dtype=np.float64) == pytest.approx(0.2860, abs=5e-5)
+    assert images.std(dtype=np.float64) == pytest.approx(0.3530, abs=5e-5)
 
 
 # --- digits -----------------------------------------------------------------------------------
@@ -189,15 +211,30 @@ def test_the_real_fashion_mnist_is_read_whole():
 def test_digits_are_those_of_scikit_learn_in_zero_to_one():
     from sklearn.datasets import load_digits
 
-    found = DATA_SOURCES["digits"](None)
+    found = load("digits")
     raw = load_digits()
-    assert found.images.shape == (1797, 1, 8, 8)
+    images = everything(found, 8)
+    assert images.shape == (1797, 1, 8, 8)
     # Sixteenths are exact in float32.
-    assert np.array_equal(found.images.reshape(1797, 64) * 16, raw.data)
+    assert np.array_equal(images.reshape(1797, 64) * 16, raw.data)
     assert np.array_equal(found.labels, raw.target)
-    assert found.first_test is None
+    assert found.train_pool.tolist() == found.val_pool.tolist() == list(range(1797))
 
 
 def test_digits_take_no_folder():
     with pytest.raises(DataError, match=r"remove data\.folder"):
-        digits.load("/somewhere")
+        load("digits", "/somewhere")
+
+
+def test_no_data_set_but_cifar_10_comes_from_a_hub(folder):
+    with pytest.raises(DataError, match=r"remove data\.hub \('someone/digits'\)"):
+        load("digits", hub="someone/digits")
+    with pytest.raises(DataError, match=r"^data\.hub: .*fashion-mnist is read from data\.folder"):
+        load("fashion-mnist", folder, hub="someone/fashion")
+
+
+def test_labels_beyond_the_ten_classes_are_refused(folder):
+    labels = np.array([0, 1, 2, 3, 10], np.uint8)
+    write_gz(folder / "train-labels-idx1-ubyte.gz", idx(labels))
+    with pytest.raises(DataError, match="found label 10, labels are 0 to 9"):
+        load("fashion-mnist", folder)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffattr.config import Data
-from diffattr.data.source import DataError, Source
+from diffattr.data.in_memory import in_memory
+from diffattr.data.source import DataError
 from diffattr.data.splits import split
 
 
@@ -16,7 +17,13 @@ def source(counts=(30, 20, 10), side=4, first_test=None, seed=0):
     labels = np.repeat(np.arange(len(counts)), counts)
     generator.shuffle(labels)
     images = generator.random((len(labels), 1, side, side), dtype=np.float32)
-    return Source(images, labels.astype(np.int64), first_test)
+    names = tuple(f"class {label}" for label in range(len(counts)))
+    return in_memory(images, labels.astype(np.int64), names, first_test)
+
+
+def all_images(whole):
+    """Return every image of a data set of 4x4 pixels, in [0, 1]."""
+    return whole.read(np.arange(len(whole.labels)), 4)
 
 
 def data(**changes):
@@ -38,6 +45,8 @@ def test_splits_have_their_sizes_and_val_shares_no_image_with_train(sizes):
     n_planted = min(n_planted, n_train - 1)
     found = split(source(), data(n_train=n_train, n_val=n_val, n_planted=n_planted), seed)
     positions = {name: set(part.positions.tolist()) for name, part in found.items()}
+    assert ("planted" in positions) == (n_planted > 0)
+    positions.setdefault("planted", set())
     assert [len(positions[name]) for name in ("train", "val", "planted")] == [
         n_train,
         n_val,
@@ -68,15 +77,16 @@ def test_images_and_labels_are_those_at_their_positions():
         assert part.images.dtype == np.float32
         assert part.images.shape == (len(part.positions), 1, 4, 4)
         # One rounding of 2x - 1 with x in [0, 1).
-        assert np.allclose(part.images, 2 * whole.images[part.positions] - 1, atol=2e-7)
+        assert np.allclose(part.images, 2 * all_images(whole)[part.positions] - 1, atol=2e-7)
         assert np.array_equal(part.labels, whole.labels[part.positions])
         assert part.labels.dtype == part.positions.dtype == np.int64
 
 
 @pytest.mark.parametrize("resolution", [2, 3, 4, 7])
 def test_every_pixel_lies_between_minus_one_and_one(resolution):
-    whole = source()
-    whole.images[:, :, 0, 0], whole.images[:, :, 0, 1] = 0, 1
+    images = all_images(source())
+    images[:, :, 0, 0], images[:, :, 0, 1] = 0, 1
+    whole = in_memory(images, source().labels, source().class_names)
     for part in split(whole, data(resolution=resolution), seed=3).values():
         assert part.images.shape[2:] == (resolution, resolution)
         assert part.images.min() >= -1
@@ -124,13 +134,23 @@ def test_only_the_wanted_classes_are_drawn():
     assert np.all(abs(counts[[0, 2]] - 28 * np.array([0.75, 0.25])) < 2)
 
 
+def test_a_class_is_named_by_its_number_or_by_its_name():
+    by_number = split(source(), data(classes=(0, 2), n_train=20), seed=1)
+    by_name = split(source(), data(classes=("class 2", "class 0"), n_train=20), seed=1)
+    mixed = split(source(), data(classes=("class 2", 0), n_train=20), seed=1)
+    for name, part in by_number.items():
+        assert np.array_equal(by_name[name].positions, part.positions)
+        assert np.array_equal(mixed[name].positions, part.positions)
+
+
 def test_one_class_alone_can_be_drawn():
     found = split(source(), data(classes=(1,), n_train=10, n_val=5, n_planted=2), seed=1)
     assert set(found["train"].labels.tolist()) == {1}
 
 
 def test_a_class_that_does_not_exist_is_named():
-    with pytest.raises(DataError, match=r"data\.classes: class 7 does not exist.*0 1 2"):
+    known = r"there are 0 \(class 0\), 1 \(class 1\), 2"
+    with pytest.raises(DataError, match=rf"data\.classes: class 7 does not exist; {known}"):
         split(source(), data(classes=(0, 7)), seed=1)
 
 
@@ -153,6 +173,11 @@ def test_too_few_images_are_refused_by_the_key(changes, key):
     with pytest.raises(DataError) as caught:
         split(source(), data(**changes), seed=1)
     assert key in str(caught.value)
+
+
+def test_a_class_name_that_does_not_exist_is_named():
+    with pytest.raises(DataError, match=r"class class 3 does not exist"):
+        split(source(), data(classes=("class 3",)), seed=1)
 
 
 def test_a_class_of_one_image_is_refused_in_a_sentence():
@@ -191,6 +216,9 @@ def test_the_sizes_of_training_and_test_set_are_respected():
 # --- what a data set may hold -----------------------------------------------------------------
 
 
+ONE_CLASS = ("image",)
+
+
 def labels_of(images):
     return np.zeros(len(images), dtype=np.int64)
 
@@ -200,7 +228,7 @@ def test_images_with_values_that_are_no_numbers_are_counted_and_named(value):
     images = np.zeros((5, 1, 2, 2), np.float32)
     images[3, 0, 1, 1] = images[4, 0, 0, 0] = value
     with pytest.raises(DataError, match=r"2 images hold NaN or infinite values.*position 3"):
-        Source(images, labels_of(images))
+        in_memory(images, labels_of(images), ONE_CLASS)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.01, 1), (0, 1.01), (0, 255), (-1, 1)])
@@ -208,7 +236,7 @@ def test_values_outside_of_zero_and_one_are_refused_with_their_range(low, high):
     images = np.zeros((2, 1, 2, 2), np.float32)
     images[0, 0, 0, 0], images[1, 0, 0, 0] = low, high
     with pytest.raises(DataError) as caught:
-        Source(images, labels_of(images))
+        in_memory(images, labels_of(images), ONE_CLASS)
     assert f"[{low:g}, {high:g}]" in str(caught.value)
     assert "[0, 1]" in str(caught.value)
 
@@ -216,7 +244,7 @@ def test_values_outside_of_zero_and_one_are_refused_with_their_range(low, high):
 def test_an_empty_data_set_is_refused():
     images = np.zeros((0, 1, 2, 2), np.float32)
     with pytest.raises(DataError, match="no image"):
-        Source(images, labels_of(images))
+        in_memory(images, labels_of(images), ONE_CLASS)
 
 
 # --- scaling ----------------------------------------------------------------------------------
@@ -225,7 +253,7 @@ def test_an_empty_data_set_is_refused():
 def only_images(images, resolution, n_train):
     """Return the training images of a data set of which nothing is left out, in its order."""
     images = np.concatenate([images, images[:2]])
-    whole = Source(images, labels_of(images), first_test=len(images) - 2)
+    whole = in_memory(images, labels_of(images), ONE_CLASS, first_test=len(images) - 2)
     return split(whole, data(n_train=n_train, n_val=2, n_planted=0, resolution=resolution), seed=0)[
         "train"
     ].images

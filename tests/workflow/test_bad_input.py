@@ -152,6 +152,13 @@ def test_a_target_that_the_benchmark_does_not_have_is_refused_in_words(empty, ta
     assert words in done.stdout + done.stderr
 
 
+def test_what_cannot_be_fetched_says_what_to_put_where(empty):
+    empty.config["data"] |= {"source": "celeba", "folder": "faces"}
+    said = refused(empty, "fetch")
+    assert "ERROR in fetch: data.source celeba: CelebA is given out by its authors alone" in said
+    assert "put the list and the unpacked folder img_align_celeba into data.folder" in said
+
+
 def fashion(workflow, folder):
     """Point the benchmark at a folder of idx files."""
     workflow.config["data"] |= {"source": "fashion-mnist", "folder": str(folder)}
@@ -172,7 +179,7 @@ def test_a_missing_data_folder(empty):
     fashion(empty, empty.directory / "nowhere")
     said = refused(empty, "results/smoke/images/train.npy")
     assert "ERROR in data:" in said
-    assert "train-images-idx3-ubyte.gz: does not exist" in said
+    assert "nowhere is no folder; fashion-mnist needs the four idx .gz files" in said
 
 
 def test_a_truncated_data_file(empty):

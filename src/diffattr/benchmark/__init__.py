@@ -139,6 +139,11 @@ class Benchmark:
         }[split]
 
     @property
+    def real_splits(self) -> list[str]:
+        """The splits whose images come from the data set."""
+        return ["train", "val", *(["planted"] if self.config.data.n_planted else [])]
+
+    @property
     def query_splits(self) -> list[str]:
         """All splits that queries come from."""
         return [*LDS_SPLITS, "planted"] if self.config.data.n_planted else list(LDS_SPLITS)
@@ -474,7 +479,8 @@ class Benchmark:
         """Return what a job depends on as one canonical text.
 
         One text, since Snakemake compares params as a set of texts without names; only the values
-        that the stage uses, so that nothing else makes it run again.
+        that the stage uses and the config sets, so that nothing else makes it run again.
         """
+        values = {key: value for key, value in values.items() if value is not msgspec.UNSET}
         used = {"version": RESULT_VERSION[stage], **msgspec.to_builtins(values)}
         return json.dumps(used, sort_keys=True)

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from diffattr.config import Config, ConfigError
-from diffattr.diffusion.families import MODEL_FAMILIES, sample_shape
 from diffattr.data import data_source
+from diffattr.data.sampling import D_TRAK_LDS_SUBSETS
+from diffattr.diffusion.families import MODEL_FAMILIES, sample_shape
 from diffattr.features.embeddings import check as check_embedding
 from diffattr.features.output_functions import output_function
 from diffattr.features.projectors import check as check_projector
@@ -85,6 +86,12 @@ def _subset_errors(config: Config) -> Iterator[str]:
                 f"subsets.{name}.fraction: found {group.fraction}, which makes subsets of {n}"
                 f" of {config.data.n_train} training images; at least 1 and not all expected"
             )
+    if config.data.split == "d-trak" and config.subsets.lds.count > D_TRAK_LDS_SUBSETS:
+        yield (
+            f"subsets.lds.count: found {config.subsets.lds.count}, allowed: at most"
+            f" {D_TRAK_LDS_SUBSETS} with data.split d-trak, whose later subsets are those of the"
+            " group retrain"
+        )
     if config.subsets.lds.count < 3:
         yield (
             f"subsets.lds.count: found {config.subsets.lds.count}, allowed: at least 3, since"
@@ -110,15 +117,11 @@ def _caption_errors(config: Config) -> Iterator[str]:
     except ConfigError as error:
         yield str(error)
         return
-    if config.sampling.classes is None:
+    n_classes = len(config.sampling.classes or ())
+    if n_classes > config.sampling.n_images:
         yield (
-            f"sampling.classes: missing; {family} is told a caption for every image: name the"
-            " classes to generate by number, such as [0, 1]"
-        )
-    elif len(config.sampling.classes) > config.sampling.n_images:
-        yield (
-            f"sampling.classes: found {len(config.sampling.classes)} classes, allowed: at most"
-            f" sampling.n_images = {config.sampling.n_images}"
+            f"sampling.classes: found {n_classes} classes, allowed: at most sampling.n_images ="
+            f" {config.sampling.n_images}"
         )
     if config.sampling.clip_sample:
         yield (

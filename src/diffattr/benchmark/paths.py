@@ -60,6 +60,10 @@ class Paths:
         """Class labels of a split; of generated images only where they were told any."""
         return self("labels", f"{split}.npy")
 
+    def classes(self) -> str:
+        """Names of the data set's classes, by label."""
+        return self("labels", "classes.json")
+
     def subset(self, group: str = "{group}", index: int | str = "{subset}") -> str:
         """Sorted positions into train of one subset."""
         return self("subsets", group, f"{index}.npy")

@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from diffattr.config import Data
+from diffattr.data.in_memory import in_memory
 from diffattr.data.source import DataError, Source
 
+NAMES = tuple("0123456789")
 
-def load(folder: str | None) -> Source:
+
+def load(data: Data) -> Source:
     """Return all 1797 images, 1x8x8; one pool."""
-    if folder is not None:
-        raise DataError(f"digits come with scikit-learn: remove data.folder ({folder!r})")
+    for key in ("folder", "hub"):
+        if value := getattr(data, key):
+            raise DataError(f"digits come with scikit-learn: remove data.{key} ({value!r})")
     from sklearn.datasets import load_digits
 
     digits: Any = load_digits()
     images = (digits.images[:, None] / 16.0).astype(np.float32)
-    return Source(images, digits.target.astype(np.int64))
+    return in_memory(images, digits.target.astype(np.int64), NAMES)

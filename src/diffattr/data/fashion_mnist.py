@@ -12,25 +12,53 @@ from pathlib import Path
 
 import numpy as np
 
-from diffattr.data.source import DataError, Source
+from diffattr.config import Data
+from diffattr.data.in_memory import in_memory
+from diffattr.data.pictures import folder_of
+from diffattr.data.source import DataError, Download, Source
 
+NAMES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+_REPOSITORY = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"
+DOWNLOADS = tuple(
+    Download(f"{_REPOSITORY}/{name}", md5)
+    for name, md5 in {
+        # As the data set's README has them.
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    }.items()
+)
 _UNSIGNED_BYTE = 0x08
 
 
-def load(folder: str | None) -> Source:
+def load(data: Data) -> Source:
     """Return all 70,000 images; the last 10,000 are the test set."""
-    if folder is None:
-        raise DataError("data.folder is missing: name the folder that holds the four idx .gz files")
+    folder = folder_of(data, "the four idx .gz files")
     images, labels = [], []
     for part in ("train", "t10k"):
-        images.append(read_idx(Path(folder) / f"{part}-images-idx3-ubyte.gz", n_axes=3))
-        labels.append(read_idx(Path(folder) / f"{part}-labels-idx1-ubyte.gz", n_axes=1))
+        images.append(read_idx(folder / f"{part}-images-idx3-ubyte.gz", n_axes=3))
+        labels.append(read_idx(folder / f"{part}-labels-idx1-ubyte.gz", n_axes=1))
         if len(images[-1]) != len(labels[-1]):
             raise DataError(
                 f"{folder}: {part} has {len(images[-1])} images and {len(labels[-1])} labels"
             )
     pixels = np.concatenate(images)[:, None].astype(np.float32) / 255
-    return Source(pixels, np.concatenate(labels).astype(np.int64), first_test=len(images[0]))
+    every_label = np.concatenate(labels).astype(np.int64)
+    if every_label.size and every_label.max() >= len(NAMES):
+        raise DataError(f"{folder}: found label {every_label.max()}, labels are 0 to 9")
+    return in_memory(pixels, every_label, NAMES, first_test=len(images[0]))
 
 
 def read_idx(path: Path, n_axes: int) -> np.ndarray:

@@ -1,122 +1,141 @@
 """From a data set to the training set and the real queries."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from diffattr import rng
 from diffattr.config import Data
-from diffattr.data.source import DataError, Source
+from diffattr.data.sampling import D_TRAK_SPLIT_STATE, d_trak_sample, stratified_sample
+from diffattr.data.source import DataError, Source, UnreadableError, refuse_or_skip
+
+_CHUNK = 128
+"""So many images are decoded at a time: of 256x256 pixels they take 100 MB."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one split.
+    """The images of one split, which are read when they are asked for.
 
     `positions` are positions in the data set; an image's position names it wherever noise is keyed.
     """
 
     positions: Int64[np.ndarray, " image"]
-    images: Float32[np.ndarray, "image channel height width"]
-    labels: Int64[np.ndarray, " image"]
+    source: Source
+    resolution: int
+
+    @property
+    def labels(self) -> Int64[np.ndarray, " image"]:
+        """The class numbers."""
+        return self.source.labels[self.positions]
+
+    def chunks(self) -> Iterator[Float32[np.ndarray, "some channel height width"]]:
+        """Yield the images in [-1, 1], some at a time."""
+        for positions in _chunks(self.positions):
+            yield 2 * self.source.read(positions, self.resolution) - 1
+
+    @property
+    def images(self) -> Float32[np.ndarray, "image channel height width"]:
+        """All images at once, in [-1, 1]."""
+        return np.concatenate(list(self.chunks()))
 
 
 def split(source: Source, data: Data, seed: int) -> dict[str, Split]:
-    """Return `train`, `val` and `planted`, each in ascending order of positions, in [-1, 1].
+    """Return `train`, `val` and, where there are any, `planted`.
 
-    Train and val are stratified by class. Every planted image is drawn from neither val nor the
-    other training images, is part of train, and is asked about as a query of its own.
+    Train and val are stratified by class, in ascending order of positions; with data.split d-trak
+    they are those of D-TRAK's published code, in its order, whatever the seed. Every planted image
+    is drawn from neither val nor the other training images, is part of train, and is asked about as
+    a query of its own.
 
     Raises:
-        DataError: a class does not exist, or there are too few images.
+        DataError: a class does not exist, there are too few images, or some cannot be used.
     """
     if data.n_planted >= data.n_train:
         raise DataError(f"n_planted ({data.n_planted}) must be below n_train ({data.n_train})")
-    pool = _of_classes(source, data.classes)
-    if source.first_test is None:
-        val = _stratified(pool, source.labels, data.n_val, "n_val", seed)
-        pool = np.setdiff1d(pool, val)
-    else:
-        is_test = pool >= source.first_test
-        val = _stratified(pool[is_test], source.labels, data.n_val, "n_val", seed)
-        pool = pool[~is_test]
-    train = _stratified(pool, source.labels, data.n_train, "n_train", seed)
+    source = _of_classes(source, data.classes)
+    if data.unreadable == "skip":
+        source = _readable(source, data)
+    val = _drawn(source.val_pool, source, data, seed, "n_val")
+    train = _drawn(np.setdiff1d(source.train_pool, val), source, data, seed, "n_train")
+    refuse_or_skip(_problems(source, np.union1d(train, val), data.resolution), data)
     planted = rng.generator(seed, "split", "planted").choice(train, data.n_planted, replace=False)
-    positions = {"train": train, "val": val, "planted": np.sort(planted)}
-    return {
-        name: Split(
-            chosen,
-            2 * _resized(source.images[chosen], data.resolution) - 1,
-            source.labels[chosen],
-        )
-        for name, chosen in positions.items()
-    }
+    positions = {"train": train, "val": val}
+    if data.n_planted:
+        positions["planted"] = np.sort(planted)
+    return {name: Split(chosen, source, data.resolution) for name, chosen in positions.items()}
 
 
-def _of_classes(source: Source, classes: tuple[int, ...] | None) -> Int64[np.ndarray, " image"]:
+def _of_classes(source: Source, classes: tuple[int | str, ...] | None) -> Source:
+    """Return a source whose pools hold images of the wanted classes alone."""
     if classes is None:
-        return np.arange(len(source.labels))
-    known = np.unique(source.labels)
-    for label in classes:
-        if label not in known:
-            raise DataError(f"data.classes: class {label} does not exist; there are {known}")
-    return np.flatnonzero(np.isin(source.labels, classes))
+        return source
+    there = {int(label): source.class_names[label] for label in np.unique(source.labels)}
+    wanted = numbered("data.classes", classes, there)
+    is_wanted = np.isin(source.labels, wanted)
+    return replace(
+        source,
+        train_pool=source.train_pool[is_wanted[source.train_pool]],
+        val_pool=source.val_pool[is_wanted[source.val_pool]],
+    )
 
 
-def _stratified(
-    pool: Int64[np.ndarray, " image"],
-    labels: Int64[np.ndarray, " all"],
-    n: int,
-    key: str,
-    seed: int,
+def numbered(key: str, classes: Sequence[int | str], names: Mapping[int, str]) -> list[int]:
+    """Return classes, given by name or label number, as label numbers.
+
+    Raises:
+        DataError: `names`, by label, has no such class; the message starts with the key.
+    """
+    numbers = {name: label for label, name in names.items()}
+    for wanted in classes:
+        if wanted not in names and wanted not in numbers:
+            known = ", ".join(f"{label} ({name})" for label, name in names.items())
+            raise DataError(f"{key}: class {wanted} does not exist; there are {known}")
+    return [label if isinstance(label, int) else numbers[label] for label in classes]
+
+
+def _readable(source: Source, data: Data) -> Source:
+    """Return a source whose pools hold no image that cannot be used; it looks at every one."""
+    everything = np.union1d(source.train_pool, source.val_pool)
+    problems = _problems(source, everything, data.resolution)
+    refuse_or_skip(problems, data)
+    bad = np.array(sorted(problems), np.int64)
+    return replace(
+        source,
+        train_pool=np.setdiff1d(source.train_pool, bad),
+        val_pool=np.setdiff1d(source.val_pool, bad),
+    )
+
+
+def _problems(
+    source: Source, positions: Int64[np.ndarray, " image"], resolution: int
+) -> dict[int, str]:
+    """Return what is wrong with the images that cannot be used, by position."""
+    problems = {}
+    for some in _chunks(positions):
+        try:
+            source.read(some, resolution)
+        except UnreadableError as error:
+            problems |= error.problems
+    return problems
+
+
+def _drawn(
+    pool: Int64[np.ndarray, " image"], source: Source, data: Data, seed: int, key: str
 ) -> Int64[np.ndarray, " chosen"]:
+    n = getattr(data, key)
     if n > len(pool):
         raise DataError(f"data.{key}: {n} images asked for, {len(pool)} are left to draw from")
     if n == len(pool):
         return pool
-    return stratified_sample(pool, labels[pool], n, rng.integer_seed(seed, "split", key), key)
+    if data.split == "d-trak":
+        return d_trak_sample(pool, source.labels[pool], n, D_TRAK_SPLIT_STATE, key)
+    state = rng.integer_seed(seed, "split", key)
+    return stratified_sample(pool, source.labels[pool], n, state, key)
 
 
-def stratified_sample(
-    items: Int64[np.ndarray, " item"],
-    labels: Int64[np.ndarray, " item"],
-    n: int,
-    random_state: int,
-    key: str,
-) -> Int64[np.ndarray, " chosen"]:
-    """Return `n` of the items in ascending order, each class in its share.
-
-    Raises:
-        DataError: a class is too small to be split.
-    """
-    from sklearn.model_selection import train_test_split
-
-    try:
-        chosen, _ = train_test_split(
-            items, train_size=n, stratify=labels, random_state=random_state
-        )
-    except ValueError as error:
-        raise DataError(f"{key}: cannot draw {n} of {len(items)} by class: {error}") from error
-    return np.sort(chosen)
-
-
-def _resized(
-    images: Float32[np.ndarray, "image channel height width"], resolution: int
-) -> Float32[np.ndarray, "image channel resolution resolution"]:
-    """Return the centre square, scaled bilinearly with antialiasing."""
-    height, width = images.shape[2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = images[:, :, top : top + side, left : left + side]
-    if side == resolution:
-        return square
-    import torch
-
-    scaled = torch.nn.functional.interpolate(
-        torch.from_numpy(square.copy()),
-        size=(resolution, resolution),
-        mode="bilinear",
-        antialias=True,
-    )
-    return scaled.clamp(0, 1).numpy()
+def _chunks(positions: Int64[np.ndarray, " image"]) -> Iterator[Int64[np.ndarray, " some"]]:
+    for start in range(0, len(positions), _CHUNK):
+        yield positions[start : start + _CHUNK]

@@ -4,14 +4,21 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from diffattr import rng
+from diffattr.data.sampling import d_trak_sample, d_trak_subset_state, stratified_sample
 from diffattr.data.source import DataError
-from diffattr.data.splits import stratified_sample
 
 
 def subset(
-    labels: Int64[np.ndarray, " train"], fraction: float, seed: int, group: str, index: int
+    labels: Int64[np.ndarray, " train"],
+    fraction: float,
+    seed: int,
+    group: str,
+    index: int,
+    like_d_trak: bool = False,
 ) -> Int64[np.ndarray, " member"]:
     """Return sorted positions into train: a stratified share of it, keyed by group and index.
+
+    Where `like_d_trak`, those of D-TRAK's published code, whatever the seed.
 
     Raises:
         DataError: the share holds no image or every image.
@@ -22,10 +29,12 @@ def subset(
             f"subsets.{group}.fraction: {fraction} of {len(labels)} training images is a subset"
             f" of {n}; at least 1 and at most {len(labels) - 1} expected"
         )
+    everything, key = np.arange(len(labels)), f"subsets.{group}.fraction"
+    if like_d_trak:
+        random_state = d_trak_subset_state(group, index)
+        return np.sort(d_trak_sample(everything, labels, n, random_state, key))
     random_state = rng.integer_seed(seed, "subset", group, index)
-    return stratified_sample(
-        np.arange(len(labels)), labels, n, random_state, f"subsets.{group}.fraction"
-    )
+    return stratified_sample(everything, labels, n, random_state, key)
 
 
 def membership(

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import beside, read_array, readable
-from diffattr.config import ConfigError, NoiseSchedule, Sampling
+from diffattr.config import NoiseSchedule, Sampling
 from diffattr.data.pixels import eight_bit
+from diffattr.data.splits import numbered
 from diffattr.diffusion.models import predict
 
 
@@ -88,18 +89,14 @@ def sampling_timesteps(schedule: NoiseSchedule, sampling: Sampling) -> list[int]
     return _scheduler(schedule, sampling).timesteps.tolist()
 
 
-def labels_in_blocks(sampling: Sampling) -> Int64[np.ndarray, " image"]:
+def labels_in_blocks(sampling: Sampling, class_names: Sequence[str]) -> Int64[np.ndarray, " image"]:
     """Return the class that each generated image is of: blocks of equal length, in order.
 
     Raises:
-        ConfigError: the config names no classes.
+        DataError: a class of `sampling.classes` is not one of the data set's.
     """
-    if sampling.classes is None:
-        raise ConfigError(
-            "sampling.classes: missing, a network that is told captions needs the classes to"
-            " generate, by number, such as [0, 1]"
-        )
-    classes = np.array(sampling.classes)
+    wanted = sampling.classes or range(len(class_names))
+    classes = np.array(numbered("sampling.classes", wanted, dict(enumerate(class_names))))
     return classes[np.arange(sampling.n_images) * len(classes) // sampling.n_images]
 
 

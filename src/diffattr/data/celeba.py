@@ -1,0 +1,53 @@
+"""CelebA: 202,599 faces, aligned and cropped, 3x218x178; no classes.
+
+Source: Liu, Luo, Wang, Tang, "Deep learning face attributes in the wild" (ICCV 2015). As in
+D-TRAK's published code, partition 0 trains, queries come from partition 1, and of every image the
+centre square of 140 pixels is taken.
+"""
+
+import numpy as np
+from PIL import Image
+
+from diffattr.config import Data
+from diffattr.data.pictures import checked_name, folder_of, reader
+from diffattr.data.source import DataError, Source
+
+PARTITIONS, IMAGES = "list_eval_partition.txt", "img_align_celeba"
+SIZE = (178, 218)
+DOWNLOADS = (
+    "CelebA is given out by its authors alone: take img_align_celeba.zip and"
+    " list_eval_partition.txt from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, and put the"
+    " list and the unpacked folder img_align_celeba into data.folder"
+)
+
+
+def load(data: Data) -> Source:
+    """Return all images; a position is the number of a line of the list of partitions."""
+    folder = folder_of(data, f"{PARTITIONS} and {IMAGES}/")
+    path = folder / PARTITIONS
+    if not path.exists():
+        raise DataError(f"{path}: does not exist; data.folder must hold it and {IMAGES}/")
+    names, parts = [], []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        match line.split():
+            case [name, "0" | "1" | "2" as part]:
+                names.append(checked_name(name, f"{path}, line {number}"))
+                parts.append(int(part))
+            case _:
+                raise DataError(
+                    f"{path}, line {number}: found {line[:60]!r}, a file's name and its partition"
+                    " 0, 1 or 2 are expected"
+                )
+    partitions = np.array(parts, np.int64)
+    return Source(
+        np.zeros(len(names), np.int64),
+        ("face",),
+        train_pool=np.flatnonzero(partitions == 0),
+        val_pool=np.flatnonzero(partitions == 1),
+        read=reader(
+            lambda position: Image.open(folder / IMAGES / names[position]),
+            lambda position: f"{IMAGES}/{names[position]}",
+            size=SIZE,
+            crop=140,
+        ),
+    )

@@ -1,0 +1,216 @@
+"""CIFAR-10: 50,000 + 10,000 images, 3x32x32, ten classes.
+
+Source: Krizhevsky, "Learning multiple layers of features from tiny images" (2009).
+
+A position is that of the Hugging Face data set, test images after the training images, so that
+D-TRAK's splits, which count in it, come out index for index.
+"""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+from PIL import Image
+
+from diffattr.config import Data
+from diffattr.data.pictures import folder_of, listed, reader, reason
+from diffattr.data.source import DataError, Download, Images, Source
+
+NAMES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+DOWNLOADS = (
+    Download(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        md5="c32a1d4ab5d03f1284b67883e8d87530",
+    ),
+)
+UNPACKED = "cifar-10-batches-bin"
+"""The folder inside of the archive."""
+
+BATCHES = (4, 3, 2, 5, 1)
+"""The training batches in the order of the hub: that in which the pickled archive holds them."""
+
+_SIZE = (32, 32)
+_ROW = 1 + 3 * 32 * 32
+_LAYOUTS = (
+    "the unpacked cifar-10-binary.tar.gz (data_batch_1.bin and so on), or the hub's"
+    " train-*.parquet and test-*.parquet, or images as train/<class>/ and test/<class>/"
+)
+_Read = Callable[[Int64[np.ndarray, " chosen"], int], Images]
+
+
+def load(data: Data) -> Source:
+    """Return all images, from `data.hub` or from whatever layout `data.folder` has."""
+    if data.hub and data.folder is not None:
+        raise DataError(f"data.hub: found {data.hub!r} next to data.folder; name one of the two")
+    if data.hub:
+        return _from_hub(data.hub)
+    folder = folder_of(data, _LAYOUTS)
+    for place in (folder, folder / UNPACKED):
+        if (place / "data_batch_1.bin").exists():
+            return _from_binary(place)
+    if list(folder.rglob("train-*.parquet")):
+        return _from_parquet(folder)
+    if (folder / "train").is_dir():
+        return _from_images(folder)
+    if list(folder.rglob("data_batch_1")):
+        raise DataError(
+            f"{folder}: holds CIFAR-10 in the pickled layout, which is not read, since a pickle can"
+            f" run anything; take the binary version, {DOWNLOADS[0].url}"
+        )
+    raise DataError(f"{folder}: holds no CIFAR-10; expected {_LAYOUTS}")
+
+
+def _source(labels: list[Int64[np.ndarray, " _"]], read: _Read) -> Source:
+    """Return the data set of training and test images, of whose labels there is one array each."""
+    n_train, n_test = map(len, labels)
+    return Source(
+        np.concatenate(labels),
+        NAMES,
+        train_pool=np.arange(n_train),
+        val_pool=np.arange(n_train, n_train + n_test),
+        read=read,
+    )
+
+
+def _from_binary(folder: Path) -> Source:
+    train = np.concatenate([_rows(folder / f"data_batch_{batch}.bin") for batch in BATCHES])
+    test = _rows(folder / "test_batch.bin")
+    rows = np.concatenate([train, test])
+
+    def opened(position: int) -> Image.Image:
+        return Image.fromarray(rows[position, 1:].reshape(3, 32, 32).transpose(1, 2, 0))
+
+    labels = [part[:, 0].astype(np.int64) for part in (train, test)]
+    return _source(labels, reader(opened, lambda position: f"{folder}: position {position}"))
+
+
+def _rows(path: Path) -> np.ndarray:
+    """Return a label and 3x32x32 pixels per row, uint8."""
+    if not path.exists():
+        raise DataError(f"{path}: does not exist; unpack {DOWNLOADS[0].name} again")
+    content = np.fromfile(path, np.uint8)
+    if not content.size or content.size % _ROW:
+        raise DataError(
+            f"{path}: holds {content.size} bytes, a multiple of {_ROW} is expected (a label and"
+            f" 3x32x32 pixels per image); unpack {DOWNLOADS[0].name} again"
+        )
+    rows = content.reshape(-1, _ROW)
+    _check(rows[:, 0], path)
+    return rows
+
+
+def _check(labels: np.ndarray, where: Path | str) -> None:
+    if labels.size and not 0 <= labels.min() <= labels.max() < len(NAMES):
+        raise DataError(f"{where}: found labels {labels.min()} to {labels.max()}, expected 0 to 9")
+
+
+def _from_parquet(folder: Path) -> Source:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise DataError(
+            f"{folder}: parquet files are read by pyarrow; pip install 'diffattr[hub]'"
+        ) from None
+    tables = []
+    for part in ("train", "test"):
+        files = sorted(folder.rglob(f"{part}-*.parquet"))
+        if not files:
+            raise DataError(f"{folder}: has no {part}-*.parquet, only one of train and test")
+        for file in files:
+            try:
+                table = pyarrow.parquet.read_table(file, columns=["img", "label"])
+                table = table.replace_schema_metadata(None)
+            except (pyarrow.ArrowException, OSError) as error:
+                raise DataError(
+                    f"{file}: is not a whole parquet file with columns img and label"
+                    f" ({reason(error)}); fetch it again"
+                ) from error
+            tables.append((part, table))
+    parts = [
+        pyarrow.concat_tables([table for part, table in tables if part == wanted])
+        for wanted in ("train", "test")
+    ]
+    return _from_tables(parts, str(folder))
+
+
+def _from_hub(name: str) -> Source:
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(
+            f"data.hub: {name!r} is read by datasets; pip install 'diffattr[hub]'"
+        ) from None
+    try:
+        found: Any = datasets.load_dataset(name)
+        parts = [
+            found[part].cast_column("img", datasets.Image(decode=False)).data.table
+            for part in ("train", "test")
+        ]
+    # Its network, cache and builders raise nearly anything.
+    except Exception as error:
+        raise DataError(
+            f"data.hub: {name!r} cannot be had ({reason(error)}); it takes a network and a data set"
+            " with the columns img and label, or put the files into data.folder"
+        ) from error
+    return _from_tables(parts, name)
+
+
+def _from_tables(parts: list[Any], where: str) -> Source:
+    """Return the data set of two Arrow tables: `img` is a struct with `bytes`, `label` a number."""
+    for part in parts:
+        if "bytes" not in (kind := str(part.schema.field("img").type)):
+            raise DataError(
+                f"{where}: the column img holds {kind}, a struct with bytes is expected"
+            )
+    columns = [image for part in parts for image in part.column("img").chunks]
+    starts = np.cumsum([0, *(len(column) for column in columns)])
+
+    def opened(position: int) -> Image.Image:
+        chunk = int(np.searchsorted(starts, position, side="right")) - 1
+        encoded = columns[chunk][position - int(starts[chunk])].as_py()["bytes"]
+        return Image.open(io.BytesIO(encoded))
+
+    labels = []
+    for part in parts:
+        found = np.asarray(part.column("label").to_pylist())
+        if found.dtype.kind not in "iu":
+            raise DataError(f"{where}: the column label holds {found.dtype}, integers are expected")
+        _check(found, where)
+        labels.append(found.astype(np.int64))
+    read = reader(opened, lambda position: f"{where}: position {position}", size=_SIZE)
+    return _source(labels, read)
+
+
+def _from_images(folder: Path) -> Source:
+    files, labels = [], []
+    for part in ("train", "test"):
+        if not (folder / part).is_dir():
+            raise DataError(f"{folder}: has no folder {part}; expected {_LAYOUTS}")
+        found = listed(folder / part)
+        names = [file.relative_to(folder / part).parts[0] for file in found]
+        if unknown := sorted(set(names) - set(NAMES)):
+            raise DataError(
+                f"{folder / part}: found {unknown[0]!r}, expected a folder per class, of the names"
+                f" {', '.join(NAMES)}"
+            )
+        files += found
+        labels.append(np.array([NAMES.index(name) for name in names], np.int64))
+    return _source(
+        labels,
+        reader(lambda position: Image.open(files[position]), lambda p: str(files[p]), size=_SIZE),
+    )

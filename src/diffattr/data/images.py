@@ -1,0 +1,74 @@
+"""A folder of one's own images, of any size that is not below the resolution."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from diffattr.config import Data
+from diffattr.data.pictures import folder_of, listed, reader, reason
+from diffattr.data.source import Source, refuse_or_skip
+
+DOWNLOADS = "these images are your own: put them into data.folder"
+
+
+def load(data: Data) -> Source:
+    """Return all images as one pool; a position is the place in the sorted list of their files.
+
+    Where all lie in sub-folders, the names of those are the classes. They are grey where most of
+    them are, in colour otherwise.
+
+    Raises:
+        UnreadableError: files are no images, or images that cannot stand beside the others, unless
+            data.unreadable says skip.
+    """
+    folder = folder_of(data, "your images")
+    files = listed(folder)
+    is_grey: dict[Path, bool] = {}
+    problems: dict[int, str] = {}
+    for position, file in enumerate(files):
+        try:
+            is_grey[file] = _is_grey(file, data.resolution)
+        # A file may be anything, and PIL raises nearly anything on a bad one.
+        except Exception as error:
+            problems[position] = f"{file}: {reason(error)}"
+    all_grey = 2 * sum(is_grey.values()) > len(is_grey)
+    for position, file in enumerate(files):
+        if file in is_grey and is_grey[file] != all_grey:
+            words = "in colour among grey" if all_grey else "grey among coloured"
+            problems[position] = f"{file}: is {words} images"
+    refuse_or_skip(problems, data)
+    usable = [file for position, file in enumerate(files) if position not in problems]
+    below = [file.relative_to(folder).parts for file in usable]
+    has_classes = all(len(parts) > 1 for parts in below)
+    names, labels = np.unique(
+        [parts[0] if has_classes else folder.name for parts in below], return_inverse=True
+    )
+    everything = np.arange(len(usable))
+    return Source(
+        labels.astype(np.int64),
+        tuple(names.tolist()),
+        train_pool=everything,
+        val_pool=everything,
+        read=reader(
+            lambda position: Image.open(usable[position]),
+            lambda position: str(usable[position]),
+            mode="L" if all_grey else "RGB",
+        ),
+    )
+
+
+def _is_grey(file: Path, resolution: int) -> bool:
+    """Return whether an image has no colour, as far as its header tells.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    with Image.open(file) as image:
+        if min(image.size) < resolution:
+            raise ValueError(f"is {image.width}x{image.height} pixels, less than data.resolution")
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            raise ValueError("has an alpha channel; flatten it")
+        if image.mode.startswith(("I", "F")):
+            raise ValueError("has more than 8 bits per pixel; convert it")
+        return image.mode in ("1", "L")
