@@ -63,7 +63,7 @@ class Vae:
             )
         batches = []
         for start in self._starts(len(pictures), "encode"):
-            batch = torch.from_numpy(pictures[start : start + self._batch_size])
+            batch = torch.tensor(np.ascontiguousarray(pictures[start : start + self._batch_size]))
             images = batch.to(self._device).float() / 127.5 - 1
             mode = self._vae.encode(images).latent_dist.mode()
             batches.append((mode * self._vae.config.scaling_factor).cpu().numpy())
