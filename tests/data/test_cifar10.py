@@ -162,7 +162,7 @@ def test_a_folder_and_a_hub_at_once_are_refused(binary):
     assert "data.hub: found 'a/b' next to data.folder" in refusal(binary, hub="a/b")
 
 
-@pytest.mark.parametrize("name", ["data_batch_3.bin", "test_batch.bin"])
+@pytest.mark.parametrize("name", ["data_batch_1.bin", "data_batch_3.bin", "test_batch.bin"])
 def test_a_missing_batch_is_named(binary, name):
     (binary / name).unlink()
     assert f"{name}: does not exist" in refusal(binary)

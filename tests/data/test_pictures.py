@@ -140,6 +140,15 @@ def test_a_truncated_jpeg_is_no_image_with_grey_at_its_end(folder, share):
         reads(folder)(np.array([0, 1]), 9)
 
 
+def test_want_of_memory_is_not_held_against_an_image(folder, monkeypatch):
+    def runs_out(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", runs_out)
+    with pytest.raises(MemoryError):
+        reads(folder)(np.array([0]), 9)
+
+
 @given(st.binary(max_size=200))
 @settings(deadline=None, max_examples=50)
 def test_any_bytes_are_an_image_or_are_refused_in_words(tmp_path_factory, content):

@@ -60,7 +60,7 @@ def load(data: Data) -> Source:
         return _from_hub(data.hub)
     folder = folder_of(data, _LAYOUTS)
     for place in (folder, folder / UNPACKED):
-        if (place / "data_batch_1.bin").exists():
+        if list(place.glob("*_batch*.bin")):
             return _from_binary(place)
     if list(folder.rglob("train-*.parquet")):
         return _from_parquet(folder)

@@ -38,6 +38,8 @@ def reader(
                     if size not in (None, image.size):
                         raise ValueError(f"is {_by(image.size)} pixels, {_by(size)} expected")
                     images[place] = pixels(image.convert(mode), resolution, crop)
+            except MemoryError:
+                raise
             # A file may be anything, and PIL raises nearly anything on a bad one.
             except Exception as error:
                 problems[position] = f"{name(position)}: {reason(error)}"
