@@ -5,7 +5,7 @@ CORES ?= all
 # Two jobs at once, each on its own cores, spoil each other's timing if each takes them all.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: env demo format lint types schema envs readme docs results numbers test-fast test test-clip smoke every-method bench check clean-env
+.PHONY: env demo format lint types schema envs readme docs results numbers test-fast test test-clip test-text mini mini-text smoke every-method bench check clean-env
 
 env: .venv/.done
 
@@ -58,6 +58,24 @@ test-clip:               ## CLIP embeddings, in an environment of their own: .ve
 	.venv-clip/bin/pip install --quiet --disable-pip-version-check -c constraints-clip.txt -e '.[dev,clip]'
 	.venv-clip/bin/python -m pytest -q tests/features/test_clip.py
 
+test-text: .venv-text/.done  ## text-to-image models
+	.venv-text/bin/python -m pytest -q tests/text_to_image
+
+# Apart from .venv: with peft and transformers every job takes twice as long to start.
+.venv-text/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-text
+	.venv-text/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,slurm,text-to-image]'
+	touch $@
+
+mini: env                ## the rules of configs/cifar2.yaml on a small drawn data set
+	$(BIN)/python -m diffattr.data.stand_ins cifar10 data/mini/cifar10
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/cifar2.yaml
+
+mini-text: .venv-text/.done  ## the rules of configs/artbench2.yaml on a small drawn data set
+	.venv-text/bin/python -m diffattr.data.stand_ins artbench data/mini/artbench
+	.venv-text/bin/python -m diffattr.diffusion.stand_in data/mini/pipeline
+	PATH="$(CURDIR)/.venv-text/bin:$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/artbench2.yaml
+
 test: env                ## all tests, on two cores
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
@@ -70,7 +88,7 @@ every-method: env        ## every method, output function and kind of model, on 
 bench: env
 	for script in $$(ls benchmarks/*.py | grep -v common.py); do $(BIN)/python $$script || exit 1; done
 
-check: lint types test test-clip smoke every-method
+check: lint types test test-clip test-text smoke every-method
 
 clean-env:
 	rm -rf .venv .venv-clip .venv-text
