@@ -1,6 +1,7 @@
 """What jobs ask of a cluster, against sums by hand."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -170,6 +171,25 @@ def test_members_of_a_group_run_in_the_same_place():
     for stage, group in (cluster._CHAINS | cluster._IF_SHORT).items():
         kinds.setdefault(group, set()).add(kind_of(stage.split("_direct")[0].split("_re")[0]))
     assert all(len(found) == 1 for found in kinds.values())
+
+
+@pytest.mark.workflow
+def test_snakemake_makes_as_many_cluster_jobs_as_the_plan_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"--snakefile": "Snakefile", "--profile": "slurm", "--configfile": EVERY}
+    files = [text for option, file in options.items() for text in (option, REPOSITORY / file)]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", *files],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stdout + done.stderr
+    found = len(re.findall("Group job", said)) + len(re.findall("^rule (?!all:)", said, re.M))
+    size = cluster.known_size(benchmark(name=EVERY))
+    assert size is not None
+    asked = requests(size, name=EVERY)
+    assert found == asked.n_cluster_jobs(plan.jobs(asked.benchmark, size), COMPONENTS) > 50
 
 
 # --- the network's size -----------------------------------------------------------------------
