@@ -5,7 +5,7 @@ CORES ?= all
 # Two jobs at once, each on its own cores, spoil each other's timing if each takes them all.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: env demo format lint types schema envs readme docs results numbers test-fast test test-clip test-text mini mini-text smoke every-method bench check clean-env
+.PHONY: env demo format lint types schema envs readme docs results numbers test-fast test test-clip test-text test-slurm mini mini-text smoke every-method bench check clean-env
 
 env: .venv/.done
 
@@ -78,6 +78,12 @@ mini-text: .venv-text/.done  ## the rules of configs/artbench2.yaml on a small d
 
 test: env                ## all tests, on two cores
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+test-slurm: env          ## benchmarks on a real SLURM of one node, installed if need be (Debian, root)
+	@command -v sbatch >/dev/null || [ "$$(id -u)" != 0 ] || [ -e /etc/slurm/slurm.conf ] || { \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
+	$(BIN)/python -m pytest -q -n 0 -rs tests/slurm
 
 smoke: env               ## the whole workflow on the smallest benchmark
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/smoke.yaml

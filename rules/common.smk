@@ -122,12 +122,17 @@ def asked(rule, output):
 def grouped(rule, output):
     """Return the group of a rule's jobs; how many of them go out together, the profile says."""
 
-    def group(wildcards):
-        if is_laptop():
+    def part(wildcards):
+        job = requests().job(rule, output.format(**wildcards))
+        group = None if is_laptop() else requests().group(job)
+        if group is None:
             return None
-        return requests().group(requests().job(rule, output.format(**wildcards)))
+        # What a name with wildcards would do: the profile's number counts for every part.
+        name = requests().part(group, job)
+        workflow.parent_groupids[name] = group
+        return name
 
-    return group
+    return part
 
 
 def feature_params(wildcards, split, **values):

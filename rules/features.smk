@@ -129,8 +129,6 @@ rule check_features:
         paths.check(),
     log:
         log_path("checks", "{gradient_pass}"),
-    group:
-        grouped("check_features", paths.check())
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads

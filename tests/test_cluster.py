@@ -1,6 +1,7 @@
 """What jobs ask of a cluster, against sums by hand."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -145,19 +146,19 @@ def test_short_jobs_go_out_in_groups_and_long_ones_alone():
 
 
 def test_the_number_of_cluster_jobs_is_the_one_counted_by_hand():
-    """Smoke: 11 methods, 4 with a lambda; the other 7 begin with scores on three splits."""
+    """Smoke: of each pass 2 methods have a lambda; others begin with scores on three splits."""
     asked = requests()
     jobs = plan.jobs(asked.benchmark, SIZE)
-    chains = 4 * 2 + 7 * 3
-    groups = {"subsets": 2, "training": 4, "losses": 8, "measurements": 2, "features": 10}
-    groups |= {"checks": 2, "kernels": 4, "attribution": chains}
-    alone = 1 + 1 + 1 + 1  # data, full model, queries, report
-    assert asked.n_cluster_jobs(jobs, {}) == alone + sum(groups.values())
-    expected = alone + sum(-(-n // COMPONENTS[name]) for name, n in groups.items())
-    assert asked.n_cluster_jobs(jobs, COMPONENTS) == expected == 4 + 1 + 1 + 1 + 1 + 2 + 1 + 1 + 3
+    parts = [("subsets", 2), ("training", 4), ("losses", 8), ("measurements", 2)]
+    parts += 2 * [("features", 5), ("kernels", 2), ("attribution", 2 * 2 + 2 * 3)]
+    parts += [("attribution", 3 * 3)]  # random and pixels
+    alone = 1 + 1 + 1 + 2 + 1  # data, full model, queries, checks, report
+    assert asked.n_cluster_jobs(jobs, {}) == alone + sum(n for _, n in parts)
+    assert all(n <= COMPONENTS[name] for name, n in parts)
+    assert asked.n_cluster_jobs(jobs, COMPONENTS) == alone + len(parts)
     # LDS alone, of predictions that are there.
     left = [job for job in jobs if job.rule == "lds_of_method"]
-    assert asked.n_cluster_jobs(left, COMPONENTS) == 1
+    assert asked.n_cluster_jobs(left, COMPONENTS) == 3
 
 
 def test_the_profile_says_of_every_group_how_many_jobs_go_out_together():
@@ -170,6 +171,25 @@ def test_members_of_a_group_run_in_the_same_place():
     for stage, group in (cluster._CHAINS | cluster._IF_SHORT).items():
         kinds.setdefault(group, set()).add(kind_of(stage.split("_direct")[0].split("_re")[0]))
     assert all(len(found) == 1 for found in kinds.values())
+
+
+@pytest.mark.workflow
+def test_snakemake_makes_as_many_cluster_jobs_as_the_plan_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"--snakefile": "Snakefile", "--profile": "slurm", "--configfile": EVERY}
+    files = [text for option, file in options.items() for text in (option, REPOSITORY / file)]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", *files],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stdout + done.stderr
+    found = len(re.findall("Group job", said)) + len(re.findall("^rule (?!all:)", said, re.M))
+    size = cluster.known_size(benchmark(name=EVERY))
+    assert size is not None
+    asked = requests(size, name=EVERY)
+    assert found == asked.n_cluster_jobs(plan.jobs(asked.benchmark, size), COMPONENTS) > 50
 
 
 # --- the network's size -----------------------------------------------------------------------

@@ -57,7 +57,6 @@ _IF_SHORT = {
     "measurements": "measurements",
     "features": "features",
     "features_retrained": "features",
-    "check_features": "checks",
     "kernel": "kernels",
 }
 # Where a chain starts; its other jobs are in the cluster job of these.
@@ -160,10 +159,18 @@ class Requests:
         return max(cluster_seconds(job, self.benchmark, self.size, card) for card in cards)
 
     def group(self, job: PlannedJob) -> str | None:
-        """Return the name of the group in which a job goes out, or None where it goes alone."""
+        """Return the group that a job goes out with, as the profile names it, if any."""
         if job.stage in _CHAINS:
             return _CHAINS[job.stage]
         return _IF_SHORT.get(job.stage) if self.seconds(job) < MINIMUM_S else None
+
+    @staticmethod
+    def part(group: str, job: PlannedJob) -> str:
+        """Return the part of a group that a job is in: of jobs that wait for the same.
+
+        A cluster job waits for the inputs of all its members, and fails with any of them.
+        """
+        return f"{group}-{job.of}".replace("/", "-")
 
     def memory_mb(self, job: PlannedJob, attempt: int) -> int:
         """Return the memory to ask for, twice as much at each attempt."""
@@ -189,15 +196,17 @@ class Requests:
             components: how many jobs, or chains of jobs, of a group go out together.
         """
         groups = [(self.group(job), job) for job in planned]
-        alone = sum(name is None for name, _ in groups)
+        parts = [((group, self.part(group, job)), job) for group, job in groups if group]
         starts = Counter(
-            name
-            for name, job in groups
-            if name and (job.stage not in _CHAINS or job.stage in _STARTS)
+            part for part, job in parts if job.stage not in _CHAINS or job.stage in _STARTS
         )
         # Of chains that have begun, the rest goes out as well.
-        together = {name: max(1, starts[name]) for name, _ in groups if name}
-        return alone + sum(math.ceil(n / components.get(name, 1)) for name, n in together.items())
+        together = {part: max(1, starts[part]) for part, _ in parts}
+        return (
+            len(groups)
+            - len(parts)
+            + sum(math.ceil(n / components.get(group, 1)) for (group, _), n in together.items())
+        )
 
 
 # --- the network's size, without torch --------------------------------------------------------

@@ -85,7 +85,8 @@ class PlannedJob:
     each image once in both. `n_held` is what it holds in memory at once, in bytes, next to the
     interpreter and its libraries; `algebra` is what it computes outside the network, in
     floating-point operations. `variant` tells apart jobs of one rule that wait for others: at
-    retrained models, without a query's removed images, of methods that score directly.
+    retrained models, without a query's removed images, of methods that score directly. `of` is what
+    it shares with other jobs of its stage: a gradient pass, a group of subsets.
     """
 
     rule: str
@@ -97,6 +98,7 @@ class PlannedJob:
     n_held: int = 0
     algebra: int = 0
     variant: str = ""
+    of: str = ""
 
     @property
     def stage(self) -> str:
@@ -186,6 +188,7 @@ def _subset_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob
                 tuple(benchmark.paths.subset(group, index) for index in members),
                 n_bytes=len(members) * benchmark.subset_size(group) * _FLOAT64,
                 variant="removed" if is_removal(group) else "",
+                of=group,
             )
 
 
@@ -222,6 +225,7 @@ def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJ
                 n_bytes=n_members * weights if config.jobs.keep_models else 0,
                 n_held=(n_members + _IN_TRAINING * n_stacked) * weights + images,
                 variant="removed" if is_removal(group) else "",
+                of=group,
             )
 
 
@@ -263,6 +267,7 @@ def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
                         forwards=cells * config.losses.draws,
                         n_bytes=n_tables * cells * _FLOAT32,
                         n_held=(len(members) + 1) * weights + 2 * n_tables * cells * _FLOAT32,
+                        of=group,
                     )
             n_models = len(seeds) * benchmark.group(group).count
             for quantity in benchmark.quantities(group):
@@ -271,6 +276,7 @@ def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
                     (paths.measurements(group, split, quantity),),
                     n_bytes=n_models * n * _FLOAT64,
                     n_held=2 * n_tables * n_models * config.losses.n_timesteps * n * _FLOAT32,
+                    of=group,
                 )
 
 
@@ -320,6 +326,7 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
                 n_bytes=n * (k * n_functions + losses) * _FLOAT32,
                 n_held=4 * weights + 2 * n * k * n_functions * _FLOAT32,
                 variant="" if benchmark.member(model) is None else "retrained",
+                of=name,
             )
     for name in benchmark.used_passes:
         gradient_pass = config.features[name]
@@ -394,10 +401,12 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
             n_held=n_train * k * (_FLOAT32 + _FLOAT64) + 4 * rank**2 * _FLOAT64,
             # The Gram matrix, and 9 n^3 for all its eigenvectors (Golub and Van Loan, section 8.3).
             algebra=2 * n_train * k * rank + 9 * rank**3,
+            of=gradient_pass,
         )
     for name, method in benchmark.methods.items():
         work = _attribution(benchmark, name, size)
         variant = "" if method.has_lambda else "direct"
+        of = method.gradient_pass or method.embedding or method.method.reads
         n_lambdas = len(config.lambdas.relative) if method.has_lambda else 1
         for split in benchmark.lds_splits_of(name):
             n = benchmark.n_images(split)
@@ -408,14 +417,16 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 n_held=work.held(n),
                 algebra=work.operations(n, n_lambdas * n_subsets) if method.has_lambda else 0,
                 variant=variant,
+                of=of,
             )
             if method.has_lambda and name in benchmark.named_methods:
-                yield PlannedJob("select_lambda", (paths.selected(name, split),), n_bytes=20)
+                yield PlannedJob("select_lambda", (paths.selected(name, split),), n_bytes=20, of=of)
             yield PlannedJob(
                 "lds_of_method",
                 (paths.lds(name, split),),
                 n_bytes=22 * (n + 2 * config.lds.resamples),
                 n_held=4 * n_lambdas * n_subsets * n * _FLOAT64,
+                of=of,
             )
         for split in benchmark.scored_splits_of(name):
             yield PlannedJob(
@@ -425,18 +436,19 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 n_held=work.held(benchmark.n_images(split)),
                 algebra=work.operations(benchmark.n_images(split), n_train),
                 variant=variant,
+                of=of,
             )
         for split in benchmark.mapped_splits_of(name):
             n, pixels = benchmark.n_images(split), config.data.resolution**2
             n_shown = 2 * min(config.report.top, n_train)
             n_bytes = n * n_shown * (pixels * _FLOAT32 + _FLOAT64)
             maps, n_held = (paths.maps(name, split),), work.held(n) + 2 * n_bytes
-            yield PlannedJob("maps", maps, n_bytes=n_bytes, n_held=n_held)
+            yield PlannedJob("maps", maps, n_bytes=n_bytes, n_held=n_held, of=of)
         audited = name in benchmark.named_methods and config.lds.powers
         for split in benchmark.lds_splits_of(name) if audited else ():
             n_held = benchmark.n_images(split) * n_train * (_FLOAT32 + 2 * _FLOAT64)
             audit = (paths.audit(name, split),)
-            yield PlannedJob("audit_powers", audit, n_bytes=2000, n_held=n_held)
+            yield PlannedJob("audit_powers", audit, n_bytes=2000, n_held=n_held, of=of)
 
 
 def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
@@ -469,6 +481,7 @@ def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Pl
                 forwards=n_members * (config.sampling.n_steps + n_losses),
                 n_bytes=n_members * (_pixels(benchmark) * _FLOAT32 + table),
                 n_held=(n_members + 1) * weights,
+                of=removal.group,
             )
     n_embedded = sum(config.embeddings[e].options.get("n_timesteps", 1) for e in chosen.embeddings)
     n_redrawn = len(benchmark.removals) * len(chosen.seeds) * chosen.n_queries
@@ -635,19 +648,16 @@ def _work(planned: Sequence[PlannedJob]) -> list[str | int]:
 def _table(
     planned: Sequence[PlannedJob],
     times: Mapping[str, Callable[[PlannedJob], float]],
-    costs: Mapping[str, UnitCost],
+    source: Callable[[str], str],
 ) -> str:
-    """Return the table of stages; `times` are its columns of time, `costs` what is measured."""
+    """Return the table of stages: `times` are columns of time, `source` says whence they are."""
 
-    def cells(name: str, own: Sequence[PlannedJob], source: str) -> list[str | int]:
+    def cells(name: str, own: Sequence[PlannedJob], whence: str) -> list[str | int]:
         columns = [duration(sum(map(seconds, own))) for seconds in times.values()]
-        return [name, *_work(own), *columns, size_text(sum(job.n_bytes for job in own)), source]
+        return [name, *_work(own), *columns, size_text(sum(job.n_bytes for job in own)), whence]
 
-    rows = []
-    for rule in dict.fromkeys(job.rule for job in planned):
-        n_measured = costs[rule].n_measured
-        source = f"measured on {n_measured} jobs" if n_measured else "calibrated table"
-        rows.append(cells(rule, [job for job in planned if job.rule == rule], source))
+    rules = dict.fromkeys(job.rule for job in planned)
+    rows = [cells(rule, [j for j in planned if j.rule == rule], source(rule)) for rule in rules]
     rows.append(cells("total", planned, ""))
     headers = ["stage", "jobs", "model-steps", "forward", "backward", *times, "disk", "times"]
     align = ("left", *["right"] * (len(headers) - 2), "left")
@@ -727,9 +737,13 @@ def _on_cores(
     def seconds(job: PlannedJob) -> float:
         return costs[job.rule].seconds(job, size)
 
+    def source(rule: str) -> str:
+        n_measured = costs[rule].n_measured
+        return f"measured on {n_measured} jobs" if n_measured else "calibrated table"
+
     lanes = max(1, machines.cores // max(1, benchmark.config.jobs.threads))
     return [
-        _table(chosen, {"core time": seconds}, costs),
+        _table(chosen, {"core time": seconds}, source),
         f"About {duration(sum(map(seconds, chosen)) / lanes)} with {lanes} jobs at a time"
         f" ({machines.cores} cores), {size_text(sum(job.n_bytes for job in chosen))} on disk.",
         _chain(chosen, seconds),
@@ -749,9 +763,13 @@ def _on_gpus(
         )
         for name in ACCELERATORS
     }
+
+    def source(rule: str) -> str:
+        return "assumed" if CALIBRATION[rule].per_gflop else "calibrated table"
+
     on_gpu = [job for job in chosen if CALIBRATION[job.rule].per_gflop]
     lanes = max(1, machines.gpus // benchmark.config.jobs.gpus)
-    parts = [_table(chosen, times, costs)]
+    parts = [_table(chosen, times, source)]
     for name, seconds in times.items():
         work = sum(map(seconds, on_gpu))
         wall = max(work / lanes, longest_chain(chosen, seconds)[0])

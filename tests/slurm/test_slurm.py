@@ -1,0 +1,215 @@
+"""Benchmarks through profiles/slurm on a real cluster: the same bytes, and what can go wrong."""
+
+import copy
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from one_node import obstacle, one_node
+from running import REPOSITORY, Workflow, small
+
+from diffattr.benchmark import Benchmark
+from diffattr.cluster import Requests, Site, known_size
+from diffattr.config import load_schema, parse
+from diffattr.plan import jobs
+
+REASON = obstacle()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+
+
+def few_jobs(config):
+    """Shrink the smoke benchmark to few jobs, each of which takes seconds to start."""
+    small(config)
+    config["jobs"] |= {"models_per_block": 6, "models_per_stack": 6, "images_per_shard": 48}
+
+
+# Configs, and what is changed about them.
+BENCHMARKS = {"configs/smoke.yaml": few_jobs}
+SITE = {"network": {"partition": "gpu"}, "matrix": {"partition": "main"}}
+# Quicker than for a real cluster: how soon ends of jobs are looked for, and files waited for.
+QUICK = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10")
+PROFILE = ("--profile", str(REPOSITORY / "slurm"), *QUICK)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    with one_node():
+        yield
+
+
+class Built:
+    """One benchmark, built on this machine and on the cluster."""
+
+    def __init__(self, name, folder):
+        self.name = name
+        self.laptop, self.cluster = Workflow(folder / "laptop"), Workflow(folder / "cluster")
+        self.seconds = {}
+        for workflow, arguments in ((self.laptop, ()), (self.cluster, PROFILE)):
+            workflow.directory.mkdir()
+            workflow.config = yaml.safe_load((REPOSITORY / name).read_text())
+            BENCHMARKS[name](workflow.config)
+            (workflow.directory / "site.yaml").write_text(yaml.safe_dump(SITE))
+            started = time.monotonic()
+            self.n_submitted = workflow.run("all", *arguments).stderr.count("has been submitted")
+            self.seconds[workflow] = time.monotonic() - started
+
+
+@pytest.fixture(scope="module", params=BENCHMARKS)
+def built(request, cluster, tmp_path_factory):
+    return Built(request.param, tmp_path_factory.mktemp("built"))
+
+
+def digests(workflow):
+    """Return the checksum of every file, without what says when and where it was made."""
+    found = {}
+    for path in sorted(workflow.root.rglob("*")):
+        name = path.relative_to(workflow.root).as_posix()
+        made = name.startswith("logs/") or name.endswith(".provenance.json")
+        # The page of a report shows what was measured; its numbers are compared below.
+        if path.is_file() and not made and name not in {"report/index.html", "network.json"}:
+            content = path.read_bytes()
+            if name == "report/report.json":
+                content = json.dumps(without_measured(json.loads(content))).encode()
+            found[name] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def without_measured(report):
+    del report["costs"], report["origin"]
+    for method in report["methods"]:
+        del method["cost"]
+    return report
+
+
+def test_a_cluster_makes_the_same_bytes(built, capsys):
+    laptop, cluster = digests(built.laptop), digests(built.cluster)
+    assert len(laptop) > 50
+    assert cluster == laptop
+    with capsys.disabled():
+        print(
+            f"\n{built.name}: {built.seconds[built.laptop]:.0f} s on this machine,"
+            f" {built.seconds[built.cluster]:.0f} s in {built.n_submitted}"
+            f" cluster jobs; {len(laptop)} files with the same bytes"
+        )
+
+
+def test_as_many_cluster_jobs_go_out_as_the_plan_says(built, monkeypatch):
+    monkeypatch.chdir(built.cluster.directory)
+    schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
+    benchmark = Benchmark(parse(built.cluster.config, schema, built.name))
+    size = known_size(benchmark)
+    assert size is not None
+    profile = yaml.safe_load((REPOSITORY / "profiles" / "slurm" / "config.yaml").read_text())
+    components = {g.split("=")[0]: int(g.split("=")[1]) for g in profile["group-components"]}
+    planned = Requests(benchmark, size, Site()).n_cluster_jobs(jobs(benchmark, size), components)
+    assert built.n_submitted == planned
+
+
+def test_what_is_there_is_not_made_again(built):
+    for arguments in ((), PROFILE):
+        done = built.cluster.run("all", "-n", *arguments)
+        assert "Nothing to be done" in done.stdout + done.stderr
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+NAMES = ("JobID", "Partition", "MinMemory", "TimeLimit", "tres-per-job", "State", "Comment")
+QUEUE = ("squeue", "--noheader", "--states=all", f"--Format={','.join(f'{n}:90' for n in NAMES)}")
+
+
+def queue(word):
+    """Return the cluster jobs whose comment has a word, the first submitted first."""
+    lines = subprocess.run(QUEUE, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = [dict(zip(NAMES, line.split(), strict=True)) for line in lines]
+    wanted = [job for job in found if word in job["Comment"]]
+    return sorted(wanted, key=lambda job: int(job["JobID"]))
+
+
+def wait_for(condition, what, seconds=300):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.2)
+    return found
+
+
+def test_a_failing_job_holds_up_nothing_else_and_a_cancelled_one_gets_more(built, tmp_path):
+    """More methods for a finished benchmark: one on the features there are, one on others.
+
+    Features ask for a GPU, which SLURM gives and this machine has not: their job fails for good.
+    """
+    shutil.copytree(built.cluster.directory, tmp_path, dirs_exist_ok=True)
+    workflow = Workflow(tmp_path)
+    workflow.config = copy.deepcopy(built.cluster.config)
+    passes = workflow.config["features"]
+    name, taken = next(iter(passes.items()))
+    passes["other"] = {**taken, "projector": {"kind": "sjlt", "k": 64}}
+    workflow.config["methods"] |= {
+        "added": {"method": "gradient-cosine", "features": f"{name}/loss"},
+        "failing": {"method": "trak", "features": "other/loss"},
+    }
+    workflow.config["jobs"]["gpus"] = 1
+    before = {job["JobID"] for job in queue("")}
+
+    def new(word):
+        return [job for job in queue(word) if job["JobID"] not in before]
+
+    (tmp_path / "config.json").write_text(json.dumps(workflow.config))
+    command = [sys.executable, "-m", "snakemake", "all", "--snakefile", REPOSITORY / "Snakefile"]
+    output = (tmp_path / "output.txt").open("w")
+    driver = subprocess.Popen(
+        [*command, "--configfile", "config.json", *PROFILE, "--retries", "1"],
+        cwd=tmp_path,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        first = wait_for(lambda: new("attribution"), "the first attempt")[0]
+        subprocess.run(["scancel", first["JobID"]], check=True)
+        second = wait_for(lambda: new("attribution")[1:], "the second attempt")[0]
+        assert driver.wait(timeout=600) == 1
+    finally:
+        driver.kill()
+        output.close()
+    said = (tmp_path / "output.txt").read_text()
+
+    assert megabytes(second["MinMemory"]) == 2 * megabytes(first["MinMemory"])
+    assert minutes(second["TimeLimit"]) == 2 * minutes(first["TimeLimit"])
+    assert (first["Partition"], first["tres-per-job"]) == ("main", "N/A")
+    assert new("attribution")[0]["State"] == "CANCELLED"
+    assert new("attribution")[1]["State"] == "COMPLETED"
+
+    on_gpu = new("features")
+    assert {job["Partition"] for job in on_gpu} == {"gpu"}
+    assert all(job["tres-per-job"].endswith("gpu:1") for job in on_gpu)
+    assert [job["State"] for job in on_gpu] == ["FAILED", "FAILED"]
+    log = "results/smoke/logs/features/other/full/train/0000.log"
+    assert log in said
+    assert "Traceback" in (tmp_path / log).read_text()
+
+    # Without the GPU, all that is left is what failed and what waits for it.
+    workflow.config["jobs"]["gpus"] = 0
+    assert (workflow.root / "lds" / "added" / "val.json").exists()
+    pending = workflow.pending()
+    assert all("other" in path for rule in ("features", "kernel") for path in pending[rule])
+    assert all("failing" in path for path in pending["lds_of_method"] | pending["scores"])
+    assert set(pending) == {
+        *("features", "check_features", "kernel", "predictions", "select_lambda"),
+        *("lds_of_method", "scores", "build_report"),
+    }
+
+
+def megabytes(text):
+    return int(text.removesuffix("M"))
+
+
+def minutes(text):
+    """Return SLURM's time limit, hours:minutes:seconds, in minutes."""
+    *rest, seconds = map(int, text.split(":"))
+    assert seconds == 0
+    return sum(part * 60**power for power, part in enumerate(reversed(rest)))
