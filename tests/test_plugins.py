@@ -1,6 +1,7 @@
 """Code from outside: found, allowed, held against its contract, and part of a job's params."""
 
 import hashlib
+import os
 import sys
 import textwrap
 from types import SimpleNamespace
@@ -166,6 +167,7 @@ def test_a_name_of_an_installed_package_is_taken_and_imported_only_then(install)
     assert "my_package" not in sys.modules
     made = benchmark(with_method(method="my-sum"))
     assert "my_package" in sys.modules
+    assert os.getcwd() not in sys.path
     assert made.methods["mine"].method.plugin == "my-sum"
     with pytest.raises(ConfigError, match="did you mean 'my-sum'"):
         config(with_method(method="my-sun"))

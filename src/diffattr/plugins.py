@@ -59,8 +59,8 @@ def load(registry: str, name: str) -> Any:
         PluginError: it is not there, not allowed, or cannot be imported.
     """
     entry = _entry_point(registry, name)
-    # Where `python -m` would find it too; last, so that it hides no installed module.
-    if os.getcwd() not in sys.path:
+    # Where `python -m` would find a file too; last, so that it hides no installed module.
+    if ":" in name and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     found = call(name, _imported, name, entry.module)
     for attribute in filter(None, (entry.attr or "").split(".")):
