@@ -1,6 +1,7 @@
 """Code from outside: found, allowed, held against its contract, and part of a job's params."""
 
 import hashlib
+import os
 import sys
 import textwrap
 from types import SimpleNamespace
@@ -167,6 +168,7 @@ def test_a_name_of_an_installed_package_is_taken_and_imported_only_then(install)
     assert "my_package" not in sys.modules
     made = benchmark(with_method(method="my-sum"))
     assert "my_package" in sys.modules
+    assert os.getcwd() not in sys.path
     assert made.methods["mine"].method.plugin == "my-sum"
     with pytest.raises(ConfigError, match="did you mean 'my-sum'"):
         config(with_method(method="my-sun"))
@@ -224,6 +226,8 @@ def test_a_job_where_a_package_is_not_installed_says_so(folder):
         ("exit('bye')", "my_module:f", "raised SystemExit: bye"),
         ("def f(:", "my_module:f", "raised SyntaxError"),
         ("f = 3", "my_module:f", "found an object of type int; expected a function"),
+        ("from os import system as f", "my_module:f", "comes from posix; expected a function that"),
+        ("from numpy import dot as f", "my_module:f", "comes from numpy; expected a function that"),
         ("class f: pass", "my_module:f", "found the class f; .* not its class"),
         (
             "from diffattr.attribution.similarity import Dot as f",
@@ -415,6 +419,20 @@ def test_our_output_functions_and_data_sets_are_given_as_they_are():
     assert output_function("loss") is OUTPUT_FUNCTIONS["loss"]
     assert output_function("loss")(Denoising(*torch.zeros(2, 1, 1, 1, 1), torch.ones(1))) == 0
     assert len(data_source("digits")(section("digits")).labels) == 1797
+
+
+def test_a_config_cannot_hand_a_text_to_what_a_module_imports(write):
+    write("from os import system")
+    changes = {"data.source": "my_module:system", "data.folder": "touch started"}
+    words = "comes from posix; expected a function that is defined there itself"
+    assert_refused(benchmark, changes, key="data.source", words=words)
+
+
+def test_a_package_may_gather_what_its_modules_define(write, monkeypatch):
+    write("from mine.sub import scores", "mine.__init__")
+    write(SUM, "mine.sub")
+    monkeypatch.setenv(plugins.ALLOWED, "mine")
+    assert method_of("mine:scores").reads == "features"
 
 
 def test_a_data_set_of_a_file_is_loaded_from_its_folder(write):
