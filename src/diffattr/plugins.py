@@ -105,15 +105,20 @@ def identity(registry: str, name: str) -> dict[str, str]:
     return {**(released or {}), "sha256": digest.hexdigest()}
 
 
-def call(name: str, function: Callable[..., Any], *given: Any) -> Any:
+def call(
+    name: str,
+    function: Callable[..., Any],
+    *given: Any,
+    passing: type[Exception] = PluginError,
+) -> Any:
     """Return what a plug-in's function returns.
 
     Raises:
-        PluginError: it raised something.
+        PluginError: it raised something, other than what is `passing`.
     """
     try:
         return function(*given)
-    except PluginError:
+    except (PluginError, passing):
         raise
     except (Exception, SystemExit) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
