@@ -42,7 +42,11 @@ rule classes:
     resources:
         **asked("classes", paths.classes()),
     params:
-        config=benchmark.params("data", data=benchmark.config.data),
+        config=benchmark.params(
+            "data",
+            data=benchmark.config.data,
+            **benchmark.plugins("data-sources", benchmark.config.data.source),
+        ),
     script:
         "../scripts/classes.py"
 

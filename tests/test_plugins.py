@@ -1,6 +1,7 @@
 """Code from outside: found, allowed, held against its contract, and part of a job's params."""
 
 import hashlib
+import os
 import sys
 import textwrap
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from diffattr.attribution.base import answer, attribute, with_options
 from diffattr.attribution.maps import top_maps
 from diffattr.config import ConfigError, NoiseSchedule, Pass, Projector, parse
 from diffattr.data import data_source
-from diffattr.data.source import Source
+from diffattr.data.source import Source, UnreadableError
 from diffattr.features.gradients import GradientPass
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS, Denoising, output_function
 from diffattr.plugins import PluginError
@@ -167,6 +168,7 @@ def test_a_name_of_an_installed_package_is_taken_and_imported_only_then(install)
     assert "my_package" not in sys.modules
     made = benchmark(with_method(method="my-sum"))
     assert "my_package" in sys.modules
+    assert os.getcwd() not in sys.path
     assert made.methods["mine"].method.plugin == "my-sum"
     with pytest.raises(ConfigError, match="did you mean 'my-sum'"):
         config(with_method(method="my-sun"))
@@ -224,6 +226,8 @@ def test_a_job_where_a_package_is_not_installed_says_so(folder):
         ("exit('bye')", "my_module:f", "raised SystemExit: bye"),
         ("def f(:", "my_module:f", "raised SyntaxError"),
         ("f = 3", "my_module:f", "found an object of type int; expected a function"),
+        ("from os import system as f", "my_module:f", "comes from posix; expected a function that"),
+        ("from numpy import dot as f", "my_module:f", "comes from numpy; expected a function that"),
         ("class f: pass", "my_module:f", "found the class f; .* not its class"),
         (
             "from diffattr.attribution.similarity import Dot as f",
@@ -417,6 +421,20 @@ def test_our_output_functions_and_data_sets_are_given_as_they_are():
     assert len(data_source("digits")(section("digits")).labels) == 1797
 
 
+def test_a_config_cannot_hand_a_text_to_what_a_module_imports(write):
+    write("from os import system")
+    changes = {"data.source": "my_module:system", "data.folder": "touch started"}
+    words = "comes from posix; expected a function that is defined there itself"
+    assert_refused(benchmark, changes, key="data.source", words=words)
+
+
+def test_a_package_may_gather_what_its_modules_define(write, monkeypatch):
+    write("from mine.sub import scores", "mine.__init__")
+    write(SUM, "mine.sub")
+    monkeypatch.setenv(plugins.ALLOWED, "mine")
+    assert method_of("mine:scores").reads == "features"
+
+
 def test_a_data_set_of_a_file_is_loaded_from_its_folder(write):
     write(
         """
@@ -443,6 +461,51 @@ def test_a_wrong_data_set_is_one_sentence(write, answered, words):
     write(f"def load(data): return {answered}")
     with pytest.raises(PluginError, match=f"^plug-in my_module:load: {words}"):
         data_source("my_module:load")(section("my_module:load", "nowhere"))
+
+
+MADE_UP = """
+import numpy as np
+from diffattr.data.in_memory import in_memory
+from diffattr.data.source import Source, UnreadableError
+def load(data):
+    images = np.full((4, 1, 8, 8), 0.25, np.float32)
+    found = in_memory(images, np.zeros(4, np.int64), ("a",))
+    def read(positions, resolution):
+        {read}
+    return Source(found.labels, ("a",), found.train_pool, found.val_pool, read)
+"""
+
+
+def read_images(write, read):
+    write(MADE_UP.format(read=read))
+    return data_source("my_module:load")(config().data).read(np.array([1, 3]), 8)
+
+
+def test_images_are_read_when_they_are_asked_for(write):
+    found = read_images(write, "return found.read(positions, resolution)")
+    assert np.array_equal(found, np.full((2, 1, 8, 8), 0.25, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ("1 / 0", "raised ZeroDivisionError"),
+        ("return None", "returned an object of type NoneType"),
+        ("return found.read(positions[:1], 8)", r"returned shape \(1, 1, 8, 8\), \(2, 1, 8, 8\)"),
+        ("return found.read(positions, 4)", r"returned shape \(2, 1, 4, 4\), \(2, 1, 8, 8\)"),
+        ("return found.read(positions, 8)[:, 0]", r"returned shape \(2, 8, 8\)"),
+        ("return found.read(positions, 8) * np.nan", "returned NaN or infinity"),
+        ("return found.read(positions, 8) * 255", "returned pixel values from 63.75 to 63.75"),
+    ],
+)
+def test_wrong_images_are_one_sentence(write, read, words):
+    with pytest.raises(PluginError, match=f"^plug-in my_module:load: {words}"):
+        read_images(write, read)
+
+
+def test_an_image_that_cannot_be_used_may_be_left_out_as_in_our_data_sets(write):
+    with pytest.raises(UnreadableError, match="torn"):
+        read_images(write, "raise UnreadableError(dict([(3, 'torn')]))")
 
 
 # --- what jobs depend on ----------------------------------------------------------------------

@@ -59,8 +59,8 @@ def load(registry: str, name: str) -> Any:
         PluginError: it is not there, not allowed, or cannot be imported.
     """
     entry = _entry_point(registry, name)
-    # Where `python -m` would find it too; last, so that it hides no installed module.
-    if os.getcwd() not in sys.path:
+    # Where `python -m` would find a file too; last, so that it hides no installed module.
+    if ":" in name and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     found = call(name, _imported, name, entry.module)
     for attribute in filter(None, (entry.attr or "").split(".")):
@@ -73,12 +73,20 @@ def load(registry: str, name: str) -> Any:
 def load_function(registry: str, name: str, of: str) -> Callable[..., Any]:
     """Return the function that a name stands for; `of` says what it is given.
 
+    A config may hand it a text (`data.folder`), so of an allowed module it may name only what the
+    module, or its package, defines: not what it imports, such as `system` from `os`.
+
     Raises:
-        PluginError: as `load`, or it is no function.
+        PluginError: as `load`, or it is no such function.
     """
     found = load(registry, name)
     if not callable(found) or isinstance(found, type):
         raise PluginError(f"plug-in {name}: found {kind(found)}; expected a function of {of}")
+    module = str(getattr(found, "__module__", None))
+    if ":" in name and module.partition(".")[0] != re.split("[.:]", name)[0]:
+        raise PluginError(
+            f"plug-in {name}: comes from {module}; expected a function that is defined there itself"
+        )
     return found
 
 
@@ -97,15 +105,20 @@ def identity(registry: str, name: str) -> dict[str, str]:
     return {**(released or {}), "sha256": digest.hexdigest()}
 
 
-def call(name: str, function: Callable[..., Any], *given: Any) -> Any:
+def call(
+    name: str,
+    function: Callable[..., Any],
+    *given: Any,
+    passing: type[Exception] = PluginError,
+) -> Any:
     """Return what a plug-in's function returns.
 
     Raises:
-        PluginError: it raised something.
+        PluginError: it raised something, other than what is `passing`.
     """
     try:
         return function(*given)
-    except PluginError:
+    except (PluginError, passing):
         raise
     except (Exception, SystemExit) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")

@@ -215,6 +215,50 @@ def test_a_method_of_the_config_is_that_of_the_figure_or_of_none(method, changes
         assert all(getattr(row, key) == value for key, value in figure.items())
 
 
+def made_up_result(value):
+    oracle = {"lambda": 1.0, "lds": value + 0.01}
+    interval = {"subsets": [value - 0.1, value + 0.1], "both": [-1.0, 1.0]}
+    return {"lds": value, "oracle": oracle, "interval": interval}
+
+
+def test_a_figure_that_several_methods_repeat_stands_there_for_each_and_cells_for_constructions():
+    both = ["loss", "mean-squared-l2-norm"]
+    made = benchmark(
+        {
+            "features": {
+                "t": {**PASS, "output_functions": both},
+                "alone": {**PASS, "output_functions": both, "noise": "per-image"},
+            },
+            "methods": {
+                "trak": {"method": "trak", "features": "t/loss"},
+                "trak-alone": {"method": "trak", "features": "alone/loss"},
+            },
+            "sweeps": {
+                "s": {
+                    "method": "kernel",
+                    "features": "t/loss",
+                    "over": {"output_function": ["mean"]},
+                }
+            },
+            "report.published": "cifar2",
+        }
+    )
+    values = {"trak": 0.1, "trak-alone": 0.2, "s-mean": 0.3}
+    results = {n: made_up_result(value) for n, value in values.items()}
+    found = published.beside(made, {"val": results, "gen": {}})
+    rows = [row["ours"] for row in found["rows"] if row["ours"]]
+    assert [row["name"] for row in rows] == ["trak", "trak-alone"]
+    assert [row["lds"] for row in rows] == [0.1, 0.2]
+    constructions = [row for row in found["constructions"] if row["ours"]]
+    assert [(row["output_function"], row["ours"]["name"]) for row in constructions] == [
+        ("loss", "trak"),
+        ("loss", "trak-alone"),
+        ("mean", "s-mean"),
+    ]
+    assert {row["n_timesteps"] for row in constructions} == {10}
+    assert {row["split"] for row in constructions} == {"val"}
+
+
 @pytest.fixture
 def shown(make_folder):
     """A made-up benchmark whose config names a data set."""

@@ -49,13 +49,10 @@ def plugged_in(name: str) -> Method:
     found = plugins.load("methods", name)
     if isinstance(found, tuple(_READS)):
         return plugins.call(name, _method, name, found)
-    if callable(found) and not isinstance(found, type):
-        return FunctionOfFeatures(function=found, plugin=name)
+    contracts = ", ".join(kind.__name__ for kind in _READS)
     hint = ", not its class" if isinstance(found, type) else ""
-    raise plugins.PluginError(
-        f"plug-in {name}: found {plugins.kind(found)}; expected a function of (train, queries), or"
-        f" an object of {', '.join(kind.__name__ for kind in _READS)}{hint}"
-    )
+    wanted = f"(train, queries), or an object of {contracts}{hint}"
+    return FunctionOfFeatures(function=plugins.load_function("methods", name, wanted), plugin=name)
 
 
 def _method(name: str, found: Method) -> Method:

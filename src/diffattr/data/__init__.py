@@ -4,11 +4,17 @@ A data set is one small file with a function `load(data) -> Source` and one line
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
 
 from diffattr import plugins
 from diffattr.config import Data
 from diffattr.data import artbench, celeba, cifar10, digits, fashion_mnist, images
-from diffattr.data.source import DataSet, Source
+from diffattr.data.source import DataSet, Images, Source, UnreadableError
 
 DATA_SOURCES: dict[str, DataSet] = {
     "artbench": DataSet(artbench.load, artbench.DOWNLOADS),
@@ -24,7 +30,8 @@ def data_source(name: str) -> Callable[[Data], Source]:
     """Return the function that loads a data set: one of ours, or a plug-in's.
 
     Raises:
-        PluginError: the plug-in cannot be loaded; when it is called, that it gave no `Source`.
+        PluginError: the plug-in cannot be loaded; when it is called, that it gave no `Source`; when
+            images are read, that they are not as they should be.
     """
     if name in DATA_SOURCES:
         return DATA_SOURCES[name].load
@@ -36,6 +43,21 @@ def data_source(name: str) -> Callable[[Data], Source]:
             raise plugins.PluginError(
                 f"plug-in {name}: returned {plugins.kind(found)}, a Source expected"
             )
-        return found
+        return replace(found, read=partial(_read, name, found.read))
 
     return load
+
+
+def _read(
+    name: str, read: Callable[..., Any], positions: Int64[np.ndarray, " chosen"], resolution: int
+) -> Images:
+    """Return the images that a plug-in's source gives, of which some may be unreadable."""
+    found = plugins.call(name, read, positions, resolution, passing=UnreadableError)
+    channels = np.shape(found)[1:2]
+    images = plugins.checked(name, found, (len(positions), *channels, resolution, resolution))
+    if images.size and (images.min() < 0 or images.max() > 1):
+        raise plugins.PluginError(
+            f"plug-in {name}: returned pixel values from {images.min():g} to {images.max():g},"
+            " 0 to 1 expected"
+        )
+    return images.astype(np.float32)

@@ -59,7 +59,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         ],
         "lds": lds,
         "claim": _claim(lds),
-        "published": published.beside(benchmark, results),
+        "published": published.beside(benchmark, everything),
         "planted": planted,
         "queries": [
             _queries(benchmark, split, results.get(split), planted)

@@ -57,10 +57,11 @@ class Figure(Section, frozen=True):
 
 
 class Construction(Section, frozen=True):
-    """LDS of the kernel method on the gradient of one output function."""
+    """LDS of the kernel method on the gradient of one output function, projected to k."""
 
     output_function: str
     n_timesteps: int
+    k: int
     split: Split
     source: str
     lds: Correlation
@@ -111,9 +112,9 @@ def beside(
 ) -> dict[str, Any] | None:
     """Return published figures with ours beside them, None where the config names none.
 
-    `results` maps split and method to the LDS artifact. A figure that no method of the config
-    repeats has none of ours beside it; one that several repeat (on passes that differ in noise or
-    projection) stands there once for each.
+    `results` maps split and method, cells of sweeps included, to the LDS artifact. A figure that no
+    method of the config repeats has none of ours beside it; one that several repeat (on passes that
+    differ in noise or projection) stands there once for each.
     """
     name = benchmark.config.report.published
     if name is None:
@@ -127,9 +128,19 @@ def beside(
         "rows": [
             {**msgspec.to_builtins(figure), "ours": ours}
             for figure in published.lds
-            for ours in _ours(benchmark, figure, results[figure.split])
+            for ours in _ours(
+                results[figure.split],
+                [name for name in benchmark.named_methods if repeats(benchmark, name, figure)],
+            )
         ],
-        "constructions": msgspec.to_builtins(published.constructions),
+        "constructions": [
+            {**msgspec.to_builtins(one), "ours": ours}
+            for one in published.constructions
+            for ours in _ours(
+                results[one.split],
+                [name for name in benchmark.methods if constructs(benchmark, name, one)],
+            )
+        ],
         "lambdas": published.lambdas,
         "curves": msgspec.to_builtins(published.curves),
         "best_lambdas": msgspec.to_builtins(published.best_lambdas),
@@ -137,17 +148,17 @@ def beside(
 
 
 def _ours(
-    benchmark: Benchmark, figure: Figure, results: Mapping[str, Mapping[str, Any]]
+    results: Mapping[str, Mapping[str, Any]], names: Sequence[str]
 ) -> Sequence[dict[str, Any] | None]:
     found = [
         {
             "name": name,
-            "lds": result["lds"],
-            "interval": result["interval"]["subsets"],
-            "oracle_lds": result["oracle"]["lds"],
+            "lds": results[name]["lds"],
+            "interval": results[name]["interval"]["subsets"],
+            "oracle_lds": results[name]["oracle"]["lds"],
         }
-        for name, result in results.items()
-        if repeats(benchmark, name, figure)
+        for name in names
+        if name in results
     ]
     return found or [None]
 
@@ -155,11 +166,7 @@ def _ours(
 def repeats(benchmark: Benchmark, name: str, figure: Figure) -> bool:
     """Return whether a method of the config is the one of a published figure."""
     options, method = benchmark.config.methods[name], benchmark.methods[name]
-    taken = benchmark.config.features.get(method.gradient_pass or "")
-    n_timesteps = embedding = None
-    if taken is not None:
-        plain = taken.timesteps == "uniform" and taken.draws == 1 and not taken.unit_gradients
-        n_timesteps = taken.n_timesteps if plain else 0
+    embedding = None
     if method.embedding is not None:
         embedding = benchmark.config.embeddings[method.embedding].kind
     ensemble = options.ensemble
@@ -169,9 +176,34 @@ def repeats(benchmark: Benchmark, name: str, figure: Figure) -> bool:
     return (
         at_the_end
         and not options.options
-        and (method.kind, n_timesteps, embedding, members, method.n_retrained)
-        == (figure.method, figure.n_timesteps, figure.embedding, figure.ensemble, figure.models)
+        and _n_timesteps(benchmark, name) == figure.n_timesteps
+        and (method.kind, embedding, members, method.n_retrained)
+        == (figure.method, figure.embedding, figure.ensemble, figure.models)
     )
+
+
+def constructs(benchmark: Benchmark, name: str, construction: Construction) -> bool:
+    """Return whether a method is the kernel method on this construction, whatever its k."""
+    options, method = benchmark.config.methods[name], benchmark.methods[name]
+    return (
+        method.kind in ("kernel", "trak", "d-trak")
+        and method.models == (FULL,)
+        and not options.options
+        and method.output_function == construction.output_function
+        and _n_timesteps(benchmark, name) == construction.n_timesteps
+    )
+
+
+def _n_timesteps(benchmark: Benchmark, name: str) -> int | None:
+    """Return over how many timesteps a method's features are the plain mean, None without any.
+
+    0 stands for another mean: of several noise draws, of other timesteps, of unit gradients.
+    """
+    taken = benchmark.config.features.get(benchmark.methods[name].gradient_pass or "")
+    if taken is None:
+        return None
+    plain = taken.timesteps == "uniform" and taken.draws == 1 and not taken.unit_gradients
+    return taken.n_timesteps if plain else 0
 
 
 def _differences(benchmark: Benchmark, protocol: Protocol) -> Iterator[dict[str, Any]]:
