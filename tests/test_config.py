@@ -12,7 +12,10 @@ from diffattr.benchmark import Benchmark
 from diffattr.config import Config, ConfigError, parse
 from diffattr.schema import schema_text
 
-CONFIG_FILES = ["config.yaml", *(f"configs/{p.name}" for p in (REPOSITORY / "configs").glob("*"))]
+CONFIG_FILES = [
+    "config.yaml",
+    *(p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "configs").glob("**/*.yaml")),
+]
 DEFAULT = "config.yaml"
 
 # Keys that may be left out, written by hand.

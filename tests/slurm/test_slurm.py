@@ -11,25 +11,19 @@ import time
 import pytest
 import yaml
 from one_node import obstacle, one_node
-from running import REPOSITORY, Workflow, small
+from running import REPOSITORY, Workflow
 
 from diffattr.benchmark import Benchmark
 from diffattr.cluster import Requests, Site, known_size
 from diffattr.config import load_schema, parse
+from diffattr.data import stand_ins
 from diffattr.plan import jobs
 
 REASON = obstacle()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 
-def few_jobs(config):
-    """Shrink the smoke benchmark to few jobs, each of which takes seconds to start."""
-    small(config)
-    config["jobs"] |= {"models_per_block": 6, "models_per_stack": 6, "images_per_shard": 48}
-
-
-# Configs, and what is changed about them.
-BENCHMARKS = {"configs/smoke.yaml": few_jobs}
+BENCHMARKS = ("configs/mini/cifar2.yaml", "configs/mini/celeba.yaml")
 SITE = {"network": {"partition": "gpu"}, "matrix": {"partition": "main"}}
 # Quicker than for a real cluster: how soon ends of jobs are looked for, and files waited for.
 QUICK = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10")
@@ -49,10 +43,13 @@ class Built:
         self.name = name
         self.laptop, self.cluster = Workflow(folder / "laptop"), Workflow(folder / "cluster")
         self.seconds = {}
+        stand_in = folder / "stand-in"
+        source = yaml.safe_load((REPOSITORY / name).read_text())["data"]["source"]
+        stand_ins.main([source, str(stand_in)])
         for workflow, arguments in ((self.laptop, ()), (self.cluster, PROFILE)):
             workflow.directory.mkdir()
             workflow.config = yaml.safe_load((REPOSITORY / name).read_text())
-            BENCHMARKS[name](workflow.config)
+            workflow.config["data"]["folder"] = str(stand_in)
             (workflow.directory / "site.yaml").write_text(yaml.safe_dump(SITE))
             started = time.monotonic()
             self.n_submitted = workflow.run("all", *arguments).stderr.count("has been submitted")
@@ -138,6 +135,7 @@ def wait_for(condition, what, seconds=300):
     return found
 
 
+@pytest.mark.parametrize("built", BENCHMARKS[:1], indirect=True)
 def test_a_failing_job_holds_up_nothing_else_and_a_cancelled_one_gets_more(built, tmp_path):
     """More methods for a finished benchmark: one on the features there are, one on others.
 
@@ -188,7 +186,7 @@ def test_a_failing_job_holds_up_nothing_else_and_a_cancelled_one_gets_more(built
     assert {job["Partition"] for job in on_gpu} == {"gpu"}
     assert all(job["tres-per-job"].endswith("gpu:1") for job in on_gpu)
     assert [job["State"] for job in on_gpu] == ["FAILED", "FAILED"]
-    log = "results/smoke/logs/features/other/full/train/0000.log"
+    log = f"results/{workflow.config['name']}/logs/features/other/full/train/0000.log"
     assert log in said
     assert "Traceback" in (tmp_path / log).read_text()
 
