@@ -53,10 +53,14 @@ numbers: env             ## record every stage's numbers after RESULT_VERSION wa
 test-fast: env           ## under two minutes
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not workflow"
 
-test-clip:               ## CLIP embeddings, in an environment of their own: .venv has no torchvision
-	$(PYTHON) -m venv .venv-clip
-	.venv-clip/bin/pip install --quiet --disable-pip-version-check -c constraints-clip.txt -e '.[dev,clip]'
+test-clip: .venv-clip/.done  ## CLIP embeddings
 	.venv-clip/bin/python -m pytest -q tests/features/test_clip.py
+
+# Apart from .venv: torchvision brings a build of torch of 5.6 GB.
+.venv-clip/.done: pyproject.toml constraints-clip.txt
+	$(PYTHON) -m venv .venv-clip
+	.venv-clip/bin/pip install --quiet --no-cache-dir --disable-pip-version-check -c constraints-clip.txt -e '.[dev,clip]'
+	touch $@
 
 test-text: .venv-text/.done  ## text-to-image models
 	.venv-text/bin/python -m pytest -q tests/text_to_image
