@@ -69,6 +69,11 @@ rule verify:
         ENVIRONMENT
     params:
         root=paths.root,
+        not_kept=(
+            []
+            if benchmark.config.jobs.keep_models
+            else ["models/*/block-*.safetensors"]
+        ),
         configfiles=workflow.overwrite_configfiles,
     script:
         "scripts/verify.py"

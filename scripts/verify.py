@@ -5,7 +5,7 @@ import sys
 
 from diffattr.artifacts import damaged, set_aside
 
-problems = damaged(snakemake.params.root)
+problems = damaged(snakemake.params.root, snakemake.params.not_kept)
 for path, problem in problems.items():
     print(f"{path}: {problem}")  # noqa: T201
     if path.exists():

@@ -13,8 +13,9 @@ import os
 import shutil
 import socket
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -275,11 +276,17 @@ def damage(path: str | Path) -> str | None:
     )
 
 
-def damaged(root: str | Path) -> dict[Path, str]:
-    """Return every artifact below `root` that is damaged or missing, with what is wrong."""
+def damaged(root: str | Path, not_kept: Sequence[str] = ()) -> dict[Path, str]:
+    """Return every artifact below `root` that is damaged or missing, with what is wrong.
+
+    `not_kept` are patterns of paths below it that may be missing; `*` matches anything.
+    """
     problems = {}
     for sidecar in sorted(Path(root).rglob(f"*{PROVENANCE_SUFFIX}")):
         path = sidecar.with_name(sidecar.name.removesuffix(PROVENANCE_SUFFIX))
+        name = path.relative_to(root).as_posix()
+        if not path.exists() and any(fnmatch(name, pattern) for pattern in not_kept):
+            continue
         if problem := damage(path):
             problems[path] = problem
     return problems
