@@ -83,11 +83,11 @@ mini-text: .venv-text/.done  ## the rules of configs/artbench2.yaml on a small d
 test: env                ## all tests, on two cores
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-test-slurm: env          ## benchmarks on a real SLURM of one node, installed if need be (Debian, root)
+test-slurm: env          ## benchmarks (K=cifar2: one of them) on a real SLURM of one node, installed if need be (Debian, root)
 	@command -v sbatch >/dev/null || [ "$$(id -u)" != 0 ] || [ -e /etc/slurm/slurm.conf ] || { \
 	  apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
-	$(BIN)/python -m pytest -q -n 0 -rs tests/slurm
+	$(BIN)/python -m pytest -q -n 0 -rs tests/slurm $(if $(K),-k $(K))
 
 smoke: env               ## the whole workflow on the smallest benchmark
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/smoke.yaml

@@ -26,7 +26,11 @@ pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 BENCHMARKS = ("configs/mini/cifar2.yaml", "configs/mini/celeba.yaml")
 SITE = {"network": {"partition": "gpu"}, "matrix": {"partition": "main"}}
 # Quicker than for a real cluster: how soon ends of jobs are looked for, and files waited for.
-QUICK = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10")
+QUICK = (
+    *("--slurm-init-seconds-before-status-checks", "2"),
+    *("--seconds-between-status-checks", "2"),
+    *("--latency-wait", "10"),
+)
 PROFILE = ("--profile", str(REPOSITORY / "slurm"), *QUICK)
 
 
