@@ -1,5 +1,7 @@
 """The LoRA of a pipeline against diffusers' own pipeline, float64 autograd and counts by hand."""
 
+import shutil
+
 import msgspec
 import numpy as np
 import pytest
@@ -332,13 +334,30 @@ def test_a_config_that_does_not_fit_is_refused(model, captions, change, message)
     ],
 )
 def test_a_pipeline_that_is_not_whole_is_refused(pipeline, tmp_path, lost, message):
-    import shutil
-
     shutil.copytree(pipeline, tmp_path / "broken")
     place = tmp_path / "broken" / lost
     shutil.rmtree(place) if place.is_dir() else place.unlink()
     with pytest.raises(ConfigError, match=message):
         embedded_captions(str(tmp_path / "broken"), [""])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '{"_class_name": "StableDiffusionXLPipeline"}',
+            "is a StableDiffusionXLPipeline, expected",
+        ),
+        ("{}", "does not say of which kind"),
+        ("[]", "does not say of which kind"),
+        ("<html>", "does not say of which kind"),
+    ],
+)
+def test_a_pipeline_of_another_kind_is_refused(pipeline, tmp_path, content, message):
+    shutil.copytree(pipeline, tmp_path / "other")
+    (tmp_path / "other" / "model_index.json").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        embedded_captions(str(tmp_path / "other"), [""])
 
 
 def test_pictures_of_another_size_are_refused(pipeline):
