@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from changed_config import benchmark
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from diffattr import rng
@@ -25,6 +26,7 @@ from diffattr.diffusion.models import (
 from diffattr.diffusion.sampling import generate, labels_in_blocks
 from diffattr.diffusion.training import TrainingSet, train
 from diffattr.features.gradients import GradientPass
+from diffattr.plan import network_size
 
 SCHEDULE = NoiseSchedule(
     n_timesteps=1000, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012
@@ -95,6 +97,8 @@ def test_a_lora_of_rank_128_on_stable_diffusion_1_trains_25_509_888_parameters(m
     config = {**model.config, "unet": unet, "rank": 128}
     with torch.device("meta"):
         network, _ = family("sd-lora").outline(config)
+    size = network_size(benchmark(name="configs/artbench2.yaml"))
+    assert (size.n_parameters, size.n_frozen) == (25_509_888, 859_520_964)
     # Counted in models of the D-TRAK repository: 32 attention layers, four projections in each.
     assert sum(parameter.numel() for parameter in trained(network).values()) == 25_509_888
     assert len(trained(network)) == 32 * 4 * 2
