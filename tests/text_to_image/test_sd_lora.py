@@ -12,6 +12,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffattr import rng
 from diffattr.artifacts import ArtifactError
 from diffattr.config import ConfigError, NoiseSchedule, Pass, Projector, Recipe, Sampling, Training
+from diffattr.data.source import DataError
 from diffattr.diffusion.families import family, sample_shape
 from diffattr.diffusion.latents import Vae, caption, embedded_captions
 from diffattr.diffusion.models import (
@@ -51,7 +52,7 @@ SAMPLING = Sampling(
     clip_sample=False,
     steps_offset=1,
     set_alpha_to_one=False,
-    classes=(1, 0),
+    classes=("baroque", 0),
 )
 WEIGHTS_FILE = "pytorch_lora_weights.safetensors"
 SEED = 3
@@ -130,7 +131,7 @@ def test_diffusers_own_pipeline_with_our_lora_draws_our_images(
 ):
     write_networks(tmp_path / "run", weights, model, captions)
     network = read_network(tmp_path / "run" / WEIGHTS_FILE, captions)
-    labels = labels_in_blocks(SAMPLING)
+    labels = labels_in_blocks(SAMPLING, ["ukiyo_e", "baroque"])
     ours = generate(network, 4, SCHEDULE, SAMPLING, SEED, labels=labels, batch_size=3)
     theirs = StableDiffusionPipeline.from_pretrained(pipeline, local_files_only=True)
     theirs.set_progress_bar_config(disable=True)
@@ -153,6 +154,11 @@ def test_diffusers_own_pipeline_with_our_lora_draws_our_images(
     pictures = theirs(**asked, output_type="np").images
     decoded = Vae(pipeline).decode(ours).transpose(0, 2, 3, 1) / 255
     np.testing.assert_allclose(decoded, pictures, atol=0.51 / 255 + 1e-3)
+
+
+def test_a_class_to_generate_that_does_not_exist_is_refused():
+    with pytest.raises(DataError, match=r"sampling\.classes: class baroque does not exist"):
+        labels_in_blocks(SAMPLING, ["ukiyo_e", "cubism"])
 
 
 def test_latents_are_those_of_diffusers_own_image_processor(pipeline):
