@@ -124,6 +124,8 @@ def test_the_example_of_a_site_file_has_every_key():
         ("network: {partitions: gpu}", "network.partitions", "unknown key 'partition'"),
         ("network: {max_minutes: 0}", "network.max_minutes", "found 0 at least 1"),
         ("modules: cuda", "modules", 'found "cuda" expected array'),
+        ('modules: ["cuda; rm -r x"]', "modules.0", "cuda;"),
+        ("modules: ['$(true)']", "modules.0", "$(true)"),
         ("- lab", "(top level)", "expected object"),
         ("account: {", "not YAML", "expected"),
     ],

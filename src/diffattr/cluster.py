@@ -13,10 +13,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
+from msgspec import Meta
 
 from diffattr.artifacts import ArtifactError, read_json, write_json
 from diffattr.benchmark import Benchmark
@@ -89,7 +90,10 @@ class Site(Section, frozen=True):
     network: Place = Place()
     matrix: Place = Place()
     other: Place = Place()
-    modules: tuple[str, ...] = ()
+    # Part of a shell's command line, so nothing in it may mean anything to a shell.
+    modules: tuple[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/@-]*(?![\s\S])")], ...
+    ] = ()
     container: str | None = None
 
 
