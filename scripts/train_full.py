@@ -31,4 +31,4 @@ with job(snakemake) as this:
             device=this.device,
             save_state_every_s=this.save_state_every_s,
         )
-        write_networks(folder, weights, recipe.model, captions)
+        write_networks(folder, weights, recipe.model)

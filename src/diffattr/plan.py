@@ -37,6 +37,7 @@ class Calibration:
 # closer to a core's peak, and a graphics card is hundreds of times faster.
 CALIBRATION: dict[str, Calibration] = {
     "data": Calibration(1.0),
+    # Text-to-image stages are guesses; no benchmark has been calibrated on them.
     "classes": Calibration(2.0),
     "captions": Calibration(20.0),
     # A VAE's pass is counted as one of the network.

@@ -173,7 +173,7 @@ def weights():
 
 @pytest.fixture
 def folder(tmp_path, weights):
-    write_network(tmp_path / "net", weights, MODEL, network())
+    write_network(tmp_path / "net", weights, MODEL)
     return tmp_path / "net"
 
 
@@ -460,7 +460,7 @@ def curvature_scores_job(tmp_path):
 
 def features_job(tmp_path, projector, n_sampling_steps, **inputs):
     weights = {name: tensor.detach() for name, tensor in network().state_dict().items()}
-    write_network(tmp_path / "net", weights, MODEL, network())
+    write_network(tmp_path / "net", weights, MODEL)
     artifacts.write_array(tmp_path / "ids.npy", np.arange(2))
     taken = Pass(n_timesteps=2, noise="common", output_functions=("loss",), projector=projector)
     config = {

@@ -129,7 +129,7 @@ def test_an_untrained_lora_changes_nothing(pipeline, model, captions):
 def test_diffusers_own_pipeline_with_our_lora_draws_our_images(
     pipeline, model, captions, weights, tmp_path
 ):
-    write_networks(tmp_path / "run", weights, model, captions)
+    write_networks(tmp_path / "run", weights, model)
     network = read_network(tmp_path / "run" / WEIGHTS_FILE, captions)
     labels = labels_in_blocks(SAMPLING, ["ukiyo_e", "baroque"])
     ours = generate(network, 4, SCHEDULE, SAMPLING, SEED, labels=labels, batch_size=3)
@@ -376,7 +376,7 @@ def test_pictures_of_another_size_are_refused(pipeline):
 
 
 def test_weights_of_another_rank_are_refused(model, captions, weights, tmp_path):
-    write_networks(tmp_path / "run", weights, model, captions)
+    write_networks(tmp_path / "run", weights, model)
     config = (tmp_path / "run" / "config.json").read_text().replace('"rank": 4', '"rank": 8')
     (tmp_path / "run" / "config.json").write_text(config)
     with pytest.raises(ArtifactError, match="is of shape"):

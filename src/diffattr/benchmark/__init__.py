@@ -325,7 +325,7 @@ class Benchmark:
         """Return whether an embedding is taken from the full model."""
         return EMBEDDINGS[self.config.embeddings[embedding].kind].needs_network
 
-    @property
+    @cached_property
     def captioned(self) -> SdLora | None:
         """What makes latents and captions, None where networks see pixels and are told nothing."""
         return options(self.config.model)

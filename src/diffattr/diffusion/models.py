@@ -147,20 +147,15 @@ def read_member(
     return networks[subsets.index(subset)]
 
 
-def write_network(
-    folder: str | Path,
-    weights: Mapping[str, "torch.Tensor"],
-    model: Model,
-    network: "torch.nn.Module",
-) -> None:
+def write_network(folder: str | Path, weights: Mapping[str, "torch.Tensor"], model: Model) -> None:
     """Write one model in diffusers' layout.
 
     `UNet2DModel.from_pretrained` reads a whole network's folder, `load_lora_weights` of a pipeline
-    that of a LoRA. `network` is any of this model, for its config.
+    that of a LoRA.
     """
     from safetensors.torch import save_file
 
-    about = family(model.family).described(network, model.config)
+    about = family(model.family).described(model.config)
     if model.family != "unet2d":  # diffusers' own configs stay as diffusers writes them
         about = {**about, _FAMILY: model.family}
     with beside(Path(folder) / MODEL_FAMILIES[model.family].weights_file) as temporary:
@@ -180,18 +175,16 @@ def write_networks(
     folder: str | Path,
     weights_by_step: Mapping[int, Mapping[str, "torch.Tensor"]],
     model: Model,
-    captions: Captions | None = None,
 ) -> None:
     """Write a run's last weights into `folder`, earlier ones into its checkpoints/<step>.
 
     The tensors have a leading member axis of length 1.
     """
-    network = family(model.family).network(model.config, captions)
     for step, weights in weights_by_step.items():
         place = Path(folder)
         if step != max(weights_by_step):
             place = place / "checkpoints" / str(step)
-        write_network(place, {name: tensor[0] for name, tensor in weights.items()}, model, network)
+        write_network(place, {name: tensor[0] for name, tensor in weights.items()}, model)
 
 
 def read_network(weights: str | Path, captions: Captions | None = None) -> "torch.nn.Module":

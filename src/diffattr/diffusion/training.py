@@ -149,9 +149,7 @@ class _Stack:
         self.place.mkdir(parents=True, exist_ok=True)
         self.device = device
         self.images = torch.from_numpy(data.images)
-        self.mirrored = (
-            self.images.flip(-1) if data.mirrored is None else torch.from_numpy(data.mirrored)
-        )
+        self.mirrored = None if data.mirrored is None else torch.from_numpy(data.mirrored)
         self.abar = alphas_cumprod(recipe.noise_schedule)
         network = build(recipe.model, seed, data.captions).train()
         _check_fit(network, data, recipe.model.family)
@@ -249,13 +247,16 @@ class _Stack:
                 noise = torch.from_numpy(
                     np.stack([g.standard_normal(shape, dtype=np.float32) for g in generators])
                 )
-                drops = [g.random() < training.caption_drop for g in generators]
-                images = self.images[torch.from_numpy(unique)]
+                chosen_images = torch.from_numpy(unique)
+                images = self.images[chosen_images]
                 if training.horizontal_flip:
-                    mirrored = self.mirrored[torch.from_numpy(unique)]
+                    mirrored = (
+                        images.flip(-1) if self.mirrored is None else self.mirrored[chosen_images]
+                    )
                     images = torch.where(flips[:, None, None, None], mirrored, images)
                 labels = None
                 if self.data.labels is not None:
+                    drops = [g.random() < training.caption_drop for g in generators]
                     labels = torch.from_numpy(np.where(drops, -1, self.data.labels[unique]))
                 x = noised(images, noise, self.abar[timesteps])
                 member = torch.from_numpy(inverse.reshape(chosen.shape))
@@ -375,7 +376,8 @@ def _fingerprint(
     """Return a name under which only a run with the same result can find its state."""
     text = json.dumps([RESULT_VERSION["training"], seed, keep, msgspec.to_builtins(recipe)])
     digest = hashlib.sha256(text.encode())
-    told = [array for array in (data.labels, data.captions, data.mirrored) if array is not None]
-    for array in (data.images, data.ids, masks, *told):
+    further = (data.labels, data.captions, data.mirrored)
+    given = [array for array in further if array is not None]
+    for array in (data.images, data.ids, masks, *given):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -308,8 +308,8 @@ def batch_invariance(
     """
     n_images = min(n_images, len(images))
     order = np.arange(n_images)[::-1]
-    told = None if labels is None else labels[order]
-    again = gradient_pass.features(images[order], ids[order], split, labels=told, batch_size=7)
+    reordered = None if labels is None else labels[order]
+    again = gradient_pass.features(images[order], ids[order], split, labels=reordered, batch_size=7)
     errors = {}
     for name, rows in stored.items():
         difference = np.linalg.norm(again[name][order] - rows[:n_images], axis=1)

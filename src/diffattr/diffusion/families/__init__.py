@@ -60,7 +60,7 @@ class Family(Protocol):
         """
         ...
 
-    def described(self, network: "torch.nn.Module", config: Mapping[str, Any]) -> dict[str, Any]:
+    def described(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the content of the config.json beside a model's weights."""
         ...
 

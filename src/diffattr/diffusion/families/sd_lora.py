@@ -11,7 +11,6 @@ Hu et al., "LoRA: low-rank adaptation of large language models" (ICLR 2022); Zhe
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -64,7 +63,8 @@ def network(config: Mapping[str, Any], captions: Captions | None) -> CaptionedUN
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     unet: Any = part(chosen.pipeline, "unet", UNet2DConditionModel)
-    for key, expected in _expected(chosen).items():
+    # What `sample_shape` takes for granted is held against the pipeline too.
+    for key, expected in {"in_channels": 4, "out_channels": 4, **chosen.unet}.items():
         if key in unet.config and _plain(unet.config[key]) != _plain(expected):
             raise ConfigError(
                 f"model.config.unet.{key}: found {expected}, the pipeline {chosen.pipeline} has"
@@ -89,7 +89,7 @@ def outline(config: Mapping[str, Any]) -> tuple[CaptionedUNet, dict[str, Any]]:
     return _adapted(unet, chosen, captions), {"labels": torch.zeros(1, dtype=torch.int64)}
 
 
-def described(network: torch.nn.Module, config: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001
+def described(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config as it stands: a LoRA says nothing of what it is put on."""
     return dict(config)
 
@@ -100,12 +100,8 @@ def _options(config: Mapping[str, Any]) -> SdLora:
     return found
 
 
-def _expected(chosen: SdLora) -> dict[str, Any]:
-    return {"in_channels": 4, "out_channels": 4, **chosen.unet}
-
-
 def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(list(value)) if isinstance(value, (list, tuple)) else value
+    return list(value) if isinstance(value, (list, tuple)) else value
 
 
 def _adapted(unet: Any, chosen: SdLora, captions: Tensor) -> CaptionedUNet:

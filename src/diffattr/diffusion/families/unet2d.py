@@ -24,7 +24,8 @@ def outline(config: Mapping[str, Any]) -> tuple[torch.nn.Module, dict[str, Any]]
     return network(config, None), {}
 
 
-def described(network: torch.nn.Module, config: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001
+def described(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return diffusers' own config, so that `UNet2DModel.from_pretrained` reads the folder."""
-    whole: Any = network
+    with torch.device("meta"):
+        whole: Any = network(config, None)
     return json.loads(whole.to_json_string())
