@@ -32,8 +32,8 @@ lint: env
 types: env
 	$(BIN)/basedpyright
 
-schema: env              ## rewrite schemas/config.schema.json from the config's types and the registries
-	$(BIN)/python -m diffattr.schema schemas/config.schema.json
+schema: env              ## rewrite schemas/ from the config's types and the registries
+	$(BIN)/python -m diffattr.schema schemas
 
 envs: env               ## rewrite envs/diffattr.yaml from pyproject.toml and constraints.txt
 	$(BIN)/python envs/pin.py

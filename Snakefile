@@ -20,8 +20,6 @@ include: "rules/common.smk"
 
 localrules:
     all,
-    lds,
-    counterfactual,
     report,
     fetch,
     plan,
@@ -36,13 +34,30 @@ if benchmark.captioned:
     include: "rules/latents.smk"
 
 
-include: "rules/models.smk"
-include: "rules/losses.smk"
+include: "rules/generation.smk"
 include: "rules/features.smk"
 include: "rules/attribution.smk"
-include: "rules/evaluation.smk"
-include: "rules/counterfactual.smk"
-include: "rules/report.smk"
+
+
+if benchmark.own:
+
+    include: "rules/own_model.smk"
+
+else:
+
+    include: "rules/subsets.smk"
+    include: "rules/models.smk"
+    include: "rules/losses.smk"
+    include: "rules/evaluation.smk"
+    include: "rules/counterfactual.smk"
+    include: "rules/report.smk"
+
+
+rule report:
+    """The report and all it needs."""
+    input:
+        REPORT_FILES.values(),
+        KEPT_FILES,
 
 
 rule plan:
@@ -52,7 +67,7 @@ rule plan:
     conda:
         ENVIRONMENT
     params:
-        config=json.dumps(msgspec.to_builtins(benchmark.written)),
+        config=json.dumps(msgspec.to_builtins(benchmark.said)),
         cores=workflow.cores or 1,
         # snakemake plan --resources gpu=8
         gpus=workflow.global_resources.get("gpu").value or 1,

@@ -1,34 +1,3 @@
-rule predictions:
-    """Sum the scores of each subset: along the whole lambda path, where there is one."""
-    input:
-        unpack(prediction_inputs),
-        lds_subsets=[
-            paths.subset("lds", index) for index in range(benchmark.group("lds").count)
-        ],
-    output:
-        paths.predictions(),
-    log:
-        log_path("predictions", "{method}", "{split}"),
-    group:
-        grouped("predictions", paths.predictions())
-    conda:
-        ENVIRONMENT
-    threads: benchmark.config.jobs.threads
-    resources:
-        **asked("predictions", paths.predictions()),
-    params:
-        config=lambda w: method_params(
-            w,
-            lambdas=(
-                benchmark.config.lambdas.relative
-                if benchmark.methods[w.method].has_lambda
-                else [None]
-            ),
-        ),
-    script:
-        "../scripts/predictions.py"
-
-
 rule scores:
     """Score every training image for every query, at the selected lambda where there is one."""
     input:
@@ -46,7 +15,7 @@ rule scores:
     resources:
         **asked("scores", paths.scores()),
     params:
-        config=lambda w: method_params(w),
+        config=lambda w: method_params(w, **benchmark.told_lambda(w.method)),
     script:
         "../scripts/scores.py"
 

@@ -9,16 +9,16 @@ from diffattr.benchmark import LDS_SPLITS, Benchmark
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.benchmark.removals import counterfactual_of
 from diffattr.cluster import Requests, kept_size, known_size, place_of, read_site
-from diffattr.config import ConfigError, load_schema
-from diffattr.config import parse as parse_config
+from diffattr.config import ConfigError
+from diffattr.config import read as read_config
 from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
 from diffattr.plan import NetworkSize
 
 CONFIG_SOURCE = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
-SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.json"
+SCHEMAS = Path(workflow.basedir) / "schemas"
 
 try:
-    benchmark = Benchmark(parse_config(config, load_schema(SCHEMA), CONFIG_SOURCE))
+    benchmark = Benchmark.of(read_config(config, SCHEMAS, CONFIG_SOURCE))
 except ConfigError as error:
     raise WorkflowError(f"The config is wrong.\n{error}")
 
@@ -201,8 +201,8 @@ def prediction_inputs(wildcards):
 
 
 def selected_lambda(wildcards):
-    """Return the file that says a method's lambda, if it has one."""
-    if not benchmark.methods[wildcards.method].has_lambda:
+    """Return the file that says a method's lambda, if it has one that was selected."""
+    if benchmark.own or not benchmark.methods[wildcards.method].has_lambda:
         return {}
     # Planted queries have no measurements: they take the lambda selected on val.
     split = "val" if wildcards.split == "planted" else wildcards.split

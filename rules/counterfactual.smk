@@ -170,6 +170,10 @@ rule compare_redrawn:
         "../scripts/compare_redrawn.py"
 
 
+localrules:
+    counterfactual,
+
+
 rule counterfactual:
     """The counterfactual evaluation."""
     input:

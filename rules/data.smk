@@ -10,6 +10,8 @@ rule data:
                 "labels": paths.labels,
             }.items()
         },
+        # Of one's own images people know the names, not the positions.
+        **({"names": paths.names()} if benchmark.own else {}),
     log:
         log_path("data"),
     conda:
@@ -61,37 +63,3 @@ rule fetch:
         config=benchmark.params("data", data=benchmark.config.data),
     script:
         "../scripts/fetch.py"
-
-
-# One rule per block, since a rule's number of outputs is fixed and the last block may be shorter.
-for group in ("lds", "retrain"):
-    for block, members in benchmark.blocks(group).items():
-
-        rule:
-            name:
-                f"subsets_{group}_{block}"
-            input:
-                labels=paths.labels("train"),
-            output:
-                [paths.subset(group, index) for index in members],
-            log:
-                log_path("subsets", group, f"block-{block}"),
-            # Training waits for it.
-            priority: 10
-            group:
-                grouped("subsets", paths.subset(group, members[0]))
-            conda:
-                ENVIRONMENT
-            resources:
-                **asked("subsets", paths.subset(group, members[0])),
-            params:
-                config=benchmark.params(
-                    "subsets",
-                    group=group,
-                    members=members,
-                    fraction=benchmark.group(group).fraction,
-                    seed=benchmark.config.seed,
-                    split=benchmark.config.data.split,
-                ),
-            script:
-                "../scripts/subsets.py"

@@ -1,3 +1,34 @@
+rule predictions:
+    """Sum the scores of each subset: along the whole lambda path, where there is one."""
+    input:
+        unpack(prediction_inputs),
+        lds_subsets=[
+            paths.subset("lds", index) for index in range(benchmark.group("lds").count)
+        ],
+    output:
+        paths.predictions(),
+    log:
+        log_path("predictions", "{method}", "{split}"),
+    group:
+        grouped("predictions", paths.predictions())
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        **asked("predictions", paths.predictions()),
+    params:
+        config=lambda w: method_params(
+            w,
+            lambdas=(
+                benchmark.config.lambdas.relative
+                if benchmark.methods[w.method].has_lambda
+                else [None]
+            ),
+        ),
+    script:
+        "../scripts/predictions.py"
+
+
 rule select_lambda:
     """Choose the lambda of one method's scores, whatever else is said about its LDS."""
     input:
@@ -78,6 +109,10 @@ LDS_FILES = [
     for method in benchmark.methods
     for split in benchmark.lds_splits_of(method)
 ]
+
+
+localrules:
+    lds,
 
 
 rule lds:

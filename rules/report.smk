@@ -59,10 +59,3 @@ rule build_report:
         ),
     script:
         "../scripts/report.py"
-
-
-rule report:
-    """The report and all it needs."""
-    input:
-        REPORT_FILES.values(),
-        KEPT_FILES,

@@ -3,7 +3,7 @@
 from diffattr.jobs import job
 
 with job(snakemake) as this:
-    from diffattr.artifacts import write_array, write_rows
+    from diffattr.artifacts import write_array, write_json, write_rows
     from diffattr.config import Data
     from diffattr.data import data_source
     from diffattr.data.pixels import eight_bit
@@ -11,8 +11,12 @@ with job(snakemake) as this:
 
     data = this.section("data", Data)
     source, captioned = data_source(data.source)(data), this.config.get("eight_bit", False)
-    for name, part in split(source, data, this.config["seed"]).items():
+    parts = split(source, data, this.config["seed"])
+    for name, part in parts.items():
         chunks = (eight_bit(chunk) if captioned else chunk for chunk in part.chunks())
         write_array(this.output[f"{name}_indices"], part.positions)
         write_rows(this.output[f"{name}_images"], len(part.positions), chunks)
         write_array(this.output[f"{name}_labels"], part.labels)
+    if (names := this.output.get("names")) is not None:
+        called = {name: part.names for name, part in parts.items()}
+        write_json(names, {"classes": source.class_names, "images": called})

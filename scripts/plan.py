@@ -13,10 +13,11 @@ import yaml
 from diffattr.artifacts import write_text
 from diffattr.benchmark import Benchmark
 from diffattr.cluster import Requests, Site, kept_size
-from diffattr.config import Config
+from diffattr.config import kind_of
 from diffattr.plan import Machines, pending_outputs, plan_text
 
-benchmark = Benchmark(msgspec.convert(json.loads(snakemake.params.config), Config))
+said = json.loads(snakemake.params.config)
+benchmark = Benchmark.of(msgspec.convert(said, kind_of(said)))
 with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
     file.write(snakemake.params.config)
     file.flush()

@@ -290,7 +290,7 @@ def counterfactual() -> list[float]:
     ]
 
 
-# The report has no numbers of its own.
+# The report, and a network that somebody else has trained, have no numbers of their own.
 STAGES: dict[str, Callable[[], list[float]]] = {
     "data": data,
     "latents": latents,

@@ -332,6 +332,7 @@ def test_the_registries_are_those_of_the_packages():
         "cifar10",
         "digits",
         "fashion-mnist",
+        "hub",
         "images",
     ]
     assert found["output-functions"] == sorted(OUTPUT_FUNCTIONS)

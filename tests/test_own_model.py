@@ -7,8 +7,9 @@ from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from numbers_of_stages import images, network
 
 from diffattr import rng
+from diffattr.attribution.lambda_rule import RULE
 from diffattr.config import ConfigError
-from diffattr.own_model import RULE, attribute_images
+from diffattr.own_model import attribute_images
 
 SEED = 4
 
@@ -74,8 +75,8 @@ def test_a_method_without_lambda_takes_none():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lam": None}, "lam: found None; d-trak needs a positive number"),
-        ({"lam": -1.0}, "lam: found -1.0"),
+        ({"lam": None}, "lambda: found None; d-trak needs a positive number"),
+        ({"lam": -1.0}, "lambda: found -1.0"),
         ({"method": "datamodel"}, "method: datamodel does not work from gradients"),
         ({"method": "gas"}, "method: gas does not work from gradients"),
         ({"method": "journey-trak"}, "method: journey-trak follows the sampler"),

@@ -52,13 +52,14 @@ class Data(Section, frozen=True):
     `classes` are names or label numbers; none stands for all. `split` is how images are drawn:
     `keyed` by the benchmark's seed, `d-trak` as in the paper's published code, index for index.
     `hub` names a data set of the Hugging Face hub in place of a folder. `unreadable` says what
-    becomes of images that cannot be used; they are refused where it says nothing.
+    becomes of images that cannot be used; they are refused where it says nothing. `queries` is a
+    folder that val comes from in place of the data set.
     """
 
     source: Annotated[str, registered("data-sources")]
     resolution: Positive
     n_train: Annotated[int, Meta(ge=2)]
-    n_val: Positive
+    n_val: NonNegative
     n_planted: NonNegative
     classes: Annotated[tuple[NonNegative | Text, ...], Meta(min_length=1)] | None = None
     folder: str | None = None
@@ -66,6 +67,7 @@ class Data(Section, frozen=True):
     hub: Text | UnsetType = UNSET
     split: Literal["keyed", "d-trak"] | UnsetType = UNSET
     unreadable: Literal["refuse", "skip"] | UnsetType = UNSET
+    queries: Text | UnsetType = UNSET
 
 
 class Model(Section, frozen=True):
@@ -396,13 +398,93 @@ class Config(Section, frozen=True):
         return Recipe(model=self.model, noise_schedule=self.noise_schedule, training=self.training)
 
 
-def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
+class OwnData(Section, frozen=True):
+    """Which images a model was trained on; the keys are those of `Data`."""
+
+    source: Annotated[str, registered("data-sources")]
+    resolution: Positive
+    n_train: Annotated[int, Meta(ge=2)]
+    n_planted: NonNegative = 0
+    classes: Annotated[tuple[NonNegative | Text, ...], Meta(min_length=1)] | None = None
+    folder: str | None = None
+    hub: Text | UnsetType = UNSET
+    unreadable: Literal["refuse", "skip"] | UnsetType = UNSET
+
+
+class Pretrained(Model, frozen=True, kw_only=True):
+    """A model that is trained already.
+
+    `pretrained` is the folder or the hub's name of its pipeline; for `sd-lora`, whose `config`
+    names the pipeline, of the LoRA.
+    """
+
+    pretrained: Text
+    config: dict[str, Any] = {}
+
+
+class Queries(Section, frozen=True):
+    """A folder of images to ask about, all of them."""
+
+    folder: Text
+    n_images: Positive
+
+
+class OwnMethod(Section, frozen=True, rename={"lam": "lambda"}):
+    """A named way to turn features, pixels or nothing into scores.
+
+    `lambda` is in units of the mean |phi|^2; `rule` takes the one that docs/own-model.md gives the
+    evidence for.
+    """
+
+    method: Annotated[str, registered("methods")]
+    features: str | None = None
+    embedding: str | None = None
+    lam: PositiveFloat | Literal["rule"] | None = None
+    options: dict[str, Any] = {}
+
+
+class OwnJobs(Section, frozen=True):
+    """How the work is cut into jobs; the keys are those of `Jobs`."""
+
+    images_per_shard: Positive
+    batch_size: Positive
+    threads: Positive
+    gpus: NonNegative
+
+
+class OwnModel(Section, frozen=True):
+    """The attribution of a model that somebody already has: nothing is trained or measured."""
+
+    name: Name
+    seed: NonNegative
+    data: OwnData
+    model: Pretrained
+    noise_schedule: NoiseSchedule
+    features: dict[Name, Pass]
+    methods: Annotated[dict[Name, OwnMethod], Meta(min_length=1)]
+    report: Report
+    jobs: OwnJobs
+    queries: Queries | None = None
+    sampling: Sampling | None = None
+    embeddings: dict[Name, Embedding] = {}
+    curvatures: dict[Name, Curvature] = {}
+
+
+def kind_of(raw: Any) -> type[Config] | type[OwnModel]:
+    """Return which of the two kinds of config a file is."""
+    model = raw.get("model") if isinstance(raw, dict) else None
+    return OwnModel if isinstance(model, dict) and "pretrained" in model else Config
+
+
+def json_schema(
+    registries: dict[str, list[str]], kind: type[Config] | type[OwnModel] = Config
+) -> dict[str, Any]:
     """Return the JSON schema of a config; `registries` maps a registry's name to its entries.
 
     Where a plug-in may extend a registry, `module:object` is allowed too. What is installed differs
     from machine to machine: `parse` knows of it, the schema does not.
     """
-    schema = msgspec.json.schema(Config)
+    schema = msgspec.json.schema(kind)
 
     def fill(node: Any) -> Any:
         if isinstance(node, list):
@@ -422,12 +504,28 @@ def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def parse(raw: Any, schema: dict[str, Any], source: str) -> Config:
-    """Return the config that `raw` (as read from YAML) says.
+    """Return the benchmark that `raw` (as read from YAML) says.
 
     Raises:
         ConfigError: with one line per error: the key's path, what was found, what is allowed.
     """
     return converted(raw, Config, schema, source)
+
+
+SCHEMA_FILES: dict[type[Config] | type[OwnModel], str] = {
+    Config: "config.schema.json",
+    OwnModel: "own-model.schema.json",
+}
+
+
+def read(raw: Any, schemas: Path, source: str) -> Config | OwnModel:
+    """Return what `raw` (as read from YAML) says, by the schema of its kind in a folder.
+
+    Raises:
+        ConfigError: with one line per error: the key's path, what was found, what is allowed.
+    """
+    kind = kind_of(raw)
+    return converted(raw, kind, load_schema(schemas / SCHEMA_FILES[kind]), source)
 
 
 def converted(raw: Any, kind: type[T], schema: dict[str, Any], source: str) -> T:

@@ -10,23 +10,23 @@ Nothing is trained, so there is no LDS to choose lambda by: it is named, or take
 rule. The gradients and scores are made by the functions that a benchmark's jobs call.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32
+import torch
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from diffattr.attribution import method_of
 from diffattr.attribution.base import attribute
-from diffattr.config import ConfigError, NoiseSchedule, Pass, Projector
+from diffattr.attribution.lambda_rule import named_lambda
+from diffattr.config import ConfigError, Pass, Projector
+from diffattr.data.pixels import eight_bit
+from diffattr.diffusion.families.sd_lora import CaptionedUNet
+from diffattr.diffusion.latents import Vae, embedded
+from diffattr.diffusion.pipelines import noise_schedule
 from diffattr.features.gradients import GradientPass
-
-RULE: dict[str, float] = {"loss": 0.2, "mean-squared-l2-norm": 0.002, "mean": 0.0005}
-"""Lambda by output function, in units of the mean |phi|^2: what lost least LDS at worst on the
-standard benchmarks (`benchmarks/lambda_rule.py`: .04 at worst, .01 on average). They are of 8 and
-16 pixels and one network; there is no evidence for others."""
-
-_BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")
 
 
 def attribute_images(
@@ -36,6 +36,8 @@ def attribute_images(
     *,
     method: str,
     lam: float | Literal["rule"] | None = None,
+    train_prompts: Sequence[str] | None = None,
+    query_prompts: Sequence[str] | None = None,
     n_timesteps: int = 10,
     k: int | None = 4096,
     noise: Literal["common", "per-image"] = "common",
@@ -45,13 +47,17 @@ def attribute_images(
     """Return how much each training image lowers each query's loss, by one gradient method.
 
     Args:
-        pipeline: an unconditional diffusers pipeline with a `UNet2DModel`, such as `DDPMPipeline`,
-            on the device where to compute.
+        pipeline: a loaded diffusers pipeline, on the device where to compute and in float32: an
+            unconditional one with a `UNet2DModel`, such as `DDPMPipeline`, or a
+            `StableDiffusionPipeline`. Where LoRAs are loaded into it, gradients are of their
+            weights alone, else of the whole U-Net.
         train: training images in [-1, 1], (train, channel, height, width).
         queries: images to ask about, as `train`.
         method: the name of a method that reads gradients of one model, such as `d-trak`.
-        lam: in units of the mean |phi|^2 of training images; "rule" is that of `RULE`. For methods
-            without lambda it stays None.
+        lam: in units of the mean |phi|^2 of training images; "rule" is that of
+            `diffattr.attribution.lambda_rule`. For methods without lambda it stays None.
+        train_prompts: for text-to-image pipelines, what each training image was called.
+        query_prompts: the same for the queries.
         n_timesteps: how many timesteps a gradient averages over.
         k: dimension of the projection; None keeps every parameter.
         noise: `common` compares all images under the same noise.
@@ -74,75 +80,89 @@ def attribute_images(
         projector=Projector(kind="none") if k is None else Projector(kind="sjlt", k=k, seed=seed),
         unit_gradients=chosen.unit_gradients,
     )
-    unet = _unet(pipeline)
-    ridge = _lambda(method, lam, output_function) if chosen.has_lambda else None
-    images = {
-        "train": _checked("train", train, unet),
-        "queries": _checked("queries", queries, unet),
-    }
-    gradients = GradientPass(
-        unet, _schedule(pipeline.scheduler), options, seed, device=str(pipeline.device)
-    )
-    features = {
-        side: gradients.features(of, np.arange(len(of)), side, batch_size=batch_size)
-        for side, of in images.items()
-    }
+    if not chosen.has_lambda and lam is not None:
+        raise ConfigError(f"lam: found {lam!r}, but {method} has no lambda")
+    ridge = named_lambda(method, lam, output_function) if chosen.has_lambda else None
+    images = {"train": train, "queries": queries}
+    prompts = {"train": train_prompts, "queries": query_prompts}
+    network, shown, labels = _prepared(pipeline, images, prompts)
+    schedule = noise_schedule(pipeline.scheduler.config, "pipeline")
+    wanted_gradients = {name: p.requires_grad for name, p in network.named_parameters()}
+    try:
+        _require_gradients(network)
+        gradients = GradientPass(network, schedule, options, seed, device=str(pipeline.device))
+        features = {
+            side: gradients.features(
+                of, np.arange(len(of)), side, labels=labels[side], batch_size=batch_size
+            )
+            for side, of in shown.items()
+        }
+    finally:
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(wanted_gradients[name])
     phi, psi = (features[side][output_function] for side in ("train", "queries"))
     return attribute(chosen, phi, psi).scores(ridge).astype(np.float32)
 
 
-def _unet(pipeline: Any) -> Any:
+_Images = dict[str, Float32[np.ndarray, "image c h w"]]
+_Labels = dict[str, Int64[np.ndarray, " image"] | None]
+
+
+def _prepared(
+    pipeline: Any, images: dict[str, Any], prompts: dict[str, Sequence[str] | None]
+) -> tuple[torch.nn.Module, _Images, _Labels]:
+    """Return the network, what it is shown in the place of images, and labels of their prompts."""
     unet = getattr(pipeline, "unet", None)
-    if type(unet).__name__ != "UNet2DModel":
+    kind = type(unet).__name__
+    if kind not in ("UNet2DModel", "UNet2DConditionModel"):
         raise ConfigError(
-            f"pipeline: {type(pipeline).__name__} has a {type(unet).__name__} as its unet; expected"
-            " an unconditional pipeline with a UNet2DModel, such as DDPMPipeline"
+            f"pipeline: {type(pipeline).__name__} has a {kind} as its unet; expected an"
+            " unconditional pipeline with a UNet2DModel, such as DDPMPipeline, or a"
+            " StableDiffusionPipeline"
         )
-    return unet
-
-
-def _lambda(method: str, lam: float | str | None, output_function: str) -> float:
-    if lam == "rule":
-        if output_function not in RULE:
+    assert unet is not None
+    if unet.dtype != torch.float32:
+        raise ConfigError(f"pipeline: its unet is {unet.dtype}; load it with torch_dtype=float32")
+    size, is_told = unet.config["sample_size"], kind == "UNet2DConditionModel"
+    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    if not is_told:
+        if given := [side for side, texts in prompts.items() if texts is not None]:
+            raise ConfigError(f"{given[0]}: prompts found, but the pipeline is told none")
+        shape = (unet.config["in_channels"], height, width)
+        shown = {side: _checked(side, of, shape) for side, of in images.items()}
+        return unet, shown, dict.fromkeys(images)
+    vae = Vae("the pipeline", vae=pipeline.vae, device=str(pipeline.device))
+    shape = (3, height * vae.factor, width * vae.factor)
+    pictures = {side: eight_bit(_checked(side, of, shape)) for side, of in images.items()}
+    captions = sorted({text for texts in prompts.values() for text in texts or ()})
+    labels: _Labels = {}
+    for side, texts in prompts.items():
+        n, found = len(pictures[side]), [] if texts is None else texts
+        if isinstance(found, str) or len(found) != n:
+            number = "one text" if isinstance(found, str) else len(found)
             raise ConfigError(
-                f"lam: there is no rule for {method}, whose output function is {output_function};"
-                " name a number"
+                f"{side}: {n} images, found {number} as their prompts; a list with one text each is"
+                " expected"
             )
-        return RULE[output_function]
-    if not isinstance(lam, (int, float)) or not lam > 0:
-        raise ConfigError(
-            f"lam: found {lam!r}; {method} needs a positive number in units of the mean |phi|^2, or"
-            ' "rule" for the one that docs/own-model.md gives the evidence for'
-        )
-    return float(lam)
+        labels[side] = np.array([captions.index(text) for text in found])
+    told = embedded(pipeline.tokenizer, pipeline.text_encoder, [*captions, ""])
+    latents = (unet.config["in_channels"], height, width)
+    shown = {side: vae.encode(of, latents) for side, of in pictures.items()}
+    return CaptionedUNet(unet, torch.from_numpy(told)), shown, labels
 
 
-def _schedule(scheduler: Any) -> NoiseSchedule:
-    """Return the noise schedule of a diffusers scheduler."""
-    found = scheduler.config
-    if found.get("prediction_type", "epsilon") != "epsilon":
-        raise ConfigError(
-            f"pipeline: its scheduler predicts {found['prediction_type']}, expected epsilon, the"
-            " noise"
-        )
-    if found.get("trained_betas") is not None or found["beta_schedule"] not in _BETA_SCHEDULES:
-        raise ConfigError(
-            f"pipeline: its scheduler has betas of its own or the schedule"
-            f" {found.get('beta_schedule')}; expected one of {', '.join(_BETA_SCHEDULES)}"
-        )
-    return NoiseSchedule(
-        n_timesteps=found["num_train_timesteps"],
-        beta_schedule=found["beta_schedule"],
-        beta_start=found["beta_start"],
-        beta_end=found["beta_end"],
-    )
+def _require_gradients(network: torch.nn.Module) -> None:
+    """Let gradients be of the weights of LoRAs, or of all where there are none."""
+    names = [name for name, _ in network.named_parameters()]
+    adapters = {name for name in names if ".lora_" in name}
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in adapters or not adapters)
 
 
-def _checked(name: str, images: Any, unet: Any) -> Float32[np.ndarray, "image c h w"]:
+def _checked(
+    name: str, images: Any, expected: tuple[int, int, int]
+) -> Float32[np.ndarray, "image c h w"]:
     array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
-    side = unet.config["sample_size"]
-    sides = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
-    expected = (unet.config["in_channels"], *sides)
     if array.ndim != 4 or not len(array) or array.shape[1:] != expected:
         raise ConfigError(
             f"{name}: found shape {array.shape}, expected (image, {', '.join(map(str, expected))})"

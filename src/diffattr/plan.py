@@ -44,6 +44,7 @@ CALIBRATION: dict[str, Calibration] = {
     "encode": Calibration(10.0, 0.016),
     "mirror": Calibration(10.0, 0.016),
     "subsets": Calibration(1.0),
+    "pretrained": Calibration(5.0),
     "train_full": Calibration(3.0, 0.04),
     "train_block": Calibration(3.0, 0.023),
     "generate": Calibration(3.0, 0.02),
@@ -116,13 +117,14 @@ def network_size(benchmark: Benchmark) -> NetworkSize:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from diffattr.diffusion.families import family
+    from diffattr.diffusion.families import family, in_full, sample_shape
     from diffattr.diffusion.models import predict, trained
 
-    model = benchmark.config.model
+    model = in_full(benchmark.config.model)
+    shape = sample_shape(model, benchmark.config.data.resolution)
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         network, told = family(model.family).outline(model.config)
-        predict(network, torch.empty(1, *benchmark.sample_shape), torch.zeros(1), **told)
+        predict(network, torch.empty(1, *shape), torch.zeros(1), **told)
     n_parameters = sum(parameter.numel() for parameter in trained(network).values())
     n_frozen = sum(parameter.numel() for parameter in network.parameters()) - n_parameters
     return NetworkSize(n_parameters, counter.get_total_flops(), n_frozen)
@@ -141,7 +143,8 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
         _counterfactual_jobs,
     )
     planned = [job for stage in stages for job in stage(benchmark, size)]
-    names = ["index.html", "report.json", "lds.txt", "queries"]
+    names = ["index.html", "report.json", "queries"]
+    names += ["lds.txt"] if benchmark.own is None else ["proponents.csv"]
     names += ["sweeps.html"] if benchmark.cells else []
     names += ["counterfactual.html"] if benchmark.removals else []
     report = tuple(benchmark.paths("report", name) for name in names)
@@ -198,6 +201,13 @@ def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJ
     weights = size.n_parameters * _FLOAT32
     images = 2 * config.data.n_train * _pixels(benchmark) * _FLOAT32
     n_images = config.training.epochs * config.data.n_train
+    if benchmark.own is not None:
+        yield PlannedJob(
+            "pretrained",
+            tuple(benchmark.network_files.values()),
+            n_bytes=weights,
+            n_held=2 * weights,
+        )
     for number, seed in enumerate(benchmark.full_seeds):
         checkpoints = benchmark.checkpoint_files if number == 0 else []
         n_kept = 1 + len(benchmark.checkpoint_steps) if number == 0 else 1
@@ -234,6 +244,8 @@ def _generation_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Planne
     config, paths = benchmark.config, benchmark.paths
     n_gen, n_steps = config.sampling.n_images, config.sampling.n_steps
     n_bytes, weights = _pixels(benchmark) * _FLOAT32, size.n_parameters * _FLOAT32
+    if not n_gen:
+        return
     yield PlannedJob(
         "generate",
         (paths.images("gen"), paths.indices("gen"), paths("images", "gen")),
@@ -569,15 +581,16 @@ def cluster_seconds(
 _WAITS_FOR: dict[str, tuple[str, ...]] = {
     "data": (),
     "subsets": ("data",),
+    "pretrained": (),
     "train_full": ("data",),
     "train_block": ("subsets",),
-    "generate": ("train_full",),
-    "trajectories": ("train_full",),
+    "generate": ("train_full", "pretrained"),
+    "trajectories": ("train_full", "pretrained"),
     "losses": ("train_block", "generate"),
     "measurements": ("losses",),
-    "embed": ("generate",),
-    "curvature": ("train_full",),
-    "features": ("generate", "trajectories", "curvature"),
+    "embed": ("data", "generate"),
+    "curvature": ("data", "train_full", "pretrained"),
+    "features": ("data", "generate", "trajectories", "curvature"),
     "features_retrained": ("train_block", "features"),
     "check_features": ("features",),
     "kernel": ("features", "features_retrained"),
@@ -595,7 +608,10 @@ _WAITS_FOR: dict[str, tuple[str, ...]] = {
     "originals": ("generate",),
     "redraw": ("train_block_removed",),
     "compare_redrawn": ("redraw", "originals"),
-    "build_report": ("lds_of_method", "audit_powers", "maps", "check_features", "compare_redrawn"),
+    "build_report": (
+        *("scores", "scores_direct", "lds_of_method", "audit_powers", "maps", "check_features"),
+        "compare_redrawn",
+    ),
 }
 
 

@@ -10,6 +10,7 @@ RESULT_VERSION = {
     "data": 1,
     "latents": 1,
     "subsets": 1,
+    "pretrained": 1,
     "training": 1,
     "sampling": 1,
     "losses": 1,

@@ -211,7 +211,7 @@ def test_parquet_files_of_one_part_alone_are_refused(parquet):
 
 def test_an_image_column_of_another_kind_is_refused(tmp_path):
     write_parquet(tmp_path, img=[1.5] * 10, label=[0, 1] * 5)
-    assert "the column img holds double" in refusal(tmp_path)
+    assert "the column of images holds double" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("labels", [["cat"] * 10, [None] * 10, [0.5] * 10, [-1] * 10, [10] * 10])

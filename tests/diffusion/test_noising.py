@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numbers_of_stages import SCHEDULE
 
@@ -62,6 +62,7 @@ def test_noised_images_follow_the_formula():
 
 
 @given(st.integers(1, 1000), st.integers(1, 1000))
+@settings(deadline=None)
 def test_each_stratum_is_hit_once_in_its_middle(n, n_timesteps):
     n = min(n, n_timesteps)
     found = strata_midpoints(n, n_timesteps)

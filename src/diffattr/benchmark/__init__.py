@@ -16,10 +16,11 @@ from diffattr import plugins
 from diffattr.attribution import METHODS
 from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
+from diffattr.benchmark.own_model import as_benchmark, lambda_of, own_model_errors
 from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths, checkpoint_model
 from diffattr.benchmark.removals import chosen_queries, counterfactual_of, removal_errors, removals
 from diffattr.benchmark.sweeps import Cell, expanded
-from diffattr.config import PRIMARY, Config, ConfigError, SubsetGroup
+from diffattr.config import PRIMARY, Config, ConfigError, OwnModel, SubsetGroup
 from diffattr.data import DATA_SOURCES
 from diffattr.data.removals import Removal, is_removal
 from diffattr.diffusion.families import MODEL_FAMILIES, SdLora, options, sample_shape
@@ -53,20 +54,38 @@ class Benchmark:
     """A config together with what follows from it.
 
     `written` is the config as it stands in its file, `config` has the passes and methods of its
-    sweeps as well.
+    sweeps as well. `own` is there where a model that is trained already is asked about, and then
+    `written` is what follows from it: a benchmark that trains and measures nothing.
     """
 
     written: Config
+    own: OwnModel | None = None
+
+    @classmethod
+    def of(cls, said: Config | OwnModel) -> "Benchmark":
+        """Return what a config describes, of either kind.
+
+        Raises:
+            ConfigError: it asks for what cannot be; one line per error.
+        """
+        return cls(as_benchmark(said), said) if isinstance(said, OwnModel) else cls(said)
+
+    @property
+    def said(self) -> Config | OwnModel:
+        """The config as it stands in its file."""
+        return self.own or self.written
 
     def __post_init__(self):
-        errors = [*config_errors(self.config), *removal_errors(self.written)]
+        own = [] if self.own is None else own_model_errors(self.own)
+        errors = [*own, *config_errors(self.config, measures=self.own is None)]
+        errors += removal_errors(self.written)
         for name in self.config.methods:
             errors += method_errors(self.config, name)
         if not errors:
             errors = [
                 f"methods: none answers split {split}; add one, such as {{method: random}}"
-                for split in LDS_SPLITS
-                if not self.methods_of(split)
+                for split in self.query_splits
+                if split != "planted" and not self.methods_of(split)
             ]
         if errors:
             raise ConfigError("\n".join(errors))
@@ -140,13 +159,18 @@ class Benchmark:
 
     @property
     def real_splits(self) -> list[str]:
-        """The splits whose images come from the data set."""
-        return ["train", "val", *(["planted"] if self.config.data.n_planted else [])]
+        """The splits whose images are not generated."""
+        return ["train", *(split for split in self.query_splits if split != "gen")]
 
     @property
     def query_splits(self) -> list[str]:
         """All splits that queries come from."""
-        return [*LDS_SPLITS, "planted"] if self.config.data.n_planted else list(LDS_SPLITS)
+        return [split for split in (*LDS_SPLITS, "planted") if self.n_images(split)]
+
+    @property
+    def lds_splits(self) -> list[str]:
+        """The query splits on which LDS is measured."""
+        return list(LDS_SPLITS) if self.own is None else []
 
     def blocks(self, group: str) -> dict[int, list[int]]:
         """Return the subsets of every block; more subsets only add blocks to full ones."""
@@ -207,6 +231,8 @@ class Benchmark:
     @property
     def full_seeds(self) -> list[int]:
         """The seeds of which a full model is trained, the one that is asked about first."""
+        if self.own is not None:
+            return []
         seed = self.config.full_model.seed
         counts = [
             options.ensemble.count
@@ -255,7 +281,8 @@ class Benchmark:
         `retrain` models are evaluated where a method learns from them.
         """
         reads = any(method.n_retrained for method in self.methods.values())
-        return {"lds": list(LDS_SPLITS), **({"retrain": self.query_splits} if reads else {})}
+        measured = {"lds": self.lds_splits} if self.lds_splits else {}
+        return {**measured, **({"retrain": self.query_splits} if reads else {})}
 
     def with_squares(self, group: str) -> bool:
         """Return whether a group's loss tables hold the mean squares of predictions too."""
@@ -330,7 +357,7 @@ class Benchmark:
         """What makes latents and captions, None where networks see pixels and are told nothing."""
         return options(self.config.model)
 
-    @property
+    @cached_property
     def sample_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of what the network denoises."""
         return sample_shape(self.config.model, self.config.data.resolution)
@@ -361,7 +388,7 @@ class Benchmark:
 
     def lds_splits_of(self, method: str) -> list[str]:
         """Return the query splits on which a method has an LDS."""
-        return [split for split in self.splits_of(method) if split in LDS_SPLITS]
+        return [split for split in self.splits_of(method) if split in self.lds_splits]
 
     def scored_splits_of(self, method: str) -> list[str]:
         """Return the splits whose scores are written.
@@ -466,6 +493,11 @@ class Benchmark:
             **({"noise_schedule": self.config.noise_schedule} if planned.noises else {}),
             **self.plugins("methods", planned.kind),
         }
+
+    def told_lambda(self, method: str) -> dict[str, float]:
+        """Return what a job's params say of a method's lambda where it is not chosen by LDS."""
+        lam = None if self.own is None else lambda_of(self.own, method)
+        return {} if lam is None else {"lambda": lam}
 
     def plugins(self, registry: str, *names: str) -> dict[str, Any]:
         """Return what a job's params say of the plug-ins among the names that it uses.

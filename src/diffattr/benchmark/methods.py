@@ -19,7 +19,7 @@ from diffattr.attribution.base import (
 )
 from diffattr.attribution.file_scores import FileScores
 from diffattr.benchmark.paths import FULL, checkpoint_model, retrain_model, seed_model
-from diffattr.config import Config, ConfigError
+from diffattr.config import Config, ConfigError, Pretrained
 from diffattr.plugins import PluginError
 
 Needs = Literal["no gradients", "gradients", "checkpoints", "retraining", "computed elsewhere"]
@@ -164,6 +164,11 @@ def _errors(config: Config, name: str) -> Iterator[str]:
     except PluginError as error:
         yield f"method: {error}"
         return
+    further = {"losses": "retrained models", "checkpoints": "checkpoints"}
+    if isinstance(config.model, Pretrained):
+        for reads in {method.reads, method.over} & set(further):
+            yield f"method: {options.method} needs {further[reads]}; a pretrained model has none"
+            return
     readers = {
         "features": "features",
         "checkpoints": "features",

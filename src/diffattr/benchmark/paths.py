@@ -64,6 +64,10 @@ class Paths:
         """Names of the data set's classes, by label."""
         return self("labels", "classes.json")
 
+    def names(self) -> str:
+        """What people call the real images, by split."""
+        return self("indices", "names.json")
+
     def subset(self, group: str = "{group}", index: int | str = "{subset}") -> str:
         """Sorted positions into train of one subset."""
         return self("subsets", group, f"{index}.npy")

@@ -13,7 +13,7 @@ from jaxtyping import Int64
 
 from diffattr import plugins
 from diffattr.config import Data
-from diffattr.data import artbench, celeba, cifar10, digits, fashion_mnist, images
+from diffattr.data import artbench, celeba, cifar10, digits, fashion_mnist, hub, images
 from diffattr.data.source import DataSet, Images, Source, UnreadableError
 
 DATA_SOURCES: dict[str, DataSet] = {
@@ -22,6 +22,7 @@ DATA_SOURCES: dict[str, DataSet] = {
     "cifar10": DataSet(cifar10.load, cifar10.DOWNLOADS),
     "digits": DataSet(digits.load, downloads=()),
     "fashion-mnist": DataSet(fashion_mnist.load, fashion_mnist.DOWNLOADS),
+    "hub": DataSet(hub.load, hub.DOWNLOADS),
     "images": DataSet(images.load, images.DOWNLOADS),
 }
 

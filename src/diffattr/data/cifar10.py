@@ -6,7 +6,6 @@ A position is that of the Hugging Face data set, test images after the training 
 D-TRAK's splits, which count in it, come out index for index.
 """
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from jaxtyping import Int64
 from PIL import Image
 
 from diffattr.config import Data
+from diffattr.data.arrow import from_hub, opener, undecoded
 from diffattr.data.pictures import folder_of, listed, reader, reason
 from diffattr.data.source import DataError, Download, Images, Source
 
@@ -149,42 +149,20 @@ def _from_parquet(folder: Path) -> Source:
 
 
 def _from_hub(name: str) -> Source:
+    found = from_hub(name)
     try:
-        import datasets
-    except ImportError:
+        parts = [undecoded(found[part], "img") for part in ("train", "test")]
+    except (KeyError, ValueError) as error:
         raise DataError(
-            f"data.hub: {name!r} is read by datasets; pip install 'diffattr[hub]'"
-        ) from None
-    try:
-        found: Any = datasets.load_dataset(name)
-        parts = [
-            found[part].cast_column("img", datasets.Image(decode=False)).data.table
-            for part in ("train", "test")
-        ]
-    # Its network, cache and builders raise nearly anything.
-    except Exception as error:
-        raise DataError(
-            f"data.hub: {name!r} cannot be had ({reason(error)}); it takes a network and a data set"
-            " with the columns img and label, or put the files into data.folder"
+            f"data.hub: {name!r} has not the parts train and test with the columns img and label"
+            f" ({reason(error)})"
         ) from error
     return _from_tables(parts, name)
 
 
 def _from_tables(parts: list[Any], where: str) -> Source:
     """Return the data set of two Arrow tables: `img` is a struct with `bytes`, `label` a number."""
-    for part in parts:
-        if "bytes" not in (kind := str(part.schema.field("img").type)):
-            raise DataError(
-                f"{where}: the column img holds {kind}, a struct with bytes is expected"
-            )
-    columns = [image for part in parts for image in part.column("img").chunks]
-    starts = np.cumsum([0, *(len(column) for column in columns)])
-
-    def opened(position: int) -> Image.Image:
-        chunk = int(np.searchsorted(starts, position, side="right")) - 1
-        encoded = columns[chunk][position - int(starts[chunk])].as_py()["bytes"]
-        return Image.open(io.BytesIO(encoded))
-
+    opened = opener([part.column("img") for part in parts], where)
     labels = []
     for part in parts:
         found = np.asarray(part.column("label").to_pylist())

@@ -55,6 +55,7 @@ def load(data: Data) -> Source:
             lambda position: str(usable[position]),
             mode="L" if all_grey else "RGB",
         ),
+        name=lambda position: usable[position].relative_to(folder).as_posix(),
     )
 
 

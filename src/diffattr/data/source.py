@@ -50,7 +50,8 @@ class Source:
     `class_names`. `train_pool` and `val_pool` are the ascending positions that training images and
     real queries may come from: the same where the data set is one pool. `read` returns the images
     at some positions, in that order, in [0, 1] and as squares of a resolution; it raises an
-    `UnreadableError` that names every one of them that cannot be used.
+    `UnreadableError` that names every one of them that cannot be used. `name` is what people call
+    the image at a position.
     """
 
     labels: Int64[np.ndarray, " image"]
@@ -58,6 +59,7 @@ class Source:
     train_pool: Int64[np.ndarray, " train"]
     val_pool: Int64[np.ndarray, " val"]
     read: Callable[[Int64[np.ndarray, " chosen"], int], Images]
+    name: Callable[[int], str] = str
 
     def __post_init__(self):
         if not len(self.labels):

@@ -8,6 +8,7 @@ from jaxtyping import Float32, Int64
 
 from diffattr import rng
 from diffattr.config import Data
+from diffattr.data import images
 from diffattr.data.sampling import D_TRAK_SPLIT_STATE, d_trak_sample, stratified_sample
 from diffattr.data.source import DataError, Source, UnreadableError, refuse_or_skip
 
@@ -37,18 +38,23 @@ class Split:
             yield 2 * self.source.read(positions, self.resolution) - 1
 
     @property
+    def names(self) -> list[str]:
+        """What people call the images."""
+        return [self.source.name(position) for position in self.positions.tolist()]
+
+    @property
     def images(self) -> Float32[np.ndarray, "image channel height width"]:
         """All images at once, in [-1, 1]."""
         return np.concatenate(list(self.chunks()))
 
 
 def split(source: Source, data: Data, seed: int) -> dict[str, Split]:
-    """Return `train`, `val` and, where there are any, `planted`.
+    """Return `train` and, where there are any, `val` and `planted`.
 
     Train and val are stratified by class, in ascending order of positions; with data.split d-trak
     they are those of D-TRAK's published code, in its order, whatever the seed. Every planted image
     is drawn from neither val nor the other training images, is part of train, and is asked about as
-    a query of its own.
+    a query of its own. Val is the folder data.queries where that is named.
 
     Raises:
         DataError: a class does not exist, there are too few images, or some cannot be used.
@@ -58,14 +64,64 @@ def split(source: Source, data: Data, seed: int) -> dict[str, Split]:
     source = _of_classes(source, data.classes)
     if data.unreadable == "skip":
         source = _readable(source, data)
-    val = _drawn(source.val_pool, source, data, seed, "n_val")
+    val = (
+        source.val_pool[:0]
+        if data.queries
+        else _drawn(source.val_pool, source, data, seed, "n_val")
+    )
     train = _drawn(np.setdiff1d(source.train_pool, val), source, data, seed, "n_train")
     refuse_or_skip(_problems(source, np.union1d(train, val), data.resolution), data)
     planted = rng.generator(seed, "split", "planted").choice(train, data.n_planted, replace=False)
-    positions = {"train": train, "val": val}
-    if data.n_planted:
-        positions["planted"] = np.sort(planted)
-    return {name: Split(chosen, source, data.resolution) for name, chosen in positions.items()}
+    positions = {"train": train, "val": val, "planted": np.sort(planted)}
+    splits = {
+        name: Split(chosen, source, data.resolution)
+        for name, chosen in positions.items()
+        if len(chosen)
+    }
+    if data.queries:
+        splits["val"] = _own_queries(splits["train"], data)
+    return splits
+
+
+def _own_queries(train: Split, data: Data) -> Split:
+    """Return the images of data.queries, in the order of their names.
+
+    Their classes are those of the training images by name; -1 where they have none.
+    """
+    found = images.load(
+        Data(
+            source="images",
+            folder=data.queries or None,
+            resolution=data.resolution,
+            n_train=data.n_train,
+            n_val=data.n_val,
+            n_planted=0,
+            unreadable=data.unreadable,
+        )
+    )
+    n = len(found.labels)
+    if n != data.n_val:
+        raise DataError(f"{data.queries}: holds {n} images, the config says {data.n_val}")
+    numbers = {name: label for label, name in enumerate(train.source.class_names)}
+    if unknown := sorted(set(found.class_names) - set(numbers)):
+        if len(unknown) < len(found.class_names):
+            raise DataError(
+                f"{data.queries}: has images of class {unknown[0]}, which no training image has;"
+                f" there are {', '.join(numbers)}"
+            )
+        numbers = dict.fromkeys(found.class_names, -1)
+    of_train = np.array([numbers[name] for name in found.class_names])
+    asked = Split(found.train_pool, replace(found, labels=of_train[found.labels]), data.resolution)
+    refuse_or_skip(_problems(found, found.train_pool, data.resolution), data)
+    ours, theirs = (
+        some.source.read(some.positions[:1], data.resolution).shape[1] for some in (train, asked)
+    )
+    if ours != theirs:
+        raise DataError(
+            f"{data.queries}: holds images of {theirs} channels, training images have {ours};"
+            " convert them"
+        )
+    return asked
 
 
 def _of_classes(source: Source, classes: tuple[int | str, ...] | None) -> Source:
@@ -128,8 +184,8 @@ def _drawn(
     n = getattr(data, key)
     if n > len(pool):
         raise DataError(f"data.{key}: {n} images asked for, {len(pool)} are left to draw from")
-    if n == len(pool):
-        return pool
+    if n in (0, len(pool)):
+        return pool[:n]
     if data.split == "d-trak":
         return d_trak_sample(pool, source.labels[pool], n, D_TRAK_SPLIT_STATE, key)
     state = rng.integer_seed(seed, "split", key)

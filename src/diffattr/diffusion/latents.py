@@ -7,7 +7,7 @@ with latent diffusion models" (CVPR 2022), section 3 and appendix G.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ class Vae:
 
     Args:
         pipeline: its folder, or its name on the hub.
+        vae: the autoencoder, where the pipeline is loaded already.
         batch_size: images at a time.
         device: where to compute.
 
@@ -34,12 +35,15 @@ class Vae:
         ConfigError: the pipeline cannot be read.
     """
 
-    def __init__(self, pipeline: str, *, batch_size: int = 16, device: str = "cpu"):
-        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    def __init__(
+        self, pipeline: str, *, vae: Any = None, batch_size: int = 16, device: str = "cpu"
+    ):
+        if vae is None:
+            from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-        kind: Any = AutoencoderKL
+            vae = part(pipeline, "vae", cast(Any, AutoencoderKL))
         self._pipeline, self._batch_size, self._device = pipeline, batch_size, device
-        self._vae: Any = part(pipeline, "vae", kind).eval().to(device)
+        self._vae: Any = vae.eval().to(device)
 
     @property
     def factor(self) -> int:
@@ -83,7 +87,6 @@ class Vae:
         return tqdm(range(0, n, self._batch_size), desc=what, unit="batch", mininterval=10)
 
 
-@torch.inference_mode()
 def embedded_captions(
     pipeline: str, captions: Sequence[str]
 ) -> Float32[np.ndarray, "caption token dim"]:
@@ -102,8 +105,18 @@ def embedded_captions(
             "model.family: captions need the package transformers:"
             " pip install -e '.[text-to-image]'"
         ) from error
-    tokenizer: Any = part(pipeline, "tokenizer", CLIPTokenizer)
-    encoder: Any = part(pipeline, "text_encoder", CLIPTextModel).eval()
+    return embedded(
+        part(pipeline, "tokenizer", CLIPTokenizer),
+        part(pipeline, "text_encoder", CLIPTextModel),
+        captions,
+    )
+
+
+@torch.inference_mode()
+def embedded(
+    tokenizer: Any, encoder: Any, captions: Sequence[str]
+) -> Float32[np.ndarray, "caption token dim"]:
+    """Return what a text encoder makes of captions, padded to its full length."""
     tokens = tokenizer(
         list(captions),
         padding="max_length",
@@ -111,7 +124,7 @@ def embedded_captions(
         truncation=True,
         return_tensors="pt",
     )
-    return encoder(tokens.input_ids)[0].float().numpy()
+    return encoder.eval()(tokens.input_ids.to(encoder.device))[0].float().cpu().numpy()
 
 
 def caption(template: str, class_name: str) -> str:

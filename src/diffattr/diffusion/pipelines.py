@@ -4,55 +4,209 @@ Weights are safetensors, or what torch reads with `weights_only`; nothing is unp
 """
 
 import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from diffattr.config import ConfigError
+import msgspec
+
+from diffattr.config import ConfigError, NoiseSchedule
 
 T = TypeVar("T")
 
+KINDS = {
+    "UNet2DModel": ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline"),
+    "UNet2DConditionModel": ("StableDiffusionPipeline",),
+}
+"""The kinds of pipeline that are understood, by the class of their network."""
+
+_INDEX = "model_index.json"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline as a config names it.
+
+    Attributes:
+        source: its folder, or its name on the hub.
+        unet: the class of the network that it should have.
+        key: the key of the config that names it.
+    """
+
+    source: str
+    unet: str = "UNet2DConditionModel"
+    key: str = "model.config.pipeline"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return Path(self.source).is_dir()
+
+    def part(self, name: str, kind: type[T], **options: Any) -> Any:
+        """Return one component: what lies in the sub-folder `name`, as a `kind`.
+
+        Raises:
+            ConfigError: there is no such pipeline, or it has no such part.
+        """
+        self.check_kind()
+        if self.is_local and not (Path(self.source) / name).is_dir():
+            raise ConfigError(
+                f"{self.key}: {self.source} has no {name}, which a {self._kinds} has; complete the"
+                " folder or name another pipeline"
+            )
+        loader: Any = kind
+        return self._read(name, loader.from_pretrained, subfolder=name, **options)
+
+    def network(self, kind: type[T]) -> T:
+        """Return the pipeline's network, of which the files must hold every weight and no other.
+
+        Raises:
+            ConfigError: they do not, or cannot be read.
+        """
+        network, found = self.part("unet", kind, output_loading_info=True)
+        wrong = [name for names in found.values() for name in names]
+        if wrong:
+            raise ConfigError(
+                f"{self.key}: the weights of the unet of {self.source} are not those of its config:"
+                f" {len(wrong)} are missing, foreign or of another shape ({wrong[0]}, ...)"
+            )
+        return network
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Return what the config of one component says, its weights unread.
+
+        Raises:
+            ConfigError: there is no such pipeline or component.
+        """
+        self.check_kind()
+        if not self.is_local:
+            from diffusers.configuration_utils import ConfigMixin
+
+            mixin: Any = type("_AnyConfig", (ConfigMixin,), {"config_name": _config_file(name)})
+            return dict(self._read(name, mixin.load_config, subfolder=name))
+        return self._mapping(Path(self.source) / name / _config_file(name))
+
+    def check_kind(self) -> None:
+        """Refuse a folder that is no pipeline of a kind that is understood.
+
+        Raises:
+            ConfigError: that.
+        """
+        if not self.is_local:
+            return
+        index = Path(self.source) / _INDEX
+        if not index.is_file():
+            raise ConfigError(
+                f"{self.key}: {self.source} is no diffusers pipeline: it has no {_INDEX}; name the"
+                " folder that save_pretrained wrote"
+            )
+        found = self._mapping(index).get("_class_name")
+        if not isinstance(found, str):
+            raise ConfigError(
+                f"{self.key}: {index} does not say of which kind the pipeline is; write the folder"
+                " again with save_pretrained"
+            )
+        if found not in KINDS[self.unet]:
+            raise ConfigError(f"{self.key}: {self.source} is a {found}, expected a {self._kinds}")
+
+    @property
+    def _kinds(self) -> str:
+        return " or ".join(KINDS[self.unet])
+
+    def _read(self, name: str, load: Any, **options: Any) -> Any:
+        try:
+            return load(self.source, **options)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"{self.key}: the {name} of {self.source} cannot be read"
+                f" ({' '.join(str(error).split())[:200]}); name a folder with a whole pipeline, or"
+                " where there is internet its name on the hub"
+            ) from error
+
+    def _mapping(self, path: Path) -> dict[str, Any]:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{self.key}: {path} cannot be read ({error}); write the folder again with"
+                " save_pretrained"
+            ) from error
+        if not isinstance(found, dict):
+            raise ConfigError(f"{self.key}: {path} holds no mapping; write the folder again")
+        return found
+
+
+def _config_file(name: str) -> str:
+    return "scheduler_config.json" if name == "scheduler" else "config.json"
+
 
 def part(pipeline: str, name: str, kind: type[T]) -> T:
-    """Return one component of a pipeline: what lies in its sub-folder `name`, as a `kind`.
+    """Return one component of a Stable-Diffusion pipeline.
 
     Raises:
         ConfigError: there is no such pipeline, or it has no such part.
     """
-    folder = Path(pipeline)
-    if folder.is_dir():
-        _check_kind(folder)
-        if not (folder / name).is_dir():
-            raise ConfigError(
-                f"model.config.pipeline: {pipeline} has no {name}, which a Stable-Diffusion"
-                " pipeline has; complete the folder or name another pipeline"
+    return Pipeline(pipeline).part(name, kind)
+
+
+def network_errors(pipeline: Pipeline, unet: Mapping[str, Any], resolution: int) -> Iterator[str]:
+    """Yield why an unconditional network, by its config, cannot be asked about such images."""
+    where = f"{pipeline.key}: the network of {pipeline.source}"
+    size = unet.get("sample_size")
+    if size not in (None, resolution, [resolution, resolution]):
+        yield f"{where} is for images of {size} pixels, data.resolution is {resolution}"
+    n_in, n_out = unet.get("in_channels", 3), unet.get("out_channels", 3)
+    if n_in != n_out:
+        yield (
+            f"{where} takes {n_in} channels and gives {n_out}; one that gives as many, the noise"
+            " alone, is expected"
+        )
+    if unet.get("class_embed_type") or unet.get("num_class_embeds"):
+        yield f"{where} is told classes; an unconditional one is expected"
+
+
+def noise_schedule(scheduler: Mapping[str, Any], key: str) -> NoiseSchedule:
+    """Return the noise schedule that a scheduler's config says.
+
+    Raises:
+        ConfigError: the network predicts something else than the noise, or the schedule is unknown.
+    """
+    if (predicts := scheduler.get("prediction_type", "epsilon")) != "epsilon":
+        raise ConfigError(f"{key}: its scheduler predicts {predicts}, expected epsilon, the noise")
+    known = get_args(get_type_hints(NoiseSchedule)["beta_schedule"])
+    kind = scheduler.get("beta_schedule", "linear")
+    if scheduler.get("trained_betas") is not None or kind not in known:
+        raise ConfigError(
+            f"{key}: its scheduler has betas of its own or the schedule {kind}; expected one of"
+            f" {', '.join(known)}"
+        )
+    found = {
+        "n_timesteps": scheduler.get("num_train_timesteps", 1000),
+        "beta_schedule": kind,
+        "beta_start": scheduler.get("beta_start", 0.0001),
+        "beta_end": scheduler.get("beta_end", 0.02),
+    }
+    try:
+        return msgspec.convert(found, NoiseSchedule)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{key}: its scheduler's config cannot be used: {error}") from error
+
+
+def schedule_errors(pipeline: Pipeline, schedule: NoiseSchedule) -> Iterator[str]:
+    """Yield where the config's noise schedule is not that of the pipeline."""
+    found = noise_schedule(pipeline.config("scheduler"), f"{pipeline.key}: {pipeline.source}")
+    for name in schedule.__struct_fields__:
+        ours, theirs = getattr(schedule, name), getattr(found, name)
+        if ours != theirs:
+            yield (
+                f"noise_schedule.{name}: found {ours}, the scheduler of {pipeline.source} has"
+                f" {theirs}"
             )
-    loader: Any = kind
-    try:
-        return loader.from_pretrained(pipeline, subfolder=name)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"model.config.pipeline: the {name} of {pipeline} cannot be read"
-            f" ({' '.join(str(error).split())[:200]}); name a folder with a whole pipeline, or"
-            " where there is internet its name on the hub"
-        ) from error
 
 
-def _check_kind(folder: Path) -> None:
-    """Refuse a folder that is no pipeline of the kind that is supported."""
-    index = folder / "model_index.json"
-    if not index.is_file():
-        raise ConfigError(
-            f"model.config.pipeline: {folder} is no diffusers pipeline: it has no model_index.json;"
-            " name the folder that save_pretrained wrote"
-        )
-    try:
-        found = json.loads(index.read_text(encoding="utf-8"))["_class_name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"model.config.pipeline: {index} does not say of which kind the pipeline is; write the"
-            " folder again with save_pretrained"
-        ) from error
-    if found != "StableDiffusionPipeline":
-        raise ConfigError(
-            f"model.config.pipeline: {folder} is a {found}, expected a StableDiffusionPipeline"
-        )
+def source_errors(key: str, source: str) -> Iterator[str]:
+    """Yield why a text can be neither a folder of this machine nor a name on the hub."""
+    if not Path(source).is_dir() and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
+        yield f"{key}: {source} is no folder, nor like a name on the hub (owner/name)"

@@ -1,8 +1,8 @@
-"""A tiny Stable-Diffusion pipeline with random weights: real files of the real layout.
+"""Tiny pipelines with random weights: real files of the real layout.
 
-`python -m diffattr.diffusion.stand_in FOLDER` writes it, for the configs of `configs/mini`. What it
-generates is nothing to look at, even after training: the mini benchmarks are for trying out the
-workflow, not for their numbers.
+`python -m diffattr.diffusion.stand_in FOLDER` writes a Stable-Diffusion pipeline, with `--ddpm` an
+unconditional one, for the configs of `configs/mini`. What they generate is nothing to look at, even
+after training: the mini benchmarks are for trying out the workflow, not for their numbers.
 """
 
 import argparse
@@ -113,6 +113,30 @@ def write_pipeline(folder: str | Path, seed: int = 0) -> None:
         (place / "model_index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
 
 
+def write_ddpm(folder: str | Path, resolution: int = 16, channels: int = 3, seed: int = 0) -> None:
+    """Write an unconditional pipeline of one small network.
+
+    The weights are a pure function of the seed.
+    """
+    from diffusers.models.unets.unet_2d import UNet2DModel
+    from diffusers.pipelines.ddpm.pipeline_ddpm import DDPMPipeline
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
+    with rng.torch_seeded(seed, "stand-in-ddpm"):
+        unet = UNet2DModel(
+            sample_size=resolution,
+            in_channels=channels,
+            out_channels=channels,
+            block_out_channels=(16, 32),
+            down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+            up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+            layers_per_block=1,
+            norm_num_groups=8,
+        )
+    with beside(folder) as place:
+        DDPMPipeline(unet, DDPMScheduler()).save_pretrained(place)
+
+
 def _vocabulary() -> dict[str, int]:
     """Return letters, alone and at the end of a word, and the two marks of CLIP's tokenizer."""
     letters = [*string.ascii_lowercase, *string.digits, *string.punctuation]
@@ -122,8 +146,12 @@ def _vocabulary() -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Write a tiny Stable-Diffusion pipeline.")
+    parser = argparse.ArgumentParser(description="Write a tiny pipeline with random weights.")
     parser.add_argument("folder", help="where to write the pipeline, such as data/mini/pipeline")
     parser.add_argument("--seed", type=int, default=0, help="of its random weights")
+    parser.add_argument(
+        "--ddpm", action="store_true", help="an unconditional one in place of Stable Diffusion"
+    )
     arguments = parser.parse_args()
-    write_pipeline(arguments.folder, arguments.seed)
+    write = write_ddpm if arguments.ddpm else write_pipeline
+    write(arguments.folder, seed=arguments.seed)

@@ -1,6 +1,6 @@
-"""What one method costs by itself, from the provenance of its predictions.
+"""What one method costs by itself, from the provenance of its predictions, or of its scores.
 
-Counted are the jobs that its predictions descend from, without those that every benchmark has
+Counted are the jobs that these descend from, without those that every benchmark has
 anyway: data, the full model, generated queries, subsets. A job that several methods share counts
 for each of them whole, so the figures are what a method would cost alone. Of a retraining method
 that learns from the first of the retrained models, only the blocks that hold those count.
@@ -50,9 +50,11 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
     shared = jobs_behind(given)
     costs: dict[str, dict[str, Any]] = {}
     for name, method in benchmark.methods.items():
-        predictions = [paths.predictions(name, split) for split in benchmark.lds_splits_of(name)]
+        # Where nothing is measured, nothing is predicted.
+        ends = [paths.predictions(name, split) for split in benchmark.lds_splits_of(name)]
+        ends = ends or [paths.scores(name, split) for split in benchmark.splits_of(name)]
         per_split = []
-        for path in predictions:
+        for path in ends:
             if path in records and not method.files:
                 own = jobs_behind([path]) - shared
                 if (n := method.n_retrained) is not None:

@@ -42,7 +42,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         for split in LDS_SPLITS
     }
     lds = [_lds(split, results[split], benchmark) for split in LDS_SPLITS]
-    planted = _planted(benchmark) if config.data.n_planted else None
+    planted = planted_ranks(benchmark) if config.data.n_planted else None
     roots = list(roots)
     records = cost.lineage(cost.read_records(paths.root), roots)
     method_costs = method_cost.method_costs(benchmark, records)
@@ -54,7 +54,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         "n_seeds": len(config.subsets.lds.seeds),
         "confidence": config.lds.confidence,
         "methods": [
-            {**_method(benchmark, name), "cost": method_costs[name]}
+            {**method_row(benchmark, name), "cost": method_costs[name]}
             for name in benchmark.named_methods
         ],
         "lds": lds,
@@ -62,10 +62,10 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         "published": published.beside(benchmark, everything),
         "planted": planted,
         "queries": [
-            _queries(benchmark, split, results.get(split), planted)
+            shown_queries(benchmark, split, results.get(split), planted)
             for split in benchmark.query_splits
         ],
-        "checks": list(_checks(benchmark)),
+        "checks": list(checks_of(benchmark)),
         "controls": list(_controls(benchmark, lds)),
         "measured": list(config.lds.also_measured),
         "query_lists": {
@@ -96,7 +96,8 @@ def redrawn_images(
     return images
 
 
-def _method(benchmark: Benchmark, name: str) -> dict[str, Any]:
+def method_row(benchmark: Benchmark, name: str) -> dict[str, Any]:
+    """Return what a method of the config stands for."""
     options = benchmark.config.methods[name]
     method = benchmark.methods[name]
     n_gradients = None
@@ -212,7 +213,7 @@ def _claim(lds: list[dict[str, Any]]) -> dict[str, int]:
     return {verdict: verdicts.count(verdict) for verdict in ("higher", "lower", "undecided")}
 
 
-def _planted(benchmark: Benchmark) -> dict[str, Any]:
+def planted_ranks(benchmark: Benchmark) -> dict[str, Any]:
     """Return the ranks of the planted queries' copies, best method first."""
     paths = benchmark.paths
     train, queries = read_array(paths.indices("train")), read_array(paths.indices("planted"))
@@ -257,13 +258,13 @@ def copy_positions(
     return found
 
 
-def _queries(
+def shown_queries(
     benchmark: Benchmark,
     split: str,
     results: Mapping[str, Any] | None,
     planted: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return the queries of one split that the page shows, with every method's extreme scores.
+    """Return the queries of one split that a page shows, with every method's extreme scores.
 
     `results` are the split's LDS artifacts by method, None where queries have no measurements.
     """
@@ -322,7 +323,8 @@ def evenly_spaced(n: int, count: int) -> list[int]:
     return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int)).tolist()
 
 
-def _checks(benchmark: Benchmark) -> Iterable[dict[str, Any]]:
+def checks_of(benchmark: Benchmark) -> Iterable[dict[str, Any]]:
+    """Yield how far features depend on batch size and order, by pass and output function."""
     for gradient_pass in benchmark.used_passes:
         check = read_json(benchmark.paths.check(gradient_pass))
         for output_function, error in check["largest_relative_error"].items():

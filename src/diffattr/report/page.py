@@ -37,6 +37,16 @@ def html(numbers: Mapping[str, Any], images: Images) -> str:
     )
 
 
+def own_model_html(numbers: Mapping[str, Any], images: Images) -> str:
+    """Return the page on a model that somebody already has; `images` as for `html`."""
+    return _rendered(
+        "own_model.html.jinja",
+        numbers,
+        pictures.stylesheet(images, _shown(numbers)),
+        config=yaml.safe_dump(numbers["config"], sort_keys=True, allow_unicode=True),
+    )
+
+
 def sweeps_html(numbers: Mapping[str, Any]) -> str:
     """Return the page of all sweeps."""
     drawn = {

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from diffattr.artifacts import Arrays, read_array, read_arrays
 from diffattr.benchmark import Benchmark
-from diffattr.report.viewer import Split, Train, write
+from diffattr.report.viewer import Maps, Split, Train, write
 
 _WORDS = {"val": "held-out images", "gen": "generated images", "planted": "planted copies"}
 
@@ -42,23 +42,6 @@ def write_viewer(
         own = benchmark.methods_of(split)
         return sorted(own, key=lambda name: ranking.index(name) if name in ranking else len(own))
 
-    @cache
-    def stored_maps(method: str, split: str) -> Arrays | None:
-        if split not in benchmark.mapped_splits_of(method):
-            return None
-        return read_arrays(paths.maps(method, split))
-
-    def maps(
-        method: str, split: str, query: int, positions: list[int]
-    ) -> Float[np.ndarray, "train height width"] | None:
-        """Return maps between 0 and the largest of the query's."""
-        found = stored_maps(method, split)
-        if found is None:
-            return None
-        of_query = found["maps"][query]
-        places = {position: place for place, position in enumerate(found["positions"][query])}
-        return of_query[[places[position] for position in positions]] / max(of_query.max(), 1e-30)
-
     splits = [
         Split(
             split,
@@ -80,7 +63,32 @@ def write_viewer(
         splits,
         images,
         lambda method, split: read_arrays(paths.scores(method, split))["scores"],
-        maps=maps,
+        maps=maps_of(benchmark),
         top=benchmark.config.report.top,
         report="../index.html",
     )
+
+
+def maps_of(benchmark: Benchmark) -> Maps | None:
+    """Return what gives a method's maps, between 0 and the largest of the query's, if any has."""
+    paths = benchmark.paths
+    if not any(benchmark.mapped_splits_of(name) for name in benchmark.named_methods):
+        return None
+
+    @cache
+    def stored_maps(method: str, split: str) -> Arrays | None:
+        if split not in benchmark.mapped_splits_of(method):
+            return None
+        return read_arrays(paths.maps(method, split))
+
+    def maps(
+        method: str, split: str, query: int, positions: list[int]
+    ) -> Float[np.ndarray, "train height width"] | None:
+        found = stored_maps(method, split)
+        if found is None:
+            return None
+        of_query = found["maps"][query]
+        places = {position: place for place, position in enumerate(found["positions"][query])}
+        return of_query[[places[position] for position in positions]] / max(of_query.max(), 1e-30)
+
+    return maps

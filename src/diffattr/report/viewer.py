@@ -47,9 +47,9 @@ each of these training images, in [0, 1]; None where the method has no such maps
 
 @dataclass(frozen=True)
 class Train:
-    """The training images: numbers in the data set, and classes if there are any."""
+    """The training images: numbers in the data set or names, and classes if there are any."""
 
-    ids: Sequence[int]
+    ids: Sequence[int | str]
     labels: Sequence[Label] | None
 
 
@@ -66,7 +66,7 @@ class Split:
     name: str
     words: str
     methods: Sequence[str]
-    ids: Sequence[int]
+    ids: Sequence[int | str]
     labels: Sequence[Label] | None = None
     lds: Mapping[str, Sequence[float | None]] | None = None
     copies: Sequence[int] | None = None
@@ -253,7 +253,7 @@ def _map_levels(
 
 
 def _described(
-    ids: Sequence[int], labels: Sequence[Label] | None, positions: Sequence[int] | None = None
+    ids: Sequence[int | str], labels: Sequence[Label] | None, positions: Sequence[int] | None = None
 ) -> dict[str, Any]:
     kept = range(len(ids)) if positions is None else positions
     return {

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float32
 from msgspec import Meta
 
-from diffattr.config import ConfigError, Model, Positive, Share
+from diffattr.config import ConfigError, Model, Positive, Pretrained, Share
+from diffattr.diffusion.pipelines import Pipeline
 
 if TYPE_CHECKING:
     import torch
@@ -64,29 +65,44 @@ class Family(Protocol):
         """Return the content of the config.json beside a model's weights."""
         ...
 
+    def pretrained(
+        self, model: Pretrained, captions: Captions | None
+    ) -> tuple["torch.nn.Module", Model]:
+        """Return a network that is trained already, and the model that it is.
+
+        Raises:
+            ConfigError: there is none, or not the one that the config says.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Registered:
     """Where a family's module is, and what can be told of it without loading torch.
 
     `weights_file` is what a model's weights are called on disk; `options` the type of its config,
-    None where diffusers judges it. A family with `captions` trains an adapter on the network of a
-    pipeline, which works on latents of its VAE and is told captions.
+    None where diffusers judges it; `unet` the class of network in a pipeline that it is for. A
+    family with `captions` trains an adapter on the network of a pipeline, which works on latents of
+    its VAE and is told captions.
     """
 
     module: str
     weights_file: str
+    unet: str
     options: type[SdLora] | None = None
     captions: bool = False
 
 
 MODEL_FAMILIES: dict[str, Registered] = {
     "unet2d": Registered(
-        "diffattr.diffusion.families.unet2d", "diffusion_pytorch_model.safetensors"
+        "diffattr.diffusion.families.unet2d",
+        "diffusion_pytorch_model.safetensors",
+        "UNet2DModel",
     ),
     "sd-lora": Registered(
         "diffattr.diffusion.families.sd_lora",
         "pytorch_lora_weights.safetensors",
+        "UNet2DConditionModel",
         SdLora,
         captions=True,
     ),
@@ -114,9 +130,41 @@ def options(model: Model) -> SdLora | None:
         raise ConfigError(f"model.config: {error} ({model.family} takes: {known})") from error
 
 
+def pipeline_of(model: Pretrained) -> Pipeline:
+    """Return the pipeline that a model is, or that it is a LoRA of.
+
+    Raises:
+        ConfigError: the config does not name one.
+    """
+    unet = MODEL_FAMILIES[model.family].unet
+    if (adapter := options(model)) is not None:
+        return Pipeline(adapter.pipeline, unet)
+    return Pipeline(model.pretrained, unet, key="model.pretrained")
+
+
+def in_full(model: Model) -> Model:
+    """Return a model with the config of its network, which for a pretrained one its pipeline says.
+
+    Raises:
+        ConfigError: the pipeline cannot be read.
+    """
+    if not isinstance(model, Pretrained) or options(model) is not None:
+        return model
+    said = pipeline_of(model).config("unet")
+    return Model(
+        family=model.family,
+        config={key: value for key, value in said.items() if not key.startswith("_")},
+    )
+
+
 def sample_shape(model: Model, resolution: int) -> tuple[int, int, int]:
-    """Return channels, height and width of what a network is shown, for images so wide."""
+    """Return channels, height and width of what a network is shown, for images so wide.
+
+    A pretrained network that is not on this machine is taken for one of colours.
+    """
     if (found := options(model)) is None:
+        if isinstance(model, Pretrained) and pipeline_of(model).is_local:
+            model = in_full(model)
         return model.config.get("in_channels", 3), resolution, resolution
     side = found.unet.get("sample_size", resolution)
     return found.unet.get("in_channels", 4), side, side

@@ -9,16 +9,17 @@ Hu et al., "LoRA: low-rank adaptation of large language models" (ICLR 2022); Zhe
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from diffattr.config import ConfigError, Model
-from diffattr.diffusion.families import Captions, SdLora
+from diffattr.config import ConfigError, Model, Pretrained
+from diffattr.diffusion.families import MODEL_FAMILIES, Captions, SdLora
 from diffattr.diffusion.families import options as checked
 from diffattr.diffusion.pipelines import part
 
+_ADAPTER = "default"
 _PROJECTIONS = ["to_q", "to_k", "to_v", "to_out.0"]
 
 
@@ -58,6 +59,16 @@ def network(config: Mapping[str, Any], captions: Captions | None) -> CaptionedUN
         ConfigError: the pipeline cannot be read, or its U-Net is not the one of the config.
     """
     chosen = _options(config)
+    unet = _base(chosen, captions)
+    return CaptionedUNet(_adapted(unet, chosen), torch.from_numpy(captions))
+
+
+def _base(chosen: SdLora, captions: Captions | None) -> Any:
+    """Return the pipeline's own U-Net.
+
+    Raises:
+        ConfigError: it cannot be read, or is not the one of the config, or not for these captions.
+    """
     if captions is None:
         raise ConfigError("model.family: sd-lora is told captions, none were given")
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -76,7 +87,7 @@ def network(config: Mapping[str, Any], captions: Captions | None) -> CaptionedUN
             f" {captions.shape[-1]} numbers a token, its U-Net takes"
             f" {unet.config['cross_attention_dim']}"
         )
-    return _adapted(unet, chosen, torch.from_numpy(captions))
+    return unet
 
 
 def outline(config: Mapping[str, Any]) -> tuple[CaptionedUNet, dict[str, Any]]:
@@ -86,12 +97,62 @@ def outline(config: Mapping[str, Any]) -> tuple[CaptionedUNet, dict[str, Any]]:
     chosen = _options(config)
     unet: Any = UNet2DConditionModel(**chosen.unet)
     captions = torch.empty(1, 77, unet.config["cross_attention_dim"])
-    return _adapted(unet, chosen, captions), {"labels": torch.zeros(1, dtype=torch.int64)}
+    network = CaptionedUNet(_adapted(unet, chosen), captions)
+    return network, {"labels": torch.zeros(1, dtype=torch.int64)}
 
 
 def described(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config as it stands: a LoRA says nothing of what it is put on."""
     return dict(config)
+
+
+def pretrained(model: Pretrained, captions: Captions | None) -> tuple[CaptionedUNet, Model]:
+    """Return the pipeline's U-Net with a LoRA out of a file of diffusers' own."""
+    from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin
+
+    chosen = _options(model.config)
+    unet, loader = _base(chosen, captions), cast(Any, StableDiffusionLoraLoaderMixin)
+    where = f"model.pretrained: the LoRA of {model.pretrained}"
+    told = torch.from_numpy(captions)
+    with torch.device("meta"):
+        expected = CaptionedUNet(_adapted(type(unet).from_config(unet.config), chosen), told)
+    try:
+        weights, alphas, about = loader.lora_state_dict(
+            model.pretrained,
+            weight_name=MODEL_FAMILIES[model.family].weights_file,
+            use_safetensors=True,
+            return_lora_metadata=True,
+        )
+        unet.load_lora_adapter(
+            weights, prefix="unet", network_alphas=alphas, metadata=about, adapter_name=_ADAPTER
+        )
+    # A file may hold anything, and peft raises nearly anything on a bad one.
+    except Exception as error:
+        raise ConfigError(
+            f"{where} cannot be read ({' '.join(str(error).split())[:200]}); expected a folder with"
+            f" the {MODEL_FAMILIES[model.family].weights_file} that save_lora_weights wrote"
+        ) from error
+    for name, parameter in unet.named_parameters():
+        parameter.requires_grad_(f".{_ADAPTER}." in name)
+    network = CaptionedUNet(unet, told)
+    found, wanted = (
+        {name: tuple(p.shape) for name, p in one.named_parameters() if p.requires_grad}
+        for one in (network, expected)
+    )
+    if found != wanted:
+        wrong = sorted(set(found.items()) ^ set(wanted.items()))
+        raise ConfigError(
+            f"{where} is not one of rank {chosen.rank} on the q, k, v and output projections of all"
+            f" attention layers ({wrong[0][0] if wrong else 'no weights'}, ...); set"
+            " model.config.rank"
+        )
+    scales = {m.scaling[_ADAPTER] for m in unet.modules() if _ADAPTER in getattr(m, "scaling", {})}
+    if scales != {1.0}:
+        raise ConfigError(
+            f"{where} is scaled by alpha / rank = {', '.join(map(str, sorted(scales)))}; 1 is"
+            " expected, as diffusers' own training scripts have it"
+        )
+    return network, Model(family=model.family, config=model.config)
 
 
 def _options(config: Mapping[str, Any]) -> SdLora:
@@ -104,7 +165,8 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
-def _adapted(unet: Any, chosen: SdLora, captions: Tensor) -> CaptionedUNet:
+def _adapted(unet: Any, chosen: SdLora) -> Any:
+    """Return the U-Net with a LoRA that changes nothing yet."""
     try:
         from peft import LoraConfig  # pyright: ignore[reportMissingImports]
     except ImportError as error:
@@ -120,9 +182,10 @@ def _adapted(unet: Any, chosen: SdLora, captions: Tensor) -> CaptionedUNet:
             lora_alpha=chosen.rank,
             init_lora_weights="gaussian",
             target_modules=_PROJECTIONS,
-        )
+        ),
+        adapter_name=_ADAPTER,
     )
     for name, module in unet.named_modules():
         if isinstance(module, torch.nn.Dropout) and "attn" in name:
             module.p = chosen.dropout
-    return CaptionedUNet(unet, captions)
+    return unet

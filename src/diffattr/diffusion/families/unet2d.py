@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 
-from diffattr.diffusion.families import Captions
+from diffattr.config import Model, Pretrained
+from diffattr.diffusion.families import Captions, in_full, pipeline_of
 
 
 def network(config: Mapping[str, Any], captions: Captions | None) -> torch.nn.Module:  # noqa: ARG001
@@ -29,3 +30,12 @@ def described(config: Mapping[str, Any]) -> dict[str, Any]:
     with torch.device("meta"):
         whole: Any = network(config, None)
     return json.loads(whole.to_json_string())
+
+
+def pretrained(
+    model: Pretrained,
+    captions: Captions | None,  # noqa: ARG001
+) -> tuple[torch.nn.Module, Model]:
+    """Return a pipeline's network, and the model with its config."""
+    kind: Any = UNet2DModel
+    return pipeline_of(model).network(kind), in_full(model)

@@ -1,0 +1,19 @@
+"""Rule pretrained: the network of a pipeline that somebody has trained."""
+
+from diffattr.jobs import job
+
+with job(snakemake) as this:
+    from pathlib import Path
+
+    from diffattr.benchmark.own_model import pipeline_errors
+    from diffattr.config import ConfigError, NoiseSchedule, Pretrained
+    from diffattr.diffusion.families import family
+    from diffattr.diffusion.models import read_captions, trained, write_network
+
+    model = this.section("model", Pretrained)
+    schedule, resolution = this.section("noise_schedule", NoiseSchedule), this.config["resolution"]
+    if errors := list(pipeline_errors(model, schedule, resolution)):
+        raise ConfigError("\n".join(errors))
+    captions = read_captions(this.input.get("captions"))
+    network, described = family(model.family).pretrained(model, captions)
+    write_network(Path(this.output.network).parent, trained(network), described)

@@ -1,0 +1,221 @@
+"""Configs of models that somebody already has: what they stand for, and what is refused at once."""
+
+import json
+import shutil
+
+import pytest
+from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, own_model
+from diffusers import DDIMScheduler, UNet2DModel
+from diffusers.models.model_loading_utils import load_state_dict
+
+from diffattr import plan
+from diffattr.benchmark import Benchmark
+from diffattr.config import Config, OwnModel, kind_of
+from diffattr.diffusion.stand_in import write_ddpm
+
+FOLDER = "data/mini/ddpm"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ddpm") / "pipeline"
+    write_ddpm(folder)
+    return folder
+
+
+@pytest.fixture
+def here(written, tmp_path, monkeypatch):
+    """The working directory of the mini config, with its pipeline to change."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(written, tmp_path / FOLDER)
+    return tmp_path
+
+
+def made(changes=None):
+    return Benchmark.of(own_model(changes))
+
+
+def rewrite(path, **values):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize("name", OWN_MODELS)
+def test_a_config_that_ships_is_right(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = own_model(name=name)
+    if own.model.pretrained.startswith("data/"):
+        write_ddpm(tmp_path / own.model.pretrained, resolution=own.data.resolution)
+    assert set(Benchmark.of(own).methods) == set(own.methods)
+
+
+def test_a_config_s_kind_is_told_by_what_its_model_is():
+    assert kind_of({"model": {"pretrained": "x"}}) is OwnModel
+    for other in ({"model": {"config": {}}}, {"model": None}, {}, None, []):
+        assert kind_of(other) is Config
+
+
+def test_nothing_is_trained_or_measured(here):
+    benchmark = made()
+    planned = plan.jobs(benchmark, plan.NetworkSize(1000, 1_000_000))
+    rules = {job.rule for job in planned}
+    assert not {"train_full", "train_block", "subsets", "losses", "lds_of_method"} & rules
+    assert {"pretrained", "generate", "features", "kernel", "scores", "build_report"} <= rules
+    assert benchmark.query_splits == ["val", "gen", "planted"]
+    assert benchmark.lds_splits == []
+    # Three passes over 100 training images, 160 queries, 6 generated and 10 planted, 2 timesteps.
+    features = [job for job in planned if job.rule == "features"]
+    assert sum(job.forwards for job in features) == 2 * (100 + 160 + 6 + 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "splits"),
+    [
+        ({"sampling": DELETED}, ["val", "planted"]),
+        ({"queries": DELETED}, ["gen", "planted"]),
+        ({"data.n_planted": 0, "queries": DELETED}, ["gen"]),
+        ({"sampling": DELETED, "queries": DELETED}, ["planted"]),
+    ],
+)
+def test_there_are_the_queries_that_are_asked_for(here, changes, splits):
+    benchmark = made(changes)
+    assert benchmark.query_splits == splits
+    rules = {job.rule for job in plan.jobs(benchmark, plan.NetworkSize(1000, 1_000_000))}
+    assert ("generate" in rules) == ("gen" in splits)
+
+
+def test_the_network_s_size_is_that_of_the_pipeline(here):
+    found = plan.network_size(made())
+    weights = load_state_dict(f"{FOLDER}/unet/diffusion_pytorch_model.safetensors")
+    assert found.n_parameters == sum(tensor.numel() for tensor in weights.values())
+    assert made().sample_shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "words"),
+    [
+        ({"model.pretrained": "no/such/folder"}, "model.pretrained", "is no folder, nor like"),
+        ({"model.config": {"dropout": 0.1}}, "model.config", "found dropout; remove it"),
+        ({"noise_schedule.beta_end": 0.01}, "noise_schedule.beta_end", "found 0.01, has 0.02"),
+        (
+            {"data.resolution": 32},
+            "model.pretrained",
+            f"the network of {FOLDER} is for images of 16 pixels, data.resolution is 32",
+        ),
+        (
+            {"sampling": DELETED, "queries": DELETED, "data.n_planted": 0},
+            "queries",
+            "nothing is asked about; name a folder",
+        ),
+        ({"methods.trak-2.lambda": DELETED}, "methods.trak-2.lambda", "trak needs a positive"),
+        (
+            {"methods.pixel-cosine.lambda": 0.1},
+            "methods.pixel-cosine.lambda",
+            "pixel-cosine has none; remove the key",
+        ),
+        (
+            {"methods.trak-2.method": "kernel", "features.t2.output_functions": ["loss", "l1-norm"],
+             "methods.d-trak-2": {"method": "trak", "features": "t2/loss", "lambda": 1.0},
+             "methods.trak-2.features": "t2/l1-norm"},
+            "methods.trak-2.lambda",
+            "there is no rule for kernel on l1-norm; name a number",
+        ),
+        ({"methods.own": {"method": "datamodel"}}, "methods.own.method", "needs retrained models"),
+        (
+            {"methods.own": {"method": "tracin", "features": "t2/loss"}},
+            "methods.own.method",
+            "needs checkpoints",
+        ),
+        (
+            {"methods.own": {"method": "journey-trak", "features": "t2/loss", "lambda": 0.1},
+             "sampling": DELETED},
+            "methods.own.method",
+            "journey-trak follows the sampler; add sampling",
+        ),
+        ({"report.published": "cifar2"}, "report.published", "without LDS"),
+        ({"data.n_planted": 100}, "data.n_planted", "less than n_train"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_sentence(here, changes, key, words):
+    assert_refused(made, changes, key=key, words=words)
+
+
+def test_keys_of_training_are_unknown(here):
+    changes = {"methods.trak-2.checkpoints": [1.0]}
+    source = OWN_MODEL
+    assert_refused(made, changes, key=source, words="methods.trak-2.checkpoints: unknown key")
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "key", "words"),
+    [
+        (
+            "model_index.json",
+            {"_class_name": "LDMPipeline"},
+            "model.pretrained",
+            "is a LDMPipeline",
+        ),
+        ("model_index.json", {"_class_name": 3}, "model.pretrained", "of which kind"),
+        (
+            "unet/config.json",
+            {"out_channels": 6},
+            "model.pretrained",
+            "takes 3 channels and gives 6",
+        ),
+        ("unet/config.json", {"num_class_embeds": 10}, "model.pretrained", "is told classes"),
+        (
+            "scheduler/scheduler_config.json",
+            {"prediction_type": "v_prediction"},
+            "model.pretrained",
+            "predicts v_prediction, expected epsilon",
+        ),
+        (
+            "scheduler/scheduler_config.json",
+            {"beta_schedule": "sigmoid"},
+            "model.pretrained",
+            "the schedule sigmoid; expected one of linear,",
+        ),
+        (
+            "scheduler/scheduler_config.json",
+            {"num_train_timesteps": "many"},
+            "model.pretrained",
+            "its scheduler's config cannot be used",
+        ),
+    ],
+)
+def test_a_pipeline_that_does_not_fit_is_one_sentence(here, file, values, key, words):
+    rewrite(here / FOLDER / file, **values)
+    assert_refused(made, key=key, words=words)
+
+
+@pytest.mark.parametrize("file", ["model_index.json", "scheduler/scheduler_config.json"])
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_a_pipeline_that_is_damaged_is_one_sentence(here, file, content):
+    path = here / FOLDER / file
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    assert_refused(made, key="model.pretrained", words=file.rpartition("/")[2])
+
+
+def test_a_ddim_pipeline_s_schedule_is_read_too(here):
+    scheduler = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.001, beta_end=0.01)
+    scheduler.save_pretrained(here / FOLDER / "scheduler")
+    rewrite(here / FOLDER / "model_index.json", _class_name="DDIMPipeline")
+    assert made(
+        {
+            "noise_schedule.beta_schedule": "scaled_linear",
+            "noise_schedule.beta_start": 0.001,
+            "noise_schedule.beta_end": 0.01,
+        }
+    )
+
+
+def test_weights_that_are_not_those_of_the_config_are_refused(here):
+    from diffattr.diffusion.families import family
+
+    config = UNet2DModel.load_config(here / FOLDER / "unet")
+    rewrite(here / FOLDER / "unet/config.json", layers_per_block=config["layers_per_block"] + 1)
+    model = own_model().model
+    assert_refused(
+        family("unet2d").pretrained, model, None, key="model.pretrained", words="the unet of"
+    )
