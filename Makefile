@@ -5,7 +5,7 @@ CORES ?= all
 # Two jobs at once, each on its own cores, spoil each other's timing if each takes them all.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: env demo format lint types schema envs readme docs results numbers test-fast test test-clip test-text test-slurm mini mini-text smoke every-method bench check clean-env
+.PHONY: env demo format lint types schema envs readme docs results numbers test-fast test test-clip test-text test-slurm mini mini-text mini-own smoke every-method bench check clean-env
 
 env: .venv/.done
 
@@ -79,6 +79,12 @@ mini-text: .venv-text/.done  ## the rules of configs/artbench2.yaml on a small d
 	.venv-text/bin/python -m diffattr.data.stand_ins artbench data/mini/artbench
 	.venv-text/bin/python -m diffattr.diffusion.stand_in data/mini/pipeline
 	PATH="$(CURDIR)/.venv-text/bin:$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/artbench2.yaml
+
+mini-own: env            ## the rules of configs/own-model.yaml on a small untrained pipeline and drawn images
+	$(BIN)/python -m diffattr.diffusion.stand_in --ddpm data/mini/ddpm
+	$(BIN)/python -m diffattr.data.stand_ins images data/mini/images
+	$(BIN)/python -m diffattr.data.stand_ins images data/mini/asked --seed 1
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/own-model.yaml
 
 test: env                ## all tests, on two cores
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup

@@ -1,5 +1,7 @@
 # A model that somebody already has: taken as it is, and nothing about it measured.
 
+from diffattr.benchmark.own_model import weights_files
+
 REPORT_FILES = {
     "page": paths("report", "index.html"),
     "numbers": paths("report", "report.json"),
@@ -12,6 +14,7 @@ rule pretrained:
     """Take the network out of its pipeline, and refuse one that is not what the config says."""
     input:
         **benchmark.told(None),
+        weights=weights_files(benchmark.own.model),
     output:
         **benchmark.network_files,
     log:

@@ -5,7 +5,7 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array
     from diffattr.config import NoiseSchedule, Pass, Sampling
-    from diffattr.diffusion.models import read_model
+    from diffattr.diffusion.models import check_channels, read_model
     from diffattr.diffusion.sampling import read_trajectories, sampling_timesteps
     from diffattr.features.curvature import read_rotation
     from diffattr.features.gradients import GradientPass
@@ -27,6 +27,7 @@ with job(snakemake) as this:
     n_steps = this.config["n_sampling_steps"]
     if n_steps is None:
         images = read_array(this.input.images)[chosen]
+        check_channels(network, images.shape[1])
         features = gradients.features(images, ids, split, labels=labels, batch_size=this.batch_size)
     else:
         followed = read_trajectories(this.input.images, len(every), n_steps, network)[chosen]

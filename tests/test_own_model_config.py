@@ -210,6 +210,17 @@ def test_a_ddim_pipeline_s_schedule_is_read_too(here):
     )
 
 
+def test_a_network_with_a_part_that_is_never_trained_is_refused(here):
+    from diffattr.diffusion.families import family
+
+    config = UNet2DModel.load_config(here / FOLDER / "unet")
+    random = UNet2DModel.from_config({**config, "time_embedding_type": "fourier"})
+    random.save_pretrained(here / FOLDER / "unet")
+    model = own_model().model
+    words = "not trained (time_proj.weight)"
+    assert_refused(family("unet2d").pretrained, model, None, key="model.pretrained", words=words)
+
+
 def test_weights_that_are_not_those_of_the_config_are_refused(here):
     from diffattr.diffusion.families import family
 

@@ -155,6 +155,7 @@ def test_another_lambda_makes_scores_and_pages_alone(asked_about):
     }
     assert set(pending) == {"build_report"}
     asked_about.config["methods"]["trak-2"]["lambda"] = "rule"
+    assert asked_about.pending() == {}
     assert "Models: 0." in asked_about.run("plan").stdout
 
 
@@ -241,6 +242,18 @@ def test_a_network_that_cannot_be_had_is_refused(before, spoil, sentence):
     assert "ERROR in pretrained: model.pretrained: the " in said
     assert sentence in said
     assert not list(before.root.glob("models/full/seed-0/*"))
+
+
+def test_grey_images_for_a_network_of_colours_are_refused(before):
+    for path in (before.directory / "data" / "mini").glob("**/*.png"):
+        with Image.open(path) as image:
+            grey = image.convert("L")
+        grey.save(path)
+    target = "results/mini-own-model/features/t2/full/val/0000.zarr.zip"
+    done = before.run(target, check=False)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "model: the network takes images of 3 channels, these have 1; convert the images" in said
 
 
 def test_training_images_come_from_a_data_set_of_the_hub_s_kind(before):

@@ -1,6 +1,7 @@
 """The attribution of a model that somebody already has, as a benchmark that measures nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from msgspec import UNSET
 
@@ -106,6 +107,14 @@ def lambda_of(own: OwnModel, name: str) -> float | None:
         return None
     output_function = (options.features or "").partition("/")[2]
     return named_lambda(options.method, options.lam, output_function)
+
+
+def weights_files(model: Pretrained) -> list[str]:
+    """Return the files on this machine that a network comes from; of the hub's there are none."""
+    folder = Path(model.pretrained)
+    if not MODEL_FAMILIES[model.family].captions:
+        folder /= "unet"
+    return sorted(map(str, folder.glob("*.safetensors")))
 
 
 def own_model_errors(own: OwnModel) -> Iterator[str]:

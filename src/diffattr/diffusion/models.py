@@ -53,6 +53,19 @@ def empty_captions(network: "torch.nn.Module", timesteps: "torch.Tensor") -> "to
     return torch.full_like(timesteps, -1, dtype=torch.int64)
 
 
+def check_channels(network: Any, n_channels: int) -> None:
+    """Refuse images that a network does not take.
+
+    Raises:
+        ConfigError: it takes another number of channels.
+    """
+    if n_channels != (takes := network.config["in_channels"]):
+        raise ConfigError(
+            f"model: the network takes images of {takes} channels, these have {n_channels}; convert"
+            " the images, or name another model"
+        )
+
+
 def predict(
     network: "torch.nn.Module",
     noised: "torch.Tensor",
