@@ -49,6 +49,7 @@ def test_every_further_attempt_asks_for_twice_as_much():
         for ask in (asked.memory_mb, asked.minutes):
             first = ask(job, 1)
             assert [ask(job, attempt) for attempt in (2, 3)] == [2 * first, 4 * first]
+        assert asked.memory_mb(job, 9) == 4 * asked.memory_mb(job, 1)
 
 
 def test_time_is_twice_the_estimate_on_the_slowest_card_and_ten_minutes():

@@ -177,11 +177,14 @@ class Requests:
         return f"{group}-{job.of}".replace("/", "-")
 
     def memory_mb(self, job: PlannedJob, attempt: int) -> int:
-        """Return the memory to ask for, twice as much at each attempt."""
+        """Return the memory to ask for: twice as much at the second attempt, then four times.
+
+        No more after that, since many attempts are a training that has run out of time.
+        """
         uses_gpu = kind_of(job.rule) == "network" and self.benchmark.config.jobs.gpus
         libraries = _CUDA_MB if uses_gpu else _LIGHT_MB if job.rule in _LIGHT else _TORCH_MB
         frozen = 4 * self.size.n_frozen if kind_of(job.rule) == "network" else 0
-        return (libraries + math.ceil((job.n_held + frozen) / 1e6)) * 2 ** (attempt - 1)
+        return (libraries + math.ceil((job.n_held + frozen) / 1e6)) * 2 ** min(attempt - 1, 2)
 
     def minutes(self, job: PlannedJob, attempt: int) -> int:
         """Return the time to ask for, twice as much at each attempt up to the site's limit.

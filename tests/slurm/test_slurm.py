@@ -117,6 +117,9 @@ def test_what_is_there_is_not_made_again(built):
         assert "Nothing to be done" in done.stdout + done.stderr
 
 
+WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+EPOCHS_OF_MINUTES = 1200
+
 # --- what goes wrong --------------------------------------------------------------------------
 
 NAMES = ("JobID", "Partition", "MinMemory", "TimeLimit", "tres-per-job", "State", "Comment")
@@ -204,6 +207,26 @@ def test_a_failing_job_holds_up_nothing_else_and_a_cancelled_one_gets_more(built
         *("features", "check_features", "kernel", "predictions", "select_lambda"),
         *("lds_of_method", "scores", "build_report"),
     }
+
+
+def test_a_training_that_runs_out_of_time_goes_on_to_the_same_weights(tmp_path):
+    """The site's limit is a minute, the least that SLURM knows; the training takes several."""
+    workflows = {name: Workflow(tmp_path / name) for name in ("laptop", "cluster")}
+    target = f"results/smoke/models/full/seed-42/{WEIGHTS_FILE}"
+    before = {job["JobID"] for job in queue("")}
+    for name, workflow in workflows.items():
+        workflow.directory.mkdir()
+        workflow.config["training"]["epochs"] = EPOCHS_OF_MINUTES
+        workflow.config["jobs"]["save_state_every_s"] = 5
+        site = {**SITE, "network": {"partition": "gpu", "max_minutes": 1}}
+        (workflow.directory / "site.yaml").write_text(yaml.safe_dump(site))
+        workflow.run(target, *(() if name == "laptop" else (*PROFILE, "--retries", "9")))
+    tried = [job for job in queue("train_full") if job["JobID"] not in before]
+    assert len(tried) >= 2
+    assert [job["State"] for job in tried] == [*["TIMEOUT"] * (len(tried) - 1), "COMPLETED"]
+    assert megabytes(tried[1]["MinMemory"]) == 2 * megabytes(tried[0]["MinMemory"])
+    ours, theirs = ((w.directory / target).read_bytes() for w in workflows.values())
+    assert ours == theirs
 
 
 def megabytes(text):
