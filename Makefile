@@ -87,7 +87,7 @@ mini-own: env            ## the rules of configs/own-model.yaml on a small untra
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/own-model.yaml
 
 test: env                ## all tests, on two cores
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 test-slurm: env          ## benchmarks (K=cifar2: one of them) on a real SLURM of one node, installed if need be (Debian, root)
 	@command -v sbatch >/dev/null || [ "$$(id -u)" != 0 ] || [ -e /etc/slurm/slurm.conf ] || { \

@@ -1,6 +1,9 @@
 """A finished benchmark, built once by Snakemake itself, and copies of it to change."""
 
 import copy
+import fcntl
+import json
+import os
 import shutil
 
 import pytest
@@ -8,12 +11,42 @@ from running import Workflow, small
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def built_once(tmp_path_factory):
+    """Return a function that builds a benchmark once for all workers and gives each a copy.
+
+    Not by pytest-xdist's groups, of which 3.8 with pytest 9.2 takes no notice (its issue 1386); and
+    so each worker can take any test.
+    """
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def get(name, build):
+        place = common / f"{name}-as-built"
+        with (common / f"{name}.lock").open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0)
+            if lock.read() != "built":
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                build(Workflow(place))
+                lock.write("built")
+        workflow = Workflow(tmp_path_factory.mktemp(name))
+        shutil.copytree(place, workflow.directory, dirs_exist_ok=True)
+        workflow.config = json.loads((place / "config.json").read_text())
+        return workflow
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def finished(built_once):
     """A finished benchmark; do not change its files."""
-    workflow = Workflow(tmp_path_factory.mktemp("finished"))
-    small(workflow.config)
-    workflow.run("all")
-    return workflow
+
+    def build(workflow):
+        small(workflow.config)
+        workflow.run("all")
+
+    return built_once("finished", build)
 
 
 @pytest.fixture
@@ -77,25 +110,17 @@ def further_methods(config):
 
 
 @pytest.fixture(scope="session")
-def further(tmp_path_factory):
+def further(built_once):
     """A finished benchmark of further methods, a sweep and redrawn queries; do not change it."""
-    workflow = Workflow(tmp_path_factory.mktemp("further"))
-    further_methods(workflow.config)
-    workflow.run("all")
-    return workflow
+
+    def build(workflow):
+        further_methods(workflow.config)
+        workflow.run("all")
+
+    return built_once("further", build)
 
 
 @pytest.fixture(params=["finished", "further"])
 def each_finished(request):
     """Every finished benchmark, one after the other; do not change their files."""
     return request.getfixturevalue(request.param)
-
-
-def pytest_collection_modifyitems(items):
-    """Let all tests of one finished benchmark share a worker, so that it is built once."""
-    for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        used = {*item.fixturenames, parameters.get("each_finished")}
-        for name in ("finished", "further"):
-            if name in used:
-                item.add_marker(pytest.mark.xdist_group(name))
