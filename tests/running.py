@@ -11,6 +11,8 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 SMOKE = REPOSITORY / "configs" / "smoke.yaml"
+# The profiles' longer spans would delay the end of every run.
+NO_DELAY = ("--max-jobs-per-timespan", "100/1s")
 
 
 class Workflow:
@@ -20,6 +22,7 @@ class Workflow:
         self.directory = directory
         self.config = yaml.safe_load(SMOKE.read_text())
         self.snakefile = REPOSITORY / "Snakefile"
+        self.snakemake = [sys.executable, "-m", "snakemake"]
         self.environment: dict[str, str] = {}
 
     @property
@@ -29,11 +32,9 @@ class Workflow:
     def run(self, *arguments: str, check: bool = True, **environment: str):
         path = self.directory / "config.json"
         path.write_text(json.dumps(self.config))
-        command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", self.snakefile]
-        # The profile's longer span would delay the end of every run.
-        quick = ["--max-jobs-per-timespan", "100/1s"]
+        command = [*self.snakemake, *arguments, "--snakefile", self.snakefile]
         done = subprocess.run(
-            [*command, "--cores", "2", *quick, "--configfile", str(path)],
+            [*command, "--cores", "2", *NO_DELAY, "--configfile", str(path)],
             cwd=self.directory,
             env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment, **environment},
             capture_output=True,
