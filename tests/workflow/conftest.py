@@ -120,7 +120,7 @@ def further(built_once):
     return built_once("further", build)
 
 
-@pytest.fixture(params=["finished", "further"])
+@pytest.fixture(scope="session", params=["finished", "further"])
 def each_finished(request):
     """Every finished benchmark, one after the other; do not change their files."""
     return request.getfixturevalue(request.param)

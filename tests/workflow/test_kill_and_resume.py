@@ -1,5 +1,6 @@
 """A run that is killed at any moment gives the same bytes when it is started again."""
 
+import copy
 import os
 import shutil
 import signal
@@ -17,11 +18,21 @@ WITHOUT_IMAGES = "models/counterfactual/random/proponents-0.25/seed-42/block-0"
 
 
 def long_training(directory, epochs):
+    """Return a benchmark whose training can be killed in the middle."""
     workflow = Workflow(directory)
     small(workflow.config)
-    # Long enough to be killed in the middle; the state is saved after every step.
     workflow.config["training"]["epochs"] = epochs
+    return workflow
+
+
+def without_models(whole, block, directory):
+    """Return a copy of a benchmark that lacks a block's models and saves states at every step."""
+    workflow = Workflow(directory)
+    workflow.config = copy.deepcopy(whole.config)
     workflow.config["jobs"]["save_state_every_s"] = 0
+    shutil.copytree(whole.directory, directory)
+    for path in (workflow.root / block).parent.iterdir():
+        path.unlink()
     return workflow
 
 
@@ -59,18 +70,18 @@ def killed_and_resumed(workflow, block):
     return target.read_bytes()
 
 
-def test_a_killed_training_job_goes_on_and_gives_the_same_bytes(tmp_path_factory):
-    whole = long_training(tmp_path_factory.mktemp("whole"), epochs=60)
+def test_a_killed_training_job_goes_on_and_gives_the_same_bytes(tmp_path):
+    whole = long_training(tmp_path / "whole", epochs=40)
+    whole.directory.mkdir()
     whole.run(f"results/smoke/{BLOCK}.safetensors")
-    killed = long_training(tmp_path_factory.mktemp("killed"), epochs=60)
     expected = (whole.root / f"{BLOCK}.safetensors").read_bytes()
+    killed = without_models(whole, BLOCK, tmp_path / "killed")
     assert killed_and_resumed(killed, BLOCK) == expected
 
 
 def test_killed_models_without_a_query_s_images_go_on_and_give_the_same_bytes(tmp_path):
     whole = long_training(tmp_path / "whole", epochs=20)
     whole.directory.mkdir()
-    whole.config["jobs"]["save_state_every_s"] = 60
     whole.config["counterfactual"] = {
         "n_queries": 2,
         "methods": ["random"],
@@ -80,13 +91,7 @@ def test_killed_models_without_a_query_s_images_go_on_and_give_the_same_bytes(tm
         "seeds": [42],
     }
     whole.run(f"results/smoke/{WITHOUT_IMAGES}.safetensors")
+    expected = (whole.root / f"{WITHOUT_IMAGES}.safetensors").read_bytes()
     # The lists of images and the subsets without them are there, the models are not.
-    killed = Workflow(tmp_path / "killed")
-    killed.config = whole.config
-    killed.config["jobs"]["save_state_every_s"] = 0
-    shutil.copytree(whole.directory, killed.directory)
-    block = killed.root / f"{WITHOUT_IMAGES}.safetensors"
-    expected = block.read_bytes()
-    for path in block.parent.iterdir():
-        path.unlink()
+    killed = without_models(whole, WITHOUT_IMAGES, tmp_path / "killed")
     assert killed_and_resumed(killed, WITHOUT_IMAGES) == expected

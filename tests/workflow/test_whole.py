@@ -15,14 +15,16 @@ from diffattr.plan import jobs, network_size
 pytestmark = pytest.mark.workflow
 
 
-def outputs(workflow):
-    """Return every output of the whole benchmark, as Snakemake lists them."""
-    lines = workflow.run("all", "--summary").stdout.splitlines()[1:]
+@pytest.fixture(scope="session")
+def outputs(each_finished):
+    """Every output of the whole benchmark, as Snakemake lists them, and its rule."""
+    lines = each_finished.run("all", "--summary").stdout.splitlines()[1:]
     return {line.split("\t")[0]: line.split("\t")[2] for line in lines}
 
 
-def test_every_artifact_says_what_made_it(each_finished):
-    for output, rule in outputs(each_finished).items():
+def test_every_artifact_says_what_made_it(each_finished, outputs):
+    assert outputs
+    for output, rule in outputs.items():
         path = each_finished.directory / output
         assert damage(path) is None, output
         record = read_provenance(path)
@@ -37,11 +39,11 @@ def test_every_artifact_says_what_made_it(each_finished):
             assert digest == checksum(each_finished.directory / name)["sha256"]
 
 
-def test_the_plan_knows_exactly_the_outputs_of_the_workflow(each_finished):
+def test_the_plan_knows_exactly_the_outputs_of_the_workflow(each_finished, outputs):
     schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
     benchmark = Benchmark(parse(each_finished.config, schema, "test"))
     planned = {output for job in jobs(benchmark, network_size(benchmark)) for output in job.outputs}
-    assert planned == set(outputs(each_finished))
+    assert planned == set(outputs)
 
 
 def test_the_plan_is_printed_and_runs_nothing(finished, empty):
