@@ -29,9 +29,13 @@ class Workflow:
     def root(self) -> Path:
         return self.directory / "results" / self.config["name"]
 
-    def run(self, *arguments: str, check: bool = True, **environment: str):
+    def write_config(self) -> Path:
         path = self.directory / "config.json"
         path.write_text(json.dumps(self.config))
+        return path
+
+    def run(self, *arguments: str, check: bool = True, **environment: str):
+        path = self.write_config()
         command = [*self.snakemake, *arguments, "--snakefile", self.snakefile]
         done = subprocess.run(
             [*command, "--cores", "2", *NO_DELAY, "--configfile", str(path)],

@@ -30,6 +30,8 @@ def test_methods_of_other_gradients_are_added_to_a_finished_benchmark(own_copy):
         "t2-curvature": {**taken, "projector": {"kind": "none"}, "curvature": "ekfac"},
     }
     own_copy.config["methods"] |= METHODS
+    # One job for the training images of each pass.
+    own_copy.config["jobs"]["images_per_shard"] = 48
     wanted = [
         f"results/smoke/{kind}/{name}/val{suffix}"
         for name in METHODS

@@ -40,7 +40,7 @@ def killed_and_resumed(workflow, block):
     """Kill the training of a block after some steps, start it again and return its bytes."""
     target = workflow.root / f"{block}.safetensors"
     asked = str(target.relative_to(workflow.directory))
-    workflow.run("-n")
+    workflow.write_config()
     command = [sys.executable, "-m", "snakemake", asked, "--snakefile", str(workflow.snakefile)]
     driver = subprocess.Popen(
         [*command, "--cores", "1", "--configfile", "config.json"],
