@@ -41,11 +41,10 @@ def own_model(directory):
     return workflow
 
 
-@pytest.fixture(scope="module")
-def asked_about(tmp_path_factory):
-    workflow = own_model(tmp_path_factory.mktemp("own-model"))
-    workflow.run("all")
-    return workflow
+@pytest.fixture(scope="session")
+def asked_about(built_once):
+    """The finished benchmark; do not change its files."""
+    return built_once("own-model", lambda workflow: own_model(workflow.directory).run("all"))
 
 
 @pytest.fixture
@@ -71,7 +70,6 @@ def pixels(path):
     return np.asarray(cut, np.float32).transpose(2, 0, 1) / 127.5 - 1
 
 
-@pytest.mark.xdist_group("own-model")
 @pytest.mark.parametrize(("method", "name"), [("d-trak", "d-trak-2"), ("trak", "trak-2")])
 def test_scores_are_those_of_the_function_on_the_files(asked_about, method, name):
     pipeline = DDPMPipeline.from_pretrained(asked_about.directory / "data" / "mini" / "ddpm")
@@ -86,7 +84,6 @@ def test_scores_are_those_of_the_function_on_the_files(asked_about, method, name
     np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
 
 
-@pytest.mark.xdist_group("own-model")
 def test_a_query_that_is_a_copy_of_a_training_image_ranks_it_first(asked_about):
     # Query n is a copy of discs/n.
     trained_on = {f"{p.parent.name}/{p.name}" for p in files(asked_about, "train")}
@@ -108,7 +105,6 @@ def test_a_query_that_is_a_copy_of_a_training_image_ranks_it_first(asked_about):
     assert recall["d-trak-2"] == recall["pixel-cosine"] == 1
 
 
-@pytest.mark.xdist_group("own-model")
 def test_the_network_is_the_pipeline_s(asked_about):
     theirs = load_file(
         asked_about.directory / "data/mini/ddpm/unet/diffusion_pytorch_model.safetensors"
@@ -118,7 +114,6 @@ def test_the_network_is_the_pipeline_s(asked_about):
     assert all((ours[name] == theirs[name]).all() for name in theirs)
 
 
-@pytest.mark.xdist_group("own-model")
 def test_the_report_says_where_lambda_comes_from_and_shows_names(asked_about):
     report = json.loads((asked_about.root / "report" / "report.json").read_text())
     by_name = {method["name"]: method for method in report["methods"]}
@@ -145,7 +140,6 @@ def test_the_report_says_where_lambda_comes_from_and_shows_names(asked_about):
     assert labels.tolist() == [-1] * N_ASKED
 
 
-@pytest.mark.xdist_group("own-model")
 def test_another_lambda_makes_scores_and_pages_alone(asked_about):
     assert asked_about.pending() == {}
     asked_about.config["methods"]["trak-2"]["lambda"] = 0.5
