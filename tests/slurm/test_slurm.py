@@ -45,6 +45,7 @@ async def sleep(self):
 RemoteExecutor.sleep = sleep
 main()
 """
+DRIVER = [sys.executable, "-c", SNAKEMAKE]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,7 +60,7 @@ class Built:
     def __init__(self, name, folder):
         self.name = name
         self.laptop, self.cluster = Workflow(folder / "laptop"), Workflow(folder / "cluster")
-        self.cluster.snakemake = [sys.executable, "-c", SNAKEMAKE]
+        self.cluster.snakemake = DRIVER
         stand_in = folder / "stand-in"
         source = yaml.safe_load((REPOSITORY / name).read_text())["data"]["source"]
         stand_ins.main([source, str(stand_in)])
@@ -182,7 +183,7 @@ def test_a_failing_job_holds_up_nothing_else_and_a_cancelled_one_gets_more(built
         return [job for job in queue(word) if job["JobID"] not in before]
 
     (tmp_path / "config.json").write_text(json.dumps(workflow.config))
-    command = [*built.cluster.snakemake, "all", "--snakefile", REPOSITORY / "Snakefile"]
+    command = [*DRIVER, "all", "--snakefile", REPOSITORY / "Snakefile"]
     output = (tmp_path / "output.txt").open("w")
     driver = subprocess.Popen(
         [*command, "--configfile", "config.json", *PROFILE, "--retries", "1"],
@@ -229,6 +230,7 @@ def test_a_failing_job_holds_up_nothing_else_and_a_cancelled_one_gets_more(built
 def test_a_training_that_runs_out_of_time_goes_on_to_the_same_weights(tmp_path):
     """The site's limit is a minute, the least that SLURM knows; the training takes several."""
     workflows = {name: Workflow(tmp_path / name) for name in ("laptop", "cluster")}
+    workflows["cluster"].snakemake = DRIVER
     target = f"results/smoke/models/full/seed-42/{WEIGHTS_FILE}"
     before = {job["JobID"] for job in queue("")}
     for name, workflow in workflows.items():
