@@ -99,7 +99,7 @@ def requests():
     """Return what jobs ask for."""
     # Only a cluster has to know the network's size, which takes torch to find out.
     unknown = NetworkSize(0, 0) if is_laptop() else None
-    size = known_size(benchmark) or unknown or kept_size(benchmark)
+    size = known_size(benchmark) or unknown or refused(kept_size, benchmark)
     return Requests(benchmark, size, site)
 
 

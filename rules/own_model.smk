@@ -1,6 +1,6 @@
 # A model that somebody already has: taken as it is, and nothing about it measured.
 
-from diffattr.benchmark.own_model import weights_files
+from diffattr.benchmark.own_model import files_of
 
 REPORT_FILES = {
     "page": paths("report", "index.html"),
@@ -14,7 +14,7 @@ rule pretrained:
     """Take the network out of its pipeline, and refuse one that is not what the config says."""
     input:
         **benchmark.told(None),
-        weights=weights_files(benchmark.own.model),
+        weights=files_of(benchmark.own.model),
     output:
         **benchmark.network_files,
     log:
@@ -30,6 +30,7 @@ rule pretrained:
             "pretrained",
             model=benchmark.own.model,
             noise_schedule=benchmark.config.noise_schedule,
+            sampling=benchmark.own.sampling,
             resolution=benchmark.config.data.resolution,
         ),
     script:

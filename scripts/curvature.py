@@ -5,13 +5,15 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array
     from diffattr.config import Curvature, NoiseSchedule
-    from diffattr.diffusion.models import read_model
+    from diffattr.diffusion.models import check_channels, read_model
     from diffattr.features.curvature import EkFac
 
     network, model = read_model(this.input, this.config["member"], this.checksum)
+    images = read_array(this.input.images)
+    check_channels(network, images.shape[1])
     ekfac = EkFac.fit(
         network,
-        read_array(this.input.images),
+        images,
         read_array(this.input.ids),
         this.section("noise_schedule", NoiseSchedule),
         this.section("curvature", Curvature),

@@ -5,16 +5,20 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_array
     from diffattr.config import Embedding, NoiseSchedule
-    from diffattr.diffusion.models import read_captions, read_network
+    from diffattr.diffusion.models import check_channels, read_captions, read_network
     from diffattr.features.embeddings import make
 
-    network, captions = this.input.get("network"), read_captions(this.input.get("captions"))
+    path, captions = this.input.get("network"), read_captions(this.input.get("captions"))
+    network, images = None, read_array(this.input.images)
+    if path is not None:
+        network = read_network(path, captions)
+        check_channels(network, images.shape[1])
     embedding = make(
         this.section("embedding", Embedding),
-        network=None if network is None else read_network(network, captions),
+        network=network,
         schedule=this.section("noise_schedule", NoiseSchedule),
         seed=this.config["seed"],
         batch_size=this.batch_size,
         device=this.device,
     )
-    write_array(this.output[0], embedding(read_array(this.input.images)))
+    write_array(this.output[0], embedding(images))

@@ -13,7 +13,7 @@ import yaml
 from diffattr.artifacts import write_text
 from diffattr.benchmark import Benchmark
 from diffattr.cluster import Requests, Site, kept_size
-from diffattr.config import kind_of
+from diffattr.config import ConfigError, kind_of
 from diffattr.plan import Machines, pending_outputs, plan_text
 
 said = json.loads(snakemake.params.config)
@@ -33,7 +33,10 @@ with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
 profile = Path(snakemake.params.snakefile).parent / "profiles" / "slurm" / "config.yaml"
 groups = yaml.safe_load(profile.read_text(encoding="utf-8"))["group-components"]
 components = {name: int(n) for name, n in (group.split("=") for group in groups)}
-size = kept_size(benchmark)
+try:
+    size = kept_size(benchmark)
+except ConfigError as error:
+    raise SystemExit(str(error)) from error
 text = plan_text(
     benchmark,
     pending_outputs(summary),

@@ -6,13 +6,14 @@ with job(snakemake) as this:
     from pathlib import Path
 
     from diffattr.benchmark.own_model import pipeline_errors
-    from diffattr.config import ConfigError, NoiseSchedule, Pretrained
+    from diffattr.config import ConfigError, NoiseSchedule, Pretrained, Sampling
     from diffattr.diffusion.families import family
     from diffattr.diffusion.models import read_captions, trained, write_network
 
     model = this.section("model", Pretrained)
-    schedule, resolution = this.section("noise_schedule", NoiseSchedule), this.config["resolution"]
-    if errors := list(pipeline_errors(model, schedule, resolution)):
+    schedule = this.section("noise_schedule", NoiseSchedule)
+    sampling = None if this.config["sampling"] is None else this.section("sampling", Sampling)
+    if errors := list(pipeline_errors(model, schedule, sampling, this.config["resolution"])):
         raise ConfigError("\n".join(errors))
     captions = read_captions(this.input.get("captions"))
     network, described = family(model.family).pretrained(model, captions)

@@ -61,7 +61,7 @@ def test_tensors_and_arrays_give_the_same_and_a_copy_is_its_own_first_proponent(
     assert found.shape == (1, 5)
     assert found[0].argmax() == 3
     np.testing.assert_array_equal(found, attribute_images(pipeline(), train, train[[3]], **options))
-    named = {**options, "lam": RULE["mean-squared-l2-norm"]}
+    named = {**options, "lam": RULE["d-trak"]}
     np.testing.assert_array_equal(found, attribute_images(pipeline(), train, train[[3]], **named))
 
 
@@ -89,7 +89,12 @@ def test_a_method_without_lambda_takes_none():
             r"train: values from .* expected \[-1, 1\]; the pixels of files",
         ),
         ({"queries": np.zeros((1, 1, 8, 8), int)}, "queries: found int64"),
-        ({"pipeline": object()}, "pipeline: object has a NoneType as its unet"),
+        (
+            {"pipeline": object()},
+            "found a object with a NoneType as its unet; expected",
+        ),
+        ({"method": "relative-influence", "lam": "rule"}, "no rule for relative-influence, only"),
+        ({"train_prompts": ["a", "b"]}, "train: prompts found, but the pipeline is told none"),
         (
             {"pipeline": pipeline(prediction_type="v_prediction")},
             "its scheduler predicts v_prediction, expected epsilon",
@@ -111,5 +116,5 @@ def test_a_network_of_another_kind_is_named():
 
     found = pipeline()
     found.unet.__class__ = Conditional
-    with pytest.raises(ConfigError, match="has a Conditional as its unet"):
+    with pytest.raises(ConfigError, match="with a Conditional as its unet"):
         attribute_images(found, images(2), images(1), method="d-trak", lam=0.1)

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, own_model
 from diffusers import DDIMScheduler, UNet2DModel
@@ -11,6 +12,8 @@ from diffusers.models.model_loading_utils import load_state_dict
 from diffattr import plan
 from diffattr.benchmark import Benchmark
 from diffattr.config import Config, OwnModel, kind_of
+from diffattr.diffusion.families import family
+from diffattr.diffusion.models import trained, write_network
 from diffattr.diffusion.stand_in import write_ddpm
 
 FOLDER = "data/mini/ddpm"
@@ -28,6 +31,8 @@ def here(written, tmp_path, monkeypatch):
     """The working directory of the mini config, with its pipeline to change."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(written, tmp_path / FOLDER)
+    (tmp_path / "data/mini/asked").mkdir()
+    np.save("a.npy", np.zeros((160, 100)))
     return tmp_path
 
 
@@ -45,11 +50,14 @@ def test_a_config_that_ships_is_right(name, tmp_path, monkeypatch):
     own = own_model(name=name)
     if own.model.pretrained.startswith("data/"):
         write_ddpm(tmp_path / own.model.pretrained, resolution=own.data.resolution)
+    if own.queries is not None:
+        (tmp_path / own.queries.folder).mkdir()
     assert set(Benchmark.of(own).methods) == set(own.methods)
 
 
 def test_a_config_s_kind_is_told_by_what_its_model_is():
-    assert kind_of({"model": {"pretrained": "x"}}) is OwnModel
+    for one in ({"model": {"pretrained": "x"}}, {"model": {"family": "unet2d"}, "queries": None}):
+        assert kind_of(one) is OwnModel
     for other in ({"model": {"config": {}}}, {"model": None}, {}, None, []):
         assert kind_of(other) is Config
 
@@ -113,11 +121,15 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
             "pixel-cosine has none; remove the key",
         ),
         (
-            {"methods.trak-2.method": "kernel", "features.t2.output_functions": ["loss", "l1-norm"],
-             "methods.d-trak-2": {"method": "trak", "features": "t2/loss", "lambda": 1.0},
-             "methods.trak-2.features": "t2/l1-norm"},
+            {"methods.trak-2.method": "relative-influence"},
             "methods.trak-2.lambda",
-            "there is no rule for kernel on l1-norm; name a number",
+            "there is no rule for relative-influence, only for trak, d-trak, das; name a number",
+        ),
+        ({"queries.folder": "elsewhere"}, "queries.folder", "elsewhere is no folder"),
+        (
+            {"methods.own": {"method": "file", "options": {"val": "a.npy"}}, "queries": DELETED},
+            "methods.own.options.val",
+            "no such queries are asked about",
         ),
         ({"methods.own": {"method": "datamodel"}}, "methods.own.method", "needs retrained models"),
         (
@@ -162,6 +174,32 @@ def test_keys_of_training_are_unknown(here):
             "takes 3 channels and gives 6",
         ),
         ("unet/config.json", {"num_class_embeds": 10}, "model.pretrained", "is told classes"),
+        ("unet/config.json", {"time_embedding_type": "fourier"}, "model.pretrained", "not trained"),
+        ("unet/config.json", {"sample_size": None}, "model.pretrained", "of no stated size"),
+        (
+            "scheduler/scheduler_config.json",
+            {"rescale_betas_zero_snr": True},
+            "model.pretrained",
+            "betas of its own",
+        ),
+        (
+            "scheduler/scheduler_config.json",
+            {"predict_epsilon": False},
+            "model.pretrained",
+            "predicts the image",
+        ),
+        (
+            "scheduler/scheduler_config.json",
+            {"beta_schedule": None},
+            "model.pretrained",
+            "the schedule None",
+        ),
+        (
+            "scheduler/scheduler_config.json",
+            {"clip_sample": False},
+            "sampling.clip_sample",
+            f"found True, the scheduler of {FOLDER} has False",
+        ),
         (
             "scheduler/scheduler_config.json",
             {"prediction_type": "v_prediction"},
@@ -210,20 +248,18 @@ def test_a_ddim_pipeline_s_schedule_is_read_too(here):
     )
 
 
-def test_a_network_with_a_part_that_is_never_trained_is_refused(here):
-    from diffattr.diffusion.families import family
-
-    config = UNet2DModel.load_config(here / FOLDER / "unet")
-    random = UNet2DModel.from_config({**config, "time_embedding_type": "fourier"})
-    random.save_pretrained(here / FOLDER / "unet")
-    model = own_model().model
-    words = "not trained (time_proj.weight)"
-    assert_refused(family("unet2d").pretrained, model, None, key="model.pretrained", words=words)
+@pytest.mark.parametrize("values", [{"sample_size": [16, 16]}, {"unknown_to_diffusers": 1}])
+def test_a_network_s_config_may_be_written_otherwise(here, values):
+    rewrite(here / FOLDER / "unet/config.json", **values)
+    benchmark = made()
+    assert plan.network_size(benchmark).n_parameters > 1000
+    network, model = family("unet2d").pretrained(own_model().model, None)
+    assert model.config["sample_size"] == 16
+    write_network("copy", trained(network), model)
+    assert isinstance(UNet2DModel.from_pretrained("copy"), UNet2DModel)
 
 
 def test_weights_that_are_not_those_of_the_config_are_refused(here):
-    from diffattr.diffusion.families import family
-
     config = UNet2DModel.load_config(here / FOLDER / "unet")
     rewrite(here / FOLDER / "unet/config.json", layers_per_block=config["layers_per_block"] + 1)
     model = own_model().model

@@ -460,20 +460,23 @@ class OwnModel(Section, frozen=True):
     data: OwnData
     model: Pretrained
     noise_schedule: NoiseSchedule
-    features: dict[Name, Pass]
     methods: Annotated[dict[Name, OwnMethod], Meta(min_length=1)]
     report: Report
     jobs: OwnJobs
     queries: Queries | None = None
     sampling: Sampling | None = None
+    features: dict[Name, Pass] = {}
     embeddings: dict[Name, Embedding] = {}
     curvatures: dict[Name, Curvature] = {}
 
 
 def kind_of(raw: Any) -> type[Config] | type[OwnModel]:
-    """Return which of the two kinds of config a file is."""
-    model = raw.get("model") if isinstance(raw, dict) else None
-    return OwnModel if isinstance(model, dict) and "pretrained" in model else Config
+    """Return which of the two kinds of config a file is, by the keys that only one has."""
+    if not isinstance(raw, dict):
+        return Config
+    model = raw.get("model")
+    is_pretrained = isinstance(model, dict) and "pretrained" in model
+    return OwnModel if is_pretrained or "queries" in raw else Config
 
 
 def json_schema(

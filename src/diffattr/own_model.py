@@ -25,7 +25,7 @@ from diffattr.config import ConfigError, Pass, Projector
 from diffattr.data.pixels import eight_bit
 from diffattr.diffusion.families.sd_lora import CaptionedUNet
 from diffattr.diffusion.latents import Vae, embedded
-from diffattr.diffusion.pipelines import noise_schedule
+from diffattr.diffusion.pipelines import KINDS, network_errors, noise_schedule
 from diffattr.features.gradients import GradientPass
 
 
@@ -82,7 +82,7 @@ def attribute_images(
     )
     if not chosen.has_lambda and lam is not None:
         raise ConfigError(f"lam: found {lam!r}, but {method} has no lambda")
-    ridge = named_lambda(method, lam, output_function) if chosen.has_lambda else None
+    ridge = named_lambda(method, lam) if chosen.has_lambda else None
     images = {"train": train, "queries": queries}
     prompts = {"train": train_prompts, "queries": query_prompts}
     network, shown, labels = _prepared(pipeline, images, prompts)
@@ -112,19 +112,23 @@ def _prepared(
     pipeline: Any, images: dict[str, Any], prompts: dict[str, Sequence[str] | None]
 ) -> tuple[torch.nn.Module, _Images, _Labels]:
     """Return the network, what it is shown in the place of images, and labels of their prompts."""
-    unet = getattr(pipeline, "unet", None)
-    kind = type(unet).__name__
-    if kind not in ("UNet2DModel", "UNet2DConditionModel"):
+    unet: Any = getattr(pipeline, "unet", None)
+    kind, name = type(unet).__name__, type(pipeline).__name__
+    if name not in KINDS.get(kind, ()):
+        known = ", ".join(known for names in KINDS.values() for known in names)
         raise ConfigError(
-            f"pipeline: {type(pipeline).__name__} has a {kind} as its unet; expected an"
-            " unconditional pipeline with a UNet2DModel, such as DDPMPipeline, or a"
-            " StableDiffusionPipeline"
+            f"pipeline: found a {name} with a {kind} as its unet; expected one of {known}"
         )
-    assert unet is not None
-    if unet.dtype != torch.float32:
-        raise ConfigError(f"pipeline: its unet is {unet.dtype}; load it with torch_dtype=float32")
-    size, is_told = unet.config["sample_size"], kind == "UNet2DConditionModel"
-    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    is_told = kind == "UNet2DConditionModel"
+    errors = [] if is_told else list(network_errors("pipeline: its network", unet.config))
+    for part in ("unet", "vae", "text_encoder") if is_told else ("unet",):
+        if (dtype := getattr(pipeline, part).dtype) != torch.float32:
+            errors.append(f"pipeline: its {part} is {dtype}; load it with torch_dtype=float32")
+    if unet.config["sample_size"] is None:
+        errors.append("pipeline: its network says no sample_size; set unet.config's")
+    if errors:
+        raise ConfigError("\n".join(errors))
+    height, width = np.broadcast_to(unet.config["sample_size"], 2).tolist()
     if not is_told:
         if given := [side for side, texts in prompts.items() if texts is not None]:
             raise ConfigError(f"{given[0]}: prompts found, but the pipeline is told none")
@@ -134,21 +138,29 @@ def _prepared(
     vae = Vae("the pipeline", vae=pipeline.vae, device=str(pipeline.device))
     shape = (3, height * vae.factor, width * vae.factor)
     pictures = {side: eight_bit(_checked(side, of, shape)) for side, of in images.items()}
-    captions = sorted({text for texts in prompts.values() for text in texts or ()})
-    labels: _Labels = {}
-    for side, texts in prompts.items():
-        n, found = len(pictures[side]), [] if texts is None else texts
-        if isinstance(found, str) or len(found) != n:
-            number = "one text" if isinstance(found, str) else len(found)
-            raise ConfigError(
-                f"{side}: {n} images, found {number} as their prompts; a list with one text each is"
-                " expected"
-            )
-        labels[side] = np.array([captions.index(text) for text in found])
+    texts = {side: _texts(side, prompts[side], len(of)) for side, of in pictures.items()}
+    captions = list(dict.fromkeys(text for of in texts.values() for text in of))
+    numbers = {text: number for number, text in enumerate(captions)}
+    labels: _Labels = {side: np.array([numbers[text] for text in of]) for side, of in texts.items()}
     told = embedded(pipeline.tokenizer, pipeline.text_encoder, [*captions, ""])
     latents = (unet.config["in_channels"], height, width)
     shown = {side: vae.encode(of, latents) for side, of in pictures.items()}
     return CaptionedUNet(unet, torch.from_numpy(told)), shown, labels
+
+
+def _texts(side: str, prompts: Sequence[str] | None, n: int) -> Sequence[str]:
+    """Return the prompts of some images.
+
+    Raises:
+        ConfigError: there is not a text for each.
+    """
+    found = [] if prompts is None or isinstance(prompts, str) else prompts
+    if len(found) != n or not all(isinstance(text, str) for text in found):
+        raise ConfigError(
+            f"{side}: {n} images, found {'one text' if isinstance(prompts, str) else len(found)} as"
+            " their prompts; a list with one text each is expected"
+        )
+    return found
 
 
 def _require_gradients(network: torch.nn.Module) -> None:

@@ -206,7 +206,7 @@ def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJ
             "pretrained",
             tuple(benchmark.network_files.values()),
             n_bytes=weights,
-            n_held=2 * weights,
+            n_held=2 * weights + size.n_frozen * _FLOAT32,
         )
     for number, seed in enumerate(benchmark.full_seeds):
         checkpoints = benchmark.checkpoint_files if number == 0 else []

@@ -18,6 +18,7 @@ from diffattr.attribution.lambda_rule import RULE
 from diffattr.config import ConfigError, Pretrained
 from diffattr.data.stand_ins import STAND_INS
 from diffattr.diffusion.families import family
+from diffattr.diffusion.latents import Vae, embedded_captions
 from diffattr.own_model import attribute_images
 
 SEED = 3
@@ -210,7 +211,7 @@ def test_the_workflow_gives_the_function_s_scores(own_lora, pipeline, lora):
         pictures["train"],
         pictures["val"],
         method="d-trak",
-        lam=RULE["mean-squared-l2-norm"],
+        lam=RULE["d-trak"],
         train_prompts=prompts["train"],
         query_prompts=prompts["val"],
         n_timesteps=2,
@@ -226,6 +227,27 @@ def pretrained(model, lora, captions, **changes):
     config = {**model.config, **changes}
     named = Pretrained(family="sd-lora", config=config, pretrained=str(lora))
     return family("sd-lora").pretrained(named, captions)
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_pipeline_of_which_weights_are_missing_is_refused(
+    model, pipeline, lora, captions, tmp_path, part
+):
+    folder = tmp_path / "pipeline"
+    shutil.copytree(pipeline, folder)
+    (path,) = (folder / part).glob("*.safetensors")
+    weights = load_file(path)
+    name = sorted(weights)[0]
+    del weights[name]
+    save_file(weights, path, metadata={"format": "pt"})
+    changed = {"pipeline": str(folder)}
+    read = {
+        "unet": lambda: pretrained(model, lora, captions, **changed),
+        "vae": lambda: Vae(str(folder)),
+        "text_encoder": lambda: embedded_captions(str(folder), ["a"]),
+    }
+    with pytest.raises(ConfigError, match=f"the weights of the {part} of .* 1 are missing"):
+        read[part]()
 
 
 def test_the_lora_that_is_taken_draws_as_the_pipeline_does(model, pipeline, lora, captions):
@@ -245,6 +267,19 @@ def scaled(path):
     )
 
 
+def without_one(path):
+    """Leave out one A: peft would draw it at random."""
+    weights = load_file(path)
+    weights.pop(sorted(name for name in weights if ".down." in name or "lora_A" in name)[0])
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def with_a_text_encoder(path):
+    weights = load_file(path)
+    name = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight"
+    save_file({**weights, name: torch.zeros(4, 16)}, path, metadata={"format": "pt"})
+
+
 def without_queries(path):
     weights = {name: tensor for name, tensor in load_file(path).items() if "to_q" not in name}
     save_file(weights, path, metadata={"format": "pt"})
@@ -262,6 +297,8 @@ def without_queries(path):
         (lambda path: path.write_bytes(b"no"), {}, "cannot be read"),
         (scaled, {}, "is scaled by alpha / rank = 0.5; 1 is"),
         (without_queries, {}, "is not one of rank 4 on the q, k, v"),
+        (without_one, {}, r"alone \(found 63 weights in place of 64\); set model.config.rank"),
+        (with_a_text_encoder, {}, r"of the U-Net alone \(found text_encoder\."),
     ],
 )
 def test_a_lora_that_does_not_fit_is_one_sentence(

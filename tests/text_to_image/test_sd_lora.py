@@ -359,8 +359,8 @@ def test_a_pipeline_that_is_not_whole_is_refused(pipeline, tmp_path, lost, messa
             "is a StableDiffusionXLPipeline, expected",
         ),
         ("{}", "does not say of which kind"),
-        ("[]", "does not say of which kind"),
-        ("<html>", "does not say of which kind"),
+        ("[]", "holds no mapping"),
+        ("<html>", "cannot be read"),
     ],
 )
 def test_a_pipeline_of_another_kind_is_refused(pipeline, tmp_path, content, message):

@@ -185,7 +185,7 @@ def of_another_class(workflow):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (with_fewer_queries, "data/mini/asked: holds 5 images, the config says 7"),
+        (with_fewer_queries, "data/mini/asked: holds 5 images that can be used, the config says 7"),
         (with_fewer_images, "data.n_train: 161 images asked for, 160 are left to draw from"),
         (with_a_text, "1 image cannot be used (data/mini/asked/query 0.png: is no image)"),
         (in_grey, "data/mini/asked: holds images of 1 channels, training images have 3; convert"),
@@ -236,6 +236,28 @@ def test_a_network_that_cannot_be_had_is_refused(before, spoil, sentence):
     assert "ERROR in pretrained: model.pretrained: the " in said
     assert sentence in said
     assert not list(before.root.glob("models/full/seed-0/*"))
+
+
+def test_queries_that_cannot_be_used_may_be_left_out(before):
+    truncated, other = asked(before)[:2]
+    truncated.write_bytes(truncated.read_bytes()[:-200])
+    other.write_text("no image")
+    before.config["data"]["unreadable"] = "skip"
+    before.config["queries"]["n_images"] = N_ASKED - 2
+    before.run("results/mini-own-model/indices/names.json")
+    named = json.loads((before.root / "indices" / "names.json").read_text())["images"]["val"]
+    assert named == [path.name for path in asked(before)[2:]]
+    log = (before.root / "logs" / "data.log").read_text()
+    assert truncated.name in log
+    assert other.name in log
+
+
+def test_a_folder_without_sub_folders_has_no_classes_whatever_its_name(before):
+    folder = before.directory / "data" / "mini" / "asked"
+    shutil.move(folder, folder.with_name("discs"))
+    before.config["queries"]["folder"] = "data/mini/discs"
+    before.run("results/mini-own-model/indices/names.json")
+    assert read_array(before.root / "labels" / "val.npy").tolist() == [-1] * N_ASKED
 
 
 def test_grey_images_for_a_network_of_colours_are_refused(before):

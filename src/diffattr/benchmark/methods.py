@@ -291,7 +291,7 @@ def _retraining_errors(config: Config, name: str, method: RetrainingMethod) -> I
 
 
 def _file_errors(config: Config, method: FileScores) -> Iterator[str]:
-    if method.val is None and method.gen is None:
+    if method.val is None and method.gen is None and not isinstance(config.model, Pretrained):
         yield "options: names a file neither for val nor for gen, where LDS is measured; add one"
     if method.planted is not None and not config.data.n_planted:
         yield "options.planted: found, but data.n_planted is 0; remove the key"

@@ -32,6 +32,8 @@ def opener(columns: Sequence[Any], where: str) -> Callable[[int], Image.Image]:
     def opened(position: int) -> Image.Image:
         chunk = int(np.searchsorted(starts, position, side="right")) - 1
         image = chunks[chunk][position - int(starts[chunk])].as_py()
+        if image is None:
+            raise ValueError("is missing")
         # The library keeps the path alone of an image that lies in a file of its own.
         encoded = image["bytes"]
         return Image.open(image["path"] if encoded is None else io.BytesIO(encoded))

@@ -10,17 +10,17 @@ from PIL import Image
 
 from diffattr.config import Data
 from diffattr.data.arrow import from_hub, opener, undecoded
-from diffattr.data.pictures import reader
+from diffattr.data.pictures import is_grey_and_usable, reader
 from diffattr.data.source import DataError, Source
 
 DOWNLOADS = "data.hub is fetched by the library datasets when it is first read"
 
 
 def load(data: Data) -> Source:
-    """Return the data set `data.hub`, its images in colour.
+    """Return the data set `data.hub`; its images are grey if the first one is.
 
     Raises:
-        DataError: it cannot be had, or it is not clear which of its columns holds the images.
+        DataError: it cannot be had, or it is not clear what of it to take.
     """
     if not data.hub or data.folder is not None:
         raise DataError("data.hub is missing, or stands beside data.folder: name it alone")
@@ -30,18 +30,28 @@ def load(data: Data) -> Source:
     further = [part for part in ("test", "validation") if part in parts][:1]
     image, label = _columns(name, parts["train"].features)
     chosen = [parts[part] for part in ("train", *further)]
+    if any(part.features != chosen[0].features for part in chosen):
+        raise DataError(f"data.hub: {name} has other columns in {further[0]} than in train")
     columns = [undecoded(part, image).column(image) for part in chosen]
     n_train, n = len(chosen[0]), sum(map(len, chosen))
+    if not n_train:
+        raise DataError(f"data.hub: {name} holds no image in its part train")
     names, labels = ("all",), np.zeros(n, np.int64)
     if label is not None:
         names = tuple(parts["train"].features[label].names)
-        labels = np.concatenate([np.asarray(part[label], np.int64) for part in chosen])
+        found = [number for part in chosen for number in part[label]]
+        if not all(isinstance(number, int) and 0 <= number < len(names) for number in found):
+            raise DataError(f"data.hub: {name} has images without a class in its column {label}")
+        labels = np.array(found, np.int64)
     opened = opener(columns, name)
+    with opened(0) as first:
+        all_grey = first.mode in ("1", "L")
 
     def checked(position: int) -> Image.Image:
         found = opened(position)
-        if min(found.size) < data.resolution:
-            raise ValueError(f"is {found.width}x{found.height} pixels, less than data.resolution")
+        if is_grey_and_usable(found, data.resolution) != all_grey:
+            words = "in colour among grey" if all_grey else "grey among coloured"
+            raise ValueError(f"is {words} images")
         return found
 
     return Source(
@@ -49,7 +59,11 @@ def load(data: Data) -> Source:
         names,
         train_pool=np.arange(n_train),
         val_pool=np.arange(n_train, n) if further else np.arange(n_train),
-        read=reader(checked, lambda position: f"{name}: row {position}"),
+        read=reader(
+            checked,
+            lambda position: f"{name}: row {position}",
+            mode="L" if all_grey else "RGB",
+        ),
     )
 
 
@@ -59,9 +73,12 @@ def _columns(name: str, features: Any) -> tuple[str, str | None]:
 
     images = [key for key, kind in features.items() if isinstance(kind, datasets.Image)]
     classes = [key for key, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
-    if len(images) != 1:
-        raise DataError(
-            f"data.hub: {name} has {len(images)} columns of images"
-            f" ({', '.join(features)} in all), one is expected"
-        )
-    return images[0], classes[0] if len(classes) == 1 else None
+    for kind, found, most in (("images", images, 1), ("classes", classes, 1)):
+        if len(found) > most:
+            raise DataError(
+                f"data.hub: {name} has {len(found)} columns of {kind} ({', '.join(found)}), at most"
+                f" {most} is expected"
+            )
+    if not images:
+        raise DataError(f"data.hub: {name} has no column of images, only {', '.join(features)}")
+    return images[0], classes[0] if classes else None

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from diffattr.config import Data
-from diffattr.data.pictures import folder_of, listed, reader, reason
-from diffattr.data.source import Source, refuse_or_skip
+from diffattr.data.pictures import folder_of, is_grey_and_usable, listed, reader, reason
+from diffattr.data.source import DataError, Source, refuse_or_skip
 
 DOWNLOADS = "these images are your own: put them into data.folder"
 
@@ -22,13 +22,22 @@ def load(data: Data) -> Source:
         UnreadableError: files are no images, or images that cannot stand beside the others, unless
             data.unreadable says skip.
     """
-    folder = folder_of(data, "your images")
+    return in_folder(folder_of(data, "your images"), data)
+
+
+def in_folder(folder: Path, data: Data) -> Source:
+    """Return the images of a folder, for the resolution of `data`, as `load` does.
+
+    Raises:
+        DataError: as `load`, or there is none.
+    """
     files = listed(folder)
     is_grey: dict[Path, bool] = {}
     problems: dict[int, str] = {}
     for position, file in enumerate(files):
         try:
-            is_grey[file] = _is_grey(file, data.resolution)
+            with Image.open(file) as image:
+                is_grey[file] = is_grey_and_usable(image, data.resolution)
         # A file may be anything, and PIL raises nearly anything on a bad one.
         except Exception as error:
             problems[position] = f"{file}: {reason(error)}"
@@ -39,6 +48,8 @@ def load(data: Data) -> Source:
             problems[position] = f"{file}: is {words} images"
     refuse_or_skip(problems, data)
     usable = [file for position, file in enumerate(files) if position not in problems]
+    if not usable:
+        raise DataError(f"{folder}: holds no image that can be used")
     below = [file.relative_to(folder).parts for file in usable]
     has_classes = all(len(parts) > 1 for parts in below)
     names, labels = np.unique(
@@ -57,19 +68,3 @@ def load(data: Data) -> Source:
         ),
         name=lambda position: usable[position].relative_to(folder).as_posix(),
     )
-
-
-def _is_grey(file: Path, resolution: int) -> bool:
-    """Return whether an image has no colour, as far as its header tells.
-
-    Raises:
-        ValueError: it cannot be used.
-    """
-    with Image.open(file) as image:
-        if min(image.size) < resolution:
-            raise ValueError(f"is {image.width}x{image.height} pixels, less than data.resolution")
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            raise ValueError("has an alpha channel; flatten it")
-        if image.mode.startswith(("I", "F")):
-            raise ValueError("has more than 8 bits per pixel; convert it")
-        return image.mode in ("1", "L")

@@ -68,6 +68,21 @@ def pixels(
     return np.atleast_3d(found).transpose(2, 0, 1)
 
 
+def is_grey_and_usable(image: Image.Image, resolution: int) -> bool:
+    """Return whether an image has no colour, as far as its header tells.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    if min(image.size) < resolution:
+        raise ValueError(f"is {_by(image.size)} pixels, less than data.resolution")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        raise ValueError("has an alpha channel; flatten it")
+    if image.mode.startswith(("I", "F")):
+        raise ValueError("has more than 8 bits per pixel; convert it")
+    return image.mode in ("1", "L")
+
+
 def _centre(image: Image.Image, side: int) -> Image.Image:
     left, top = (round((length - side) / 2) for length in image.size)
     return image.crop((left, top, left + side, top + side))
@@ -109,9 +124,9 @@ def checked_name(name: str, where: str) -> str:
     """Return a file's name out of a list, once it is seen to be one.
 
     Raises:
-        DataError: it would lead to another folder.
+        DataError: it would lead to another folder, or no file has such a name.
     """
-    if not name or name == ".." or name != Path(name).name:
+    if not name.isprintable() or not name or name == ".." or name != Path(name).name:
         raise DataError(f"{where}: found {name!r}, the plain name of a file is expected")
     return name
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -84,35 +85,34 @@ def split(source: Source, data: Data, seed: int) -> dict[str, Split]:
 
 
 def _own_queries(train: Split, data: Data) -> Split:
-    """Return the images of data.queries, in the order of their names.
+    """Return the images of the folder data.queries, in the order of their names.
 
-    Their classes are those of the training images by name; -1 where they have none.
+    Those in sub-folders have the training images' classes of these names; others have class -1.
     """
-    found = images.load(
-        Data(
-            source="images",
-            folder=data.queries or None,
-            resolution=data.resolution,
-            n_train=data.n_train,
-            n_val=data.n_val,
-            n_planted=0,
-            unreadable=data.unreadable,
+    assert data.queries
+    found = images.in_folder(Path(data.queries), data)
+    if data.unreadable == "skip":
+        found = _readable(found, data)
+    chosen = found.train_pool
+    if len(chosen) != data.n_val:
+        raise DataError(
+            f"{data.queries}: holds {len(chosen)} images that can be used, the config says"
+            f" {data.n_val}"
         )
-    )
-    n = len(found.labels)
-    if n != data.n_val:
-        raise DataError(f"{data.queries}: holds {n} images, the config says {data.n_val}")
+    refuse_or_skip(_problems(found, chosen, data.resolution), data)
+    names = [found.name(position) for position in chosen.tolist()]
     numbers = {name: label for label, name in enumerate(train.source.class_names)}
-    if unknown := sorted(set(found.class_names) - set(numbers)):
-        if len(unknown) < len(found.class_names):
-            raise DataError(
-                f"{data.queries}: has images of class {unknown[0]}, which no training image has;"
-                f" there are {', '.join(numbers)}"
-            )
+    is_flat = any("/" not in name for name in names)
+    unknown = sorted(set(found.class_names) - set(numbers))
+    if is_flat or len(unknown) == len(found.class_names):
         numbers = dict.fromkeys(found.class_names, -1)
-    of_train = np.array([numbers[name] for name in found.class_names])
-    asked = Split(found.train_pool, replace(found, labels=of_train[found.labels]), data.resolution)
-    refuse_or_skip(_problems(found, found.train_pool, data.resolution), data)
+    elif unknown:
+        raise DataError(
+            f"{data.queries}: has images of class {unknown[0]}, which no training image has; there"
+            f" are {', '.join(numbers)}"
+        )
+    labels = np.array([numbers[name] for name in found.class_names])[found.labels]
+    asked = Split(chosen, replace(found, labels=labels), data.resolution)
     ours, theirs = (
         some.source.read(some.positions[:1], data.resolution).shape[1] for some in (train, asked)
     )

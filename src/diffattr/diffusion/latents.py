@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from diffattr.config import ConfigError
 from diffattr.data.pixels import eight_bit
-from diffattr.diffusion.pipelines import part
+from diffattr.diffusion.pipelines import Pipeline
 
+_CAPTIONS_AT_ONCE = 64
 Latents = Float32[np.ndarray, "image latent_channel latent_height latent_width"]
 Pictures = UInt8[np.ndarray, "image channel height width"]
 
@@ -41,7 +42,7 @@ class Vae:
         if vae is None:
             from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-            vae = part(pipeline, "vae", cast(Any, AutoencoderKL))
+            vae = Pipeline(pipeline).whole("vae", cast(Any, AutoencoderKL))
         self._pipeline, self._batch_size, self._device = pipeline, batch_size, device
         self._vae: Any = vae.eval().to(device)
 
@@ -106,8 +107,8 @@ def embedded_captions(
             " pip install -e '.[text-to-image]'"
         ) from error
     return embedded(
-        part(pipeline, "tokenizer", CLIPTokenizer),
-        part(pipeline, "text_encoder", CLIPTextModel),
+        Pipeline(pipeline).part("tokenizer", CLIPTokenizer),
+        Pipeline(pipeline).whole("text_encoder", CLIPTextModel),
         captions,
     )
 
@@ -117,14 +118,18 @@ def embedded(
     tokenizer: Any, encoder: Any, captions: Sequence[str]
 ) -> Float32[np.ndarray, "caption token dim"]:
     """Return what a text encoder makes of captions, padded to its full length."""
-    tokens = tokenizer(
-        list(captions),
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    )
-    return encoder.eval()(tokens.input_ids.to(encoder.device))[0].float().cpu().numpy()
+    batches = []
+    for start in range(0, len(captions), _CAPTIONS_AT_ONCE):
+        tokens = tokenizer(
+            list(captions[start : start + _CAPTIONS_AT_ONCE]),
+            padding="max_length",
+            max_length=tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        told = encoder.eval()(tokens.input_ids.to(encoder.device))[0]
+        batches.append(told.float().cpu().numpy())
+    return np.concatenate(batches)
 
 
 def caption(template: str, class_name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from diffattr.config import ConfigError, NoiseSchedule
+from diffattr.config import ConfigError, NoiseSchedule, Sampling
 
 T = TypeVar("T")
 
@@ -59,20 +59,22 @@ class Pipeline:
         loader: Any = kind
         return self._read(name, loader.from_pretrained, subfolder=name, **options)
 
-    def network(self, kind: type[T]) -> T:
-        """Return the pipeline's network, of which the files must hold every weight and no other.
+    def whole(self, name: str, kind: type[T]) -> T:
+        """Return one component with weights, of which the files must hold every one and no other.
+
+        (Of a text encoder old files hold more.) The libraries themselves make up what is missing.
 
         Raises:
             ConfigError: they do not, or cannot be read.
         """
-        network, found = self.part("unet", kind, output_loading_info=True)
-        wrong = [name for names in found.values() for name in names]
-        if wrong:
+        made, found = self.part(name, kind, output_loading_info=True)
+        judged = [of for of in found if (name, of) != ("text_encoder", "unexpected_keys")]
+        if wrong := [weight for of in judged for weight in found[of]]:
             raise ConfigError(
-                f"{self.key}: the weights of the unet of {self.source} are not those of its config:"
-                f" {len(wrong)} are missing, foreign or of another shape ({wrong[0]}, ...)"
+                f"{self.key}: the weights of the {name} of {self.source} are not those of its"
+                f" config: {len(wrong)} are missing, foreign or of another shape ({wrong[0]}, ...)"
             )
-        return network
+        return made
 
     def config(self, name: str) -> dict[str, Any]:
         """Return what the config of one component says, its weights unread.
@@ -89,20 +91,24 @@ class Pipeline:
         return self._mapping(Path(self.source) / name / _config_file(name))
 
     def check_kind(self) -> None:
-        """Refuse a folder that is no pipeline of a kind that is understood.
+        """Refuse what is no pipeline of a kind that is understood.
 
         Raises:
             ConfigError: that.
         """
-        if not self.is_local:
-            return
         index = Path(self.source) / _INDEX
-        if not index.is_file():
+        if not self.is_local:
+            from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+            said: Any = self._read(_INDEX, DiffusionPipeline.load_config)
+        elif index.is_file():
+            said = self._mapping(index)
+        else:
             raise ConfigError(
                 f"{self.key}: {self.source} is no diffusers pipeline: it has no {_INDEX}; name the"
                 " folder that save_pretrained wrote"
             )
-        found = self._mapping(index).get("_class_name")
+        found = said.get("_class_name")
         if not isinstance(found, str):
             raise ConfigError(
                 f"{self.key}: {index} does not say of which kind the pipeline is; write the folder"
@@ -142,21 +148,8 @@ def _config_file(name: str) -> str:
     return "scheduler_config.json" if name == "scheduler" else "config.json"
 
 
-def part(pipeline: str, name: str, kind: type[T]) -> T:
-    """Return one component of a Stable-Diffusion pipeline.
-
-    Raises:
-        ConfigError: there is no such pipeline, or it has no such part.
-    """
-    return Pipeline(pipeline).part(name, kind)
-
-
-def network_errors(pipeline: Pipeline, unet: Mapping[str, Any], resolution: int) -> Iterator[str]:
-    """Yield why an unconditional network, by its config, cannot be asked about such images."""
-    where = f"{pipeline.key}: the network of {pipeline.source}"
-    size = unet.get("sample_size")
-    if size not in (None, resolution, [resolution, resolution]):
-        yield f"{where} is for images of {size} pixels, data.resolution is {resolution}"
+def network_errors(where: str, unet: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why gradients of an unconditional network, by its config, cannot be taken."""
     n_in, n_out = unet.get("in_channels", 3), unet.get("out_channels", 3)
     if n_in != n_out:
         yield (
@@ -165,6 +158,19 @@ def network_errors(pipeline: Pipeline, unet: Mapping[str, Any], resolution: int)
         )
     if unet.get("class_embed_type") or unet.get("num_class_embeds"):
         yield f"{where} is told classes; an unconditional one is expected"
+    if unet.get("time_embedding_type", "positional") == "fourier":
+        yield (
+            f"{where} has a random time embedding (fourier), which is not trained; positional is"
+            " expected"
+        )
+
+
+def size_errors(where: str, unet: Mapping[str, Any], resolution: int) -> Iterator[str]:
+    """Yield why an unconditional network, by its config, does not take images so wide."""
+    size = unet.get("sample_size")
+    if size not in (resolution, [resolution, resolution]):
+        said = "of no stated size (sample_size)" if size is None else f"of {size} pixels"
+        yield f"{where} is for images {said}, data.resolution is {resolution}"
 
 
 def noise_schedule(scheduler: Mapping[str, Any], key: str) -> NoiseSchedule:
@@ -173,11 +179,15 @@ def noise_schedule(scheduler: Mapping[str, Any], key: str) -> NoiseSchedule:
     Raises:
         ConfigError: the network predicts something else than the noise, or the schedule is unknown.
     """
-    if (predicts := scheduler.get("prediction_type", "epsilon")) != "epsilon":
+    predicts = scheduler.get("prediction_type", "epsilon")
+    if not scheduler.get("predict_epsilon", True):
+        predicts = "the image"
+    if predicts != "epsilon":
         raise ConfigError(f"{key}: its scheduler predicts {predicts}, expected epsilon, the noise")
     known = get_args(get_type_hints(NoiseSchedule)["beta_schedule"])
-    kind = scheduler.get("beta_schedule", "linear")
-    if scheduler.get("trained_betas") is not None or kind not in known:
+    kind = scheduler.get("beta_schedule")
+    changed = scheduler.get("trained_betas") is not None or scheduler.get("rescale_betas_zero_snr")
+    if changed or kind not in known:
         raise ConfigError(
             f"{key}: its scheduler has betas of its own or the schedule {kind}; expected one of"
             f" {', '.join(known)}"
@@ -194,16 +204,25 @@ def noise_schedule(scheduler: Mapping[str, Any], key: str) -> NoiseSchedule:
         raise ConfigError(f"{key}: its scheduler's config cannot be used: {error}") from error
 
 
-def schedule_errors(pipeline: Pipeline, schedule: NoiseSchedule) -> Iterator[str]:
-    """Yield where the config's noise schedule is not that of the pipeline."""
-    found = noise_schedule(pipeline.config("scheduler"), f"{pipeline.key}: {pipeline.source}")
-    for name in schedule.__struct_fields__:
-        ours, theirs = getattr(schedule, name), getattr(found, name)
+def schedule_errors(
+    pipeline: Pipeline, schedule: NoiseSchedule, sampling: Sampling | None
+) -> Iterator[str]:
+    """Yield where the config's noise schedule and sampler are not those of the pipeline."""
+    scheduler = pipeline.config("scheduler")
+    found = noise_schedule(scheduler, f"{pipeline.key}: {pipeline.source}")
+    pairs = [
+        (f"noise_schedule.{name}", getattr(schedule, name), getattr(found, name))
+        for name in schedule.__struct_fields__
+    ]
+    if sampling is not None:
+        pairs += [
+            (f"sampling.{name}", getattr(sampling, name), scheduler[name])
+            for name in ("clip_sample", "steps_offset", "set_alpha_to_one")
+            if name in scheduler
+        ]
+    for key, ours, theirs in pairs:
         if ours != theirs:
-            yield (
-                f"noise_schedule.{name}: found {ours}, the scheduler of {pipeline.source} has"
-                f" {theirs}"
-            )
+            yield f"{key}: found {ours}, the scheduler of {pipeline.source} has {theirs}"
 
 
 def source_errors(key: str, source: str) -> Iterator[str]:

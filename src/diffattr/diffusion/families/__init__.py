@@ -150,11 +150,13 @@ def in_full(model: Model) -> Model:
     """
     if not isinstance(model, Pretrained) or options(model) is not None:
         return model
-    said = pipeline_of(model).config("unet")
-    return Model(
-        family=model.family,
-        config={key: value for key, value in said.items() if not key.startswith("_")},
-    )
+    config = dict(pipeline_of(model).config("unet"))
+    # Where from and by which version, which is nothing of the network's.
+    for key in ("_name_or_path", "_diffusers_version"):
+        config.pop(key, None)
+    if isinstance(size := config.get("sample_size"), list):
+        config["sample_size"] = size[0]
+    return Model(family=model.family, config=config)
 
 
 def sample_shape(model: Model, resolution: int) -> tuple[int, int, int]:

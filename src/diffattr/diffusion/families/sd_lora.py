@@ -17,7 +17,7 @@ from torch import Tensor
 from diffattr.config import ConfigError, Model, Pretrained
 from diffattr.diffusion.families import MODEL_FAMILIES, Captions, SdLora
 from diffattr.diffusion.families import options as checked
-from diffattr.diffusion.pipelines import part
+from diffattr.diffusion.pipelines import Pipeline
 
 _ADAPTER = "default"
 _PROJECTIONS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -73,7 +73,7 @@ def _base(chosen: SdLora, captions: Captions | None) -> Any:
         raise ConfigError("model.family: sd-lora is told captions, none were given")
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    unet: Any = part(chosen.pipeline, "unet", UNet2DConditionModel)
+    unet: Any = Pipeline(chosen.pipeline).whole("unet", UNet2DConditionModel)
     # What `sample_shape` takes for granted is held against the pipeline too.
     for key, expected in {"in_channels": 4, "out_channels": 4, **chosen.unet}.items():
         if key in unet.config and _plain(unet.config[key]) != _plain(expected):
@@ -139,12 +139,17 @@ def pretrained(model: Pretrained, captions: Captions | None) -> tuple[CaptionedU
         {name: tuple(p.shape) for name, p in one.named_parameters() if p.requires_grad}
         for one in (network, expected)
     )
-    if found != wanted:
-        wrong = sorted(set(found.items()) ^ set(wanted.items()))
+    # peft makes up what a file lacks, and passes over what is not the U-Net's.
+    stored = [name for name in weights if not name.endswith(".alpha")]
+    wrong = [name for name, _ in sorted(set(found.items()) ^ set(wanted.items()))]
+    wrong += [name for name in stored if not name.startswith("unet.")]
+    if not wrong and len(stored) != len(wanted):
+        wrong = [f"{len(stored)} weights in place of {len(wanted)}"]
+    if wrong:
         raise ConfigError(
             f"{where} is not one of rank {chosen.rank} on the q, k, v and output projections of all"
-            f" attention layers ({wrong[0][0] if wrong else 'no weights'}, ...); set"
-            " model.config.rank"
+            f" attention layers of the U-Net alone (found {wrong[0]}); set model.config.rank, or"
+            " name another LoRA"
         )
     scales = {m.scaling[_ADAPTER] for m in unet.modules() if _ADAPTER in getattr(m, "scaling", {})}
     if scales != {1.0}:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 
-from diffattr.config import ConfigError, Model, Pretrained
+from diffattr.config import Model, Pretrained
 from diffattr.diffusion.families import Captions, in_full, pipeline_of
 
 
@@ -37,12 +37,5 @@ def pretrained(
     captions: Captions | None,  # noqa: ARG001
 ) -> tuple[torch.nn.Module, Model]:
     """Return a pipeline's network, and the model with its config."""
-    pipeline = pipeline_of(model)
     kind: Any = UNet2DModel
-    network: Any = pipeline.network(kind)
-    if frozen := [name for name, p in network.named_parameters() if not p.requires_grad]:
-        raise ConfigError(
-            f"{pipeline.key}: the network of {pipeline.source} has parameters that are not trained"
-            f" ({frozen[0]}), which gradients do not support"
-        )
-    return network, in_full(model)
+    return pipeline_of(model).whole("unet", kind), in_full(model)
