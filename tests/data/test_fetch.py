@@ -15,6 +15,10 @@ from diffattr.data.fetch import download, fetch
 from diffattr.data.source import DataError, DataSet, Download
 from diffattr.data.stand_ins import write_cifar10
 
+UNPACKS = pytest.mark.skipif(
+    not hasattr(tarfile, "data_filter"), reason="unpacking safely takes Python 3.11.4"
+)
+
 
 class Server:
     """Serves the files of a folder and counts what was asked for."""
@@ -111,6 +115,7 @@ def test_what_cannot_be_reached_says_what_to_put_where(server, folder, gone):
     assert f"get a.gz (MD5 {wanted.md5}) on another machine, put it into {folder} and run" in text
 
 
+@UNPACKS
 def test_an_archive_is_unpacked_where_it_lies(server, folder):
     packed = archive(**{"set/1.bin": b"one", "set/2.bin": b"two"})
     download([server.offers("set.tar.gz", packed)], folder)
@@ -118,6 +123,7 @@ def test_an_archive_is_unpacked_where_it_lies(server, folder):
     assert (folder / "set" / "2.bin").read_bytes() == b"two"
 
 
+@UNPACKS
 @pytest.mark.parametrize("name", ["../outside.bin", "/tmp/outside.bin", "set/../../outside.bin"])
 def test_an_archive_that_leads_out_of_the_folder_writes_nothing_there(server, folder, name):
     wanted = [server.offers("set.tar.gz", archive(**{name: b"one"}))]
@@ -130,15 +136,24 @@ def test_an_archive_that_leads_out_of_the_folder_writes_nothing_there(server, fo
     assert not (folder.parent / "outside.bin").exists()
 
 
+@UNPACKS
 @pytest.mark.parametrize("content", [b"", b"no archive", archive(a=b"x" * 10**5)[:-40]])
 def test_an_archive_that_is_none_is_refused(server, folder, content):
     text = refusal(download, [server.offers("set.tar.gz", content)], folder)
     assert "set.tar.gz: cannot be unpacked" in text
 
 
+def test_a_python_that_cannot_unpack_safely_says_so(server, folder, monkeypatch):
+    monkeypatch.delattr("tarfile.data_filter", raising=False)
+    text = refusal(download, [server.offers("set.tar.gz", archive(a=b"one"))], folder)
+    assert "this Python cannot unpack it safely, 3.11.4 or later can" in text
+    assert [path.name for path in folder.iterdir()] == ["set.tar.gz"]
+
+
 # --- by the config ----------------------------------------------------------------------------
 
 
+@UNPACKS
 def test_what_was_fetched_is_what_the_data_set_reads(server, folder, tmp_path, monkeypatch):
     write_cifar10(tmp_path, seed=0)
     members = {f"cifar-10-batches-bin/{p.name}": p.read_bytes() for p in tmp_path.glob("*.bin")}

@@ -22,10 +22,10 @@ def fetch(data: Data) -> str:
     if data.source not in DATA_SOURCES:
         raise DataError(f"data.source {data.source}: nothing is known that could be fetched for it")
     data_set = DATA_SOURCES[data.source]
-    if isinstance(data_set.downloads, str):
-        raise DataError(f"data.source {data.source}: {data_set.downloads}")
     if data.hub or not data_set.downloads:
         return f"{data.source}: {len(data_set.load(data).labels)} images are there"
+    if isinstance(data_set.downloads, str):
+        raise DataError(f"data.source {data.source}: {data_set.downloads}")
     if data.folder is None:
         raise DataError("data.folder is missing: name the folder that the files should go into")
     folder = Path(data.folder)
@@ -54,6 +54,11 @@ def download(downloads: Sequence[Download], folder: Path) -> None:
             ) from error
         if not path.name.endswith(".tar.gz"):
             continue
+        if not hasattr(tarfile, "data_filter"):
+            raise DataError(
+                f"{path}: this Python cannot unpack it safely, 3.11.4 or later can; unpack it by"
+                " hand where it lies"
+            )
         try:
             with tarfile.open(path) as archive:
                 archive.extractall(folder, filter="data")
