@@ -12,10 +12,12 @@ from diffusers.models.model_loading_utils import load_state_dict
 from diffattr import plan
 from diffattr.benchmark import Benchmark
 from diffattr.config import Config, OwnModel, kind_of
-from diffattr.diffusion.families import family
+from diffattr.diffusion.families import family, pipeline_of
 from diffattr.diffusion.models import trained, write_network
+from diffattr.diffusion.pipelines import Pipeline
 from diffattr.diffusion.stand_in import write_ddpm
 
+LORA = {"pipeline": "a/b", "unet": {}, "rank": 4, "dropout": 0.0, "caption": "a {}"}
 FOLDER = "data/mini/ddpm"
 
 
@@ -257,6 +259,27 @@ def test_a_network_s_config_may_be_written_otherwise(here, values):
     assert model.config["sample_size"] == 16
     write_network("copy", trained(network), model)
     assert isinstance(UNet2DModel.from_pretrained("copy"), UNet2DModel)
+
+
+def test_a_pipeline_of_the_hub_is_read_as_one_in_a_folder(here, monkeypatch):
+    """The libraries take a folder for a name as well; ours asks them as it does for a name."""
+    read = [pipeline_of(own_model().model).config(name) for name in ("unet", "scheduler")]
+    monkeypatch.setattr(Pipeline, "is_local", False)
+    pipeline = pipeline_of(own_model().model)
+    for name, expected in zip(("unet", "scheduler"), read, strict=True):
+        found = pipeline.config(name)
+        assert {key: found[key] for key in expected} == expected
+    network = pipeline.whole("unet", UNet2DModel)
+    assert sum(p.numel() for p in network.parameters()) == plan.network_size(made()).n_parameters
+    rewrite(here / FOLDER / "model_index.json", _class_name="LDMPipeline")
+    assert_refused(pipeline.check_kind, key="model.pretrained", words="is a LDMPipeline")
+
+
+def test_a_folder_without_a_lora_is_refused(here):
+    lora = {"family": "sd-lora", "pretrained": "data/mini/asked", "config": LORA}
+    words = "data/mini/asked holds no pytorch_lora_weights.safetensors"
+    changes = {"model": lora, "sampling.clip_sample": False}
+    assert_refused(made, changes, key="model.pretrained", words=words)
 
 
 def test_weights_that_are_not_those_of_the_config_are_refused(here):

@@ -101,7 +101,7 @@ def lambda_of(own: OwnModel, name: str) -> float | None:
     """Return the lambda of a method's scores, None for a method without one.
 
     Raises:
-        ConfigError: it needs one, and has neither a number nor a rule that knows its features.
+        ConfigError: it needs one, and names neither a number nor, where there is one, the rule.
     """
     options = own.methods[name]
     if not method_of(options.method).has_lambda:
@@ -147,6 +147,9 @@ def _pipeline_errors(own: OwnModel) -> Iterator[str]:
         named = {"model.pretrained": own.model.pretrained, pipeline.key: pipeline.source}
         for key, source in named.items():
             yield from source_errors(key, source)
+        family, place = MODEL_FAMILIES[own.model.family], own.model.pretrained
+        if family.captions and Path(place).is_dir() and not files_of(own.model):
+            yield f"model.pretrained: {place} holds no {family.weights_file}, the file of a LoRA"
         if pipeline.is_local:
             yield from pipeline_errors(
                 own.model, own.noise_schedule, own.sampling, own.data.resolution
