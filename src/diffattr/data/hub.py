@@ -73,11 +73,11 @@ def _columns(name: str, features: Any) -> tuple[str, str | None]:
 
     images = [key for key, kind in features.items() if isinstance(kind, datasets.Image)]
     classes = [key for key, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
-    for kind, found, most in (("images", images, 1), ("classes", classes, 1)):
-        if len(found) > most:
+    for kind, found in (("images", images), ("classes", classes)):
+        if len(found) > 1:
             raise DataError(
                 f"data.hub: {name} has {len(found)} columns of {kind} ({', '.join(found)}), at most"
-                f" {most} is expected"
+                " one is expected"
             )
     if not images:
         raise DataError(f"data.hub: {name} has no column of images, only {', '.join(features)}")

@@ -2,6 +2,11 @@
 
 MISSING = "–"
 
+SPLIT_WORDS = {"val": "held-out images", "gen": "generated images", "planted": "planted copies"}
+"""What the queries of a split are, in the plural."""
+OWN_SPLIT_WORDS = {**SPLIT_WORDS, "val": "your queries"}
+"""The same for one's own model, whose `val` is a folder of the user's."""
+
 
 def fixed(value: float | None) -> str:
     """Return a correlation with three decimals."""

@@ -5,13 +5,10 @@ As for a benchmark, the page is made from `report.json` and the images alone.
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
-from jaxtyping import Float
 
 from diffattr.artifacts import read_array, read_arrays, read_json
 from diffattr.benchmark import Benchmark
@@ -19,11 +16,7 @@ from diffattr.benchmark.own_model import lambda_of
 from diffattr.config import OwnModel
 from diffattr.report import cost, method_cost, viewer
 from diffattr.report.numbers import checks_of, method_row, planted_ranks, shown_queries
-from diffattr.report.queries import maps_of
-
-_WORDS = {"val": "your queries", "gen": "generated images", "planted": "planted copies"}
-
-Images = Mapping[str, Float[np.ndarray, "_ channel height width"]]
+from diffattr.report.queries import class_names
 
 
 def gather(benchmark: Benchmark, own: OwnModel, roots: Iterable[str]) -> dict[str, Any]:
@@ -64,7 +57,10 @@ def _named(group: dict[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
     names, train = named["images"].get(group["split"]), named["images"]["train"]
 
     def of_class(label: int | None) -> str | None:
-        return None if label is None else _class_name(label, named["classes"])
+        if label is None or label < 0:
+            return None
+        found = class_names([label], named["classes"])
+        return None if found is None else found[0]
 
     for query in group["queries"]:
         query["name"] = None if names is None else names[query["index"]]
@@ -74,11 +70,6 @@ def _named(group: dict[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
                 found["name"] = train[found["train"]]
                 found["label"] = of_class(found["label"])
     return group
-
-
-def _class_name(label: int, classes: Sequence[str]) -> str | None:
-    """Return a class's name, None where there is one class alone, or for label -1."""
-    return classes[label] if label >= 0 and len(classes) > 1 else None
 
 
 def proponents_csv(benchmark: Benchmark) -> str:
@@ -99,40 +90,3 @@ def proponents_csv(benchmark: Benchmark) -> str:
                         row = [split, names[query], method, side, rank, image, position, score]
                         table.writerow(row)
     return file.getvalue()
-
-
-def write_viewer(
-    directory: str | Path, benchmark: Benchmark, numbers: Mapping[str, Any], images: Images
-) -> None:
-    """Write the folder in which every query can be looked at."""
-    paths, named = benchmark.paths, read_json(benchmark.paths.names())
-
-    def labels(split: str) -> list[str] | None:
-        if not benchmark.has_labels(split) or len(named["classes"]) == 1:
-            return None
-        found = [_class_name(n, named["classes"]) for n in read_array(paths.labels(split)).tolist()]
-        return [name or "none" for name in found]
-
-    viewer.write(
-        directory,
-        numbers["name"],
-        numbers["methods"],
-        viewer.Train(named["images"]["train"], labels("train")),
-        [
-            viewer.Split(
-                split,
-                _WORDS[split],
-                benchmark.methods_of(split),
-                named["images"].get(split) or read_array(paths.indices(split)).tolist(),
-                labels(split),
-                copies=numbers["planted"]["copies"] if split == "planted" else None,
-                id_words="noise number" if split == "gen" else "image",
-            )
-            for split in benchmark.query_splits
-        ],
-        images,
-        lambda method, split: read_arrays(paths.scores(method, split))["scores"],
-        maps=maps_of(benchmark),
-        top=benchmark.config.report.top,
-        report="../index.html",
-    )

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from markupsafe import Markup
 
 from diffattr.benchmark.methods import Needs
-from diffattr.report import figures, pictures, rendering
+from diffattr.report import figures, formats, pictures, rendering
 
 _MEANINGS = {
     "pixel-l2": "Distance between the pixels (in [-1, 1]) of the original and the redrawn image:"
@@ -28,6 +28,7 @@ def html(numbers: Mapping[str, Any], images: Images) -> str:
         "page.html.jinja",
         numbers,
         pictures.stylesheet(images, _shown(numbers)),
+        split_words=formats.SPLIT_WORDS,
         splits={table["split"]: table for table in numbers["lds"]},
         kinds={method["name"]: method for method in numbers["methods"]},
         groups=get_args(Needs),
@@ -43,6 +44,7 @@ def own_model_html(numbers: Mapping[str, Any], images: Images) -> str:
         "own_model.html.jinja",
         numbers,
         pictures.stylesheet(images, _shown(numbers)),
+        split_words=formats.OWN_SPLIT_WORDS,
         config=yaml.safe_dump(numbers["config"], sort_keys=True, allow_unicode=True),
     )
 
