@@ -4,6 +4,7 @@
 import json
 
 import msgspec
+from diffattr.artifacts import write_text
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -22,6 +23,7 @@ localrules:
     all,
     report,
     fetch,
+    settings,
     plan,
     verify,
 
@@ -29,28 +31,42 @@ localrules:
 include: "rules/data.smk"
 
 
-if benchmark.captioned:
+if benchmark.models.captioned:
 
     include: "rules/latents.smk"
 
 
-include: "rules/generation.smk"
+if benchmark.config.sampling:
+
+    include: "rules/generation.smk"
+
+
 include: "rules/features.smk"
 include: "rules/attribution.smk"
 
 
-if benchmark.own:
+if benchmark.config.training:
 
-    include: "rules/own_model.smk"
+    include: "rules/models.smk"
 
 else:
 
+    include: "rules/pretrained.smk"
+
+
+if benchmark.config.measurement:
+
     include: "rules/subsets.smk"
-    include: "rules/models.smk"
     include: "rules/losses.smk"
     include: "rules/evaluation.smk"
+
+
+if benchmark.config.counterfactual:
+
     include: "rules/counterfactual.smk"
-    include: "rules/report.smk"
+
+
+include: "rules/report.smk"
 
 
 rule report:
@@ -60,6 +76,14 @@ rule report:
         KEPT_FILES,
 
 
+rule settings:
+    """Print the config, with everything filled in that its files and the defaults say."""
+    log:
+        log_path("settings"),
+    run:
+        print(SETTINGS)
+
+
 rule plan:
     """Tell what the benchmark costs and what is left of it, without running anything of it."""
     log:
@@ -67,7 +91,7 @@ rule plan:
     conda:
         ENVIRONMENT
     params:
-        config=json.dumps(msgspec.to_builtins(benchmark.said)),
+        config=json.dumps(msgspec.to_builtins(benchmark.written)),
         cores=workflow.cores or 1,
         # snakemake plan --resources gpu=8
         gpus=workflow.global_resources.get("gpu").value or 1,
@@ -100,6 +124,10 @@ rule all:
     input:
         REPORT_FILES.values(),
         KEPT_FILES,
+
+
+onstart:
+    write_text(paths("config.yaml"), SETTINGS)
 
 
 onsuccess:

@@ -1,8 +1,7 @@
 rule scores:
     """Score every training image for every query, at the selected lambda where there is one."""
     input:
-        unpack(method_inputs),
-        unpack(selected_lambda),
+        unpack(by_wildcards(benchmark.inputs.scores, "method", "split")),
     output:
         paths.scores(),
     log:
@@ -15,7 +14,9 @@ rule scores:
     resources:
         **asked("scores", paths.scores()),
     params:
-        config=lambda w: method_params(w, **benchmark.told_lambda(w.method)),
+        config=lambda w: benchmark.params.method(
+            w.method, **{"lambda": benchmark.params.lambda_of(w.method)}
+        ),
     script:
         "../scripts/scores.py"
 
@@ -23,7 +24,7 @@ rule scores:
 rule maps:
     """Say where in each query the reasons lie, for methods that compare place by place."""
     input:
-        unpack(method_inputs),
+        unpack(by_wildcards(benchmark.inputs.method, "method", "split")),
         scores=paths.scores(),
     output:
         paths.maps(),
@@ -37,6 +38,8 @@ rule maps:
     resources:
         **asked("maps", paths.maps()),
     params:
-        config=lambda w: method_params(w, top=benchmark.config.report.top),
+        config=lambda w: benchmark.params.method(
+            w.method, top=benchmark.config.report.top
+        ),
     script:
         "../scripts/maps.py"

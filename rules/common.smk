@@ -5,41 +5,35 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from diffattr.benchmark import LDS_SPLITS, Benchmark
+from diffattr.benchmark import Benchmark
+from diffattr.benchmark.completion import read_config
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
-from diffattr.benchmark.removals import counterfactual_of
 from diffattr.cluster import Requests, kept_size, known_size, place_of, read_site
-from diffattr.config import ConfigError
-from diffattr.config import read as read_config
+from diffattr.config import ConfigError, extended, load_schema, yaml_text
 from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
 from diffattr.plan import NetworkSize
 
-CONFIG_SOURCE = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
-SCHEMAS = Path(workflow.basedir) / "schemas"
+CONFIG_FILES = workflow.overwrite_configfiles or ["config.yaml"]
+SCHEMA = load_schema(Path(workflow.basedir) / "schemas" / "config.schema.json")
 
 try:
-    benchmark = Benchmark.of(read_config(config, SCHEMAS, CONFIG_SOURCE))
+    benchmark = Benchmark(
+        read_config(
+            extended(config, CONFIG_FILES), SCHEMA, ", ".join(map(str, CONFIG_FILES))
+        )
+    )
 except ConfigError as error:
     raise WorkflowError(f"The config is wrong.\n{error}")
 
 paths = benchmark.paths
+# The completed config, which is itself a config for the same benchmark.
+SETTINGS = yaml_text(benchmark.written)
+# The pipeline that decodes latents, where the network sees them.
+PIPELINE = benchmark.models.captioned and benchmark.models.captioned.pipeline
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
 # Every target asks for the kept checkpoints: of a job with an output that was never made, Snakemake
 # trusts no recorded params, so that a changed recipe would leave the full model as it was.
-KEPT_FILES = benchmark.checkpoint_files
-# What models are trained on.
-TRAINING_FILES = {
-    "images": paths.images("train"),
-    "ids": paths.indices("train"),
-    **benchmark.told("train"),
-    **(
-        {"mirrored": paths.mirrored()}
-        if benchmark.captioned and benchmark.config.training.horizontal_flip
-        else {}
-    ),
-}
-# Named only where images are latents, so that the params of other benchmarks stay as they are.
-PIPELINE = {"pipeline": benchmark.captioned.pipeline} if benchmark.captioned else {}
+KEPT_FILES = benchmark.models.checkpoint_files
 
 try:
     site = read_site("site.yaml")
@@ -71,15 +65,16 @@ wildcard_constraints:
     block=r"\d+",
     subset=r"\d+",
     shard=r"\d+",
-    split="|".join(["train", *benchmark.query_splits]),
-    source=f"train|{'|'.join(benchmark.query_splits)}|{TRAJECTORY}",
+    split="|".join(["train", *benchmark.splits.queries]),
+    source=f"train|{'|'.join(benchmark.splits.queries)}|{TRAJECTORY}",
     model=r"full(-step-\d+)?(-seed-\d+)?|retrain-\d+-seed-\d+",
     curvature="|".join(benchmark.config.curvatures) or "none",
     embedding="|".join(benchmark.config.embeddings) or "none",
-    gradient_pass="|".join(benchmark.config.features),
-    output_function="|".join(map(re.escape, benchmark.output_functions)),
+    gradient_pass="|".join(benchmark.config.features) or "none",
+    output_function="|".join(map(re.escape, benchmark.passes.output_functions))
+    or "none",
     method="|".join(benchmark.config.methods),
-    quantity="|".join(benchmark.quantities("lds")),
+    quantity="|".join(benchmark.models.quantities("lds")) or "none",
 
 
 def log_path(*parts):
@@ -135,35 +130,6 @@ def grouped(rule, output):
     return part
 
 
-def feature_params(wildcards, split, **values):
-    """Return the params of a gradient job."""
-    config, follows = benchmark.config, split == TRAJECTORY
-    return benchmark.params(
-        "features",
-        noise_schedule=config.noise_schedule,
-        gradient_pass=config.features[wildcards.gradient_pass],
-        seed=config.seed,
-        split="gen" if follows else split,
-        n_sampling_steps=config.sampling.n_steps if follows else None,
-        **(
-            {"steps_offset": config.sampling.steps_offset}
-            if follows and config.sampling.steps_offset
-            else {}
-        ),
-        **benchmark.plugins(
-            "output-functions",
-            *config.features[wildcards.gradient_pass].output_functions,
-        ),
-        **values,
-    )
-
-
-def method_params(wildcards, **values):
-    """Return the params of an attribution job."""
-    method = benchmark.method_params(wildcards.method)
-    return benchmark.params("attribution", method=method, **values)
-
-
 def refused(ask, *arguments):
     """Return what the benchmark answers; its refusal becomes Snakemake's."""
     try:
@@ -172,51 +138,11 @@ def refused(ask, *arguments):
         raise WorkflowError(str(error))
 
 
-def method_inputs(wildcards):
-    """Return the inputs of an attribution job."""
-    return refused(benchmark.method_inputs, wildcards.method, wildcards.split)
-
-
-def feature_inputs(wildcards):
-    """Return the model, and the curvature, that a gradient job takes its features with."""
-    return refused(benchmark.feature_inputs, wildcards.gradient_pass, wildcards.model)
+def by_wildcards(ask, *names):
+    """Return an input function that asks the benchmark by some of a job's wildcards."""
+    return lambda wildcards: refused(ask, *(wildcards[name] for name in names))
 
 
 def subsets_of_block(wildcards):
     """Return the subsets of a block."""
-    return refused(benchmark.members, wildcards.group, int(wildcards.block))
-
-
-def counterfactual_files(wildcards):
-    """Return what the counterfactual evaluation makes, where the config has one."""
-    refused(counterfactual_of, benchmark.config)
-    return [paths.counterfactual(), *KEPT_FILES]
-
-
-def prediction_inputs(wildcards):
-    """Return what predictions are made from: scores, unless a lambda is yet to be selected."""
-    if benchmark.methods[wildcards.method].has_lambda:
-        return method_inputs(wildcards)
-    return {"scores": paths.scores(wildcards.method, wildcards.split)}
-
-
-def selected_lambda(wildcards):
-    """Return the file that says a method's lambda, if it has one that was selected."""
-    if benchmark.own or not benchmark.methods[wildcards.method].has_lambda:
-        return {}
-    # Planted queries have no measurements: they take the lambda selected on val.
-    split = "val" if wildcards.split == "planted" else wildcards.split
-    return {"selected": paths.selected(wildcards.method, split)}
-
-
-def redraw_params(**values):
-    """Return the params of a job that draws queries or takes their losses."""
-    config = benchmark.config
-    return benchmark.params(
-        "counterfactual",
-        noise_schedule=config.noise_schedule,
-        sampling=config.sampling,
-        losses=config.losses,
-        seed=config.seed,
-        **values,
-    )
+    return refused(benchmark.counts.members, wildcards.group, int(wildcards.block))

@@ -1,9 +1,6 @@
 # Retraining without the images that a method names, and drawing the same queries again. The models
 # of one method, side and fraction are a group of subsets, trained by rule train_block.
 
-COUNTERFACTUAL_FILES = [paths.counterfactual()] if benchmark.removals else []
-
-
 rule removals:
     """Rank the training images as one method would remove them, for each query drawn again."""
     input:
@@ -17,16 +14,16 @@ rule removals:
     resources:
         **asked("removals", paths.removals()),
     params:
-        config=lambda w: benchmark.params(
+        config=benchmark.params(
             "counterfactual",
-            queries=benchmark.removal_queries,
+            queries=benchmark.counts.removal_queries,
         ),
     script:
         "../scripts/removals.py"
 
 
-for removal in benchmark.removals:
-    for block, members in benchmark.blocks(removal.group).items():
+for removal in benchmark.counts.removals:
+    for block, members in benchmark.counts.blocks(removal.group).items():
 
         rule:
             name:
@@ -48,10 +45,10 @@ for removal in benchmark.removals:
             params:
                 config=benchmark.params(
                     "counterfactual",
-                    queries=benchmark.removal_queries,
+                    queries=benchmark.counts.removal_queries,
                     side=removal.side,
                     members=members,
-                    n_removed=benchmark.n_removed(removal.fraction),
+                    n_removed=benchmark.counts.n_removed(removal.fraction),
                     n_train=benchmark.config.data.n_train,
                 ),
             script:
@@ -61,7 +58,7 @@ for removal in benchmark.removals:
 rule redraw:
     """Draw the queries of one block again, each by the model trained without its images."""
     input:
-        **benchmark.told("gen"),
+        **benchmark.inputs.conditioning("gen"),
         block=paths.block("{removal}"),
         images=paths.images("gen"),
     output:
@@ -77,12 +74,12 @@ rule redraw:
         **asked("redraw", paths.outcomes("{removal}")),
         batch_size=benchmark.config.jobs.batch_size,
     params:
-        config=lambda w: redraw_params(
+        config=lambda w: benchmark.params.redrawing(
             queries=[
-                benchmark.removal_queries[member]
-                for member in refused(benchmark.members, w.removal, int(w.block))
+                benchmark.counts.removal_queries[member]
+                for member in refused(benchmark.counts.members, w.removal, int(w.block))
             ],
-            **PIPELINE,
+            pipeline=PIPELINE,
         ),
     script:
         "../scripts/redraw.py"
@@ -91,8 +88,8 @@ rule redraw:
 rule originals:
     """Take the losses of the full model on the queries that are drawn again."""
     input:
-        **benchmark.network_files,
-        **benchmark.told("gen"),
+        **benchmark.models.network_files,
+        **benchmark.inputs.conditioning("gen"),
         images=paths.images("gen"),
     output:
         paths.originals(),
@@ -105,7 +102,7 @@ rule originals:
         **asked("originals", paths.originals()),
         batch_size=benchmark.config.jobs.batch_size,
     params:
-        config=lambda w: redraw_params(queries=benchmark.removal_queries),
+        config=benchmark.params.redrawing(queries=benchmark.counts.removal_queries),
     script:
         "../scripts/originals.py"
 
@@ -113,21 +110,15 @@ rule originals:
 rule compare_redrawn:
     """Compare every query with what it became without the images that each method names."""
     input:
-        **benchmark.network_files,
-        **benchmark.told(None),
-        **({"pictures": paths.pictures("gen")} if benchmark.captioned else {}),
+        **benchmark.models.network_files,
+        **benchmark.inputs.conditioning(None),
+        **({"pictures": paths.pictures("gen")} if benchmark.models.captioned else {}),
         images=paths.images("gen"),
         originals=paths.originals(),
-        removals=lambda w: [
-            paths.removals(method)
-            for method in benchmark.config.counterfactual.methods
+        removals=[
+            paths.removals(method) for method in benchmark.counterfactual.methods
         ],
-        outcomes=[
-            paths.outcomes(removal.group, seed, block)
-            for removal in benchmark.removals
-            for seed in benchmark.group(removal.group).seeds
-            for block in benchmark.blocks(removal.group)
-        ],
+        outcomes=benchmark.inputs.outcomes(),
     output:
         paths.counterfactual(),
     log:
@@ -139,32 +130,18 @@ rule compare_redrawn:
         **asked("compare_redrawn", paths.counterfactual()),
         batch_size=benchmark.config.jobs.batch_size,
     params:
-        config=lambda w: benchmark.params(
-            "counterfactual",
-            section=benchmark.config.counterfactual,
-            embeddings={
-                name: benchmark.config.embeddings[name]
-                for name in benchmark.config.counterfactual.embeddings
-            },
-            removals=benchmark.removals,
-            random=[
-                method
-                for method in benchmark.config.counterfactual.methods
-                if benchmark.methods[method].kind == "random"
-            ][0],
+        config=benchmark.params.comparison(
             blocks=[
-                [benchmark.removal_queries[member] for member in members]
-                for members in benchmark.blocks(benchmark.removals[0].group).values()
+                [benchmark.counts.removal_queries[member] for member in members]
+                for members in benchmark.counts.blocks(
+                    benchmark.counts.removals[0].group
+                ).values()
             ],
+            removals=benchmark.counts.removals,
             sizes=[
-                (fraction, benchmark.n_removed(fraction))
-                for fraction in benchmark.config.counterfactual.fractions
+                (fraction, benchmark.counts.n_removed(fraction))
+                for fraction in benchmark.counterfactual.fractions
             ],
-            n_train=benchmark.config.data.n_train,
-            n_timesteps=benchmark.config.losses.n_timesteps,
-            lds=benchmark.config.lds,
-            noise_schedule=benchmark.config.noise_schedule,
-            seed=benchmark.config.seed,
         ),
     script:
         "../scripts/compare_redrawn.py"
@@ -177,4 +154,5 @@ localrules:
 rule counterfactual:
     """The counterfactual evaluation."""
     input:
-        counterfactual_files,
+        paths.counterfactual(),
+        KEPT_FILES,

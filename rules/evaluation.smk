@@ -1,9 +1,9 @@
 rule predictions:
     """Sum the scores of each subset: along the whole lambda path, where there is one."""
     input:
-        unpack(prediction_inputs),
+        unpack(by_wildcards(benchmark.inputs.predictions, "method", "split")),
         lds_subsets=[
-            paths.subset("lds", index) for index in range(benchmark.group("lds").count)
+            paths.subset("lds", index) for index in range(benchmark.counts.group("lds").count)
         ],
     output:
         paths.predictions(),
@@ -17,10 +17,10 @@ rule predictions:
     resources:
         **asked("predictions", paths.predictions()),
     params:
-        config=lambda w: method_params(
-            w,
+        config=lambda w: benchmark.params.method(
+            w.method,
             lambdas=(
-                benchmark.config.lambdas.relative
+                benchmark.measurement.lambdas.relative
                 if benchmark.methods[w.method].has_lambda
                 else [None]
             ),
@@ -46,7 +46,7 @@ rule select_lambda:
         **asked("select_lambda", paths.selected()),
     params:
         config=benchmark.params(
-            "evaluation", folds=benchmark.config.lds.folds, seed=benchmark.config.seed
+            "evaluation", folds=benchmark.measurement.lds.folds, seed=benchmark.config.seed
         ),
     script:
         "../scripts/select_lambda.py"
@@ -58,7 +58,7 @@ rule lds_of_method:
         predictions=paths.predictions(),
         measurements=[
             paths.measurements("lds", quantity=quantity)
-            for quantity in benchmark.quantities("lds")
+            for quantity in benchmark.models.quantities("lds")
         ],
     output:
         paths.lds(),
@@ -72,7 +72,7 @@ rule lds_of_method:
         **asked("lds_of_method", paths.lds()),
     params:
         config=benchmark.params(
-            "evaluation", lds=benchmark.config.lds, seed=benchmark.config.seed
+            "evaluation", lds=benchmark.measurement.lds, seed=benchmark.config.seed
         ),
     script:
         "../scripts/lds.py"
@@ -84,7 +84,7 @@ rule audit_powers:
         scores=paths.scores(),
         measurements=paths.measurements("lds"),
         subsets=[
-            paths.subset("lds", index) for index in range(benchmark.group("lds").count)
+            paths.subset("lds", index) for index in range(benchmark.counts.group("lds").count)
         ],
     output:
         paths.audit(),
@@ -98,7 +98,7 @@ rule audit_powers:
         **asked("audit_powers", paths.audit()),
     params:
         config=benchmark.params(
-            "evaluation", lds=benchmark.config.lds, seed=benchmark.config.seed
+            "evaluation", lds=benchmark.measurement.lds, seed=benchmark.config.seed
         ),
     script:
         "../scripts/audit.py"
@@ -107,7 +107,7 @@ rule audit_powers:
 LDS_FILES = [
     paths.lds(method, split)
     for method in benchmark.methods
-    for split in benchmark.lds_splits_of(method)
+    for split in benchmark.splits.lds_of(method)
 ]
 
 

@@ -1,43 +1,7 @@
-rule trajectories:
-    """Follow the sampler of the generated queries, for methods that ask along its way."""
-    input:
-        **benchmark.network_files,
-        **benchmark.told("gen"),
-    output:
-        paths.trajectories(),
-    log:
-        log_path("images", "trajectories"),
-    conda:
-        ENVIRONMENT
-    threads: benchmark.config.jobs.threads
-    resources:
-        **asked("trajectories", paths.trajectories()),
-        batch_size=benchmark.config.jobs.batch_size,
-    params:
-        config=benchmark.params(
-            "sampling",
-            noise_schedule=benchmark.config.noise_schedule,
-            sampling=benchmark.config.sampling,
-            seed=benchmark.config.seed,
-        ),
-    script:
-        "../scripts/trajectories.py"
-
-
 rule embed:
     """Turn the images of one split into vectors, without gradients."""
     input:
-        unpack(
-            lambda w: (
-                {
-                    **benchmark.network_files,
-                    **benchmark.told(None),
-                    "images": paths.images(w.split),
-                }
-                if benchmark.embeds_by_network(w.embedding)
-                else {"images": benchmark.pictures(w.split)}
-            )
-        ),
+        unpack(by_wildcards(benchmark.inputs.embedding, "embedding", "split")),
     output:
         paths.embedding(),
     log:
@@ -62,7 +26,7 @@ rule embed:
 rule curvature:
     """Fit the EK-FAC of one model: an eigenbasis for gradients, and the curvature along it."""
     input:
-        unpack(lambda w: refused(benchmark.model_files, w.model)),
+        unpack(by_wildcards(benchmark.models.files, "model")),
         images=paths.images("train"),
         ids=paths.indices("train"),
     output:
@@ -81,7 +45,7 @@ rule curvature:
             curvature=benchmark.config.curvatures[w.curvature],
             noise_schedule=benchmark.config.noise_schedule,
             seed=benchmark.config.seed,
-            member=benchmark.member(w.model),
+            member=benchmark.models.member(w.model),
         ),
     script:
         "../scripts/curvature.py"
@@ -90,8 +54,8 @@ rule curvature:
 rule features:
     """Take the projected gradients of one shard of images, for all output functions of a pass."""
     input:
-        unpack(feature_inputs),
-        unpack(lambda w: benchmark.told("gen" if w.source == TRAJECTORY else w.source)),
+        unpack(by_wildcards(benchmark.inputs.gradients, "gradient_pass", "model")),
+        unpack(lambda w: benchmark.inputs.conditioning("gen" if w.source == TRAJECTORY else w.source)),
         images=paths.images("{source}"),
         ids=lambda w: paths.indices("gen" if w.source == TRAJECTORY else w.source),
     output:
@@ -107,11 +71,11 @@ rule features:
         **asked("features", paths.features(split="{source}")),
         batch_size=benchmark.config.jobs.batch_size,
     params:
-        config=lambda w: feature_params(
-            w,
+        config=lambda w: benchmark.params.features(
+            w.gradient_pass,
             w.source,
-            images=refused(benchmark.shard, w.source, w.shard),
-            member=benchmark.member(w.model),
+            images=refused(benchmark.counts.shard, w.source, w.shard),
+            member=benchmark.models.member(w.model),
         ),
     script:
         "../scripts/features.py"
@@ -120,8 +84,8 @@ rule features:
 rule check_features:
     """Take the features of a few images again, one timestep at a time and in another order."""
     input:
-        unpack(lambda w: benchmark.feature_inputs(w.gradient_pass, FULL)),
-        **benchmark.told("train"),
+        unpack(lambda w: benchmark.inputs.gradients(w.gradient_pass, FULL)),
+        **benchmark.inputs.conditioning("train"),
         images=paths.images("train"),
         ids=paths.indices("train"),
         shard=paths.features(split="train", shard="0000", model=FULL),
@@ -135,7 +99,7 @@ rule check_features:
     resources:
         **asked("check_features", paths.check()),
     params:
-        config=lambda w: feature_params(w, "train", member=None),
+        config=lambda w: benchmark.params.features(w.gradient_pass, "train"),
     script:
         "../scripts/check_features.py"
 
@@ -143,7 +107,7 @@ rule check_features:
 rule kernel:
     """Decompose the Gram matrix of one feature set, once for all methods and every lambda."""
     input:
-        lambda w: benchmark.shard_paths(w.gradient_pass, "train", w.model),
+        lambda w: benchmark.inputs.shards(w.gradient_pass, "train", w.model),
     output:
         paths.kernel(),
     log:

@@ -1,13 +1,13 @@
 rule generate:
     """Generate the queries of split gen from the full model."""
     input:
-        **benchmark.network_files,
-        **benchmark.told(None),
-        **({"classes": paths.classes()} if benchmark.captioned else {}),
+        **benchmark.models.network_files,
+        **benchmark.inputs.conditioning(None),
+        **({"classes": paths.classes()} if benchmark.models.captioned else {}),
     output:
         **(
             {"pictures": paths.pictures("gen"), "labels": paths.labels("gen")}
-            if benchmark.captioned
+            if benchmark.models.captioned
             else {}
         ),
         images=paths.images("gen"),
@@ -23,12 +23,27 @@ rule generate:
         **asked("generate", paths.images("gen")),
         batch_size=benchmark.config.jobs.batch_size,
     params:
-        config=benchmark.params(
-            "sampling",
-            noise_schedule=benchmark.config.noise_schedule,
-            sampling=benchmark.config.sampling,
-            seed=benchmark.config.seed,
-            **PIPELINE,
-        ),
+        config=benchmark.params.sampling(pipeline=PIPELINE),
     script:
         "../scripts/generate.py"
+
+
+rule trajectories:
+    """Follow the sampler of the generated queries, for methods that ask along its way."""
+    input:
+        **benchmark.models.network_files,
+        **benchmark.inputs.conditioning("gen"),
+    output:
+        paths.trajectories(),
+    log:
+        log_path("images", "trajectories"),
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        **asked("trajectories", paths.trajectories()),
+        batch_size=benchmark.config.jobs.batch_size,
+    params:
+        config=benchmark.params.sampling(),
+    script:
+        "../scripts/trajectories.py"

@@ -16,8 +16,8 @@ rule captions:
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.captioned.pipeline,
-            caption=benchmark.captioned.caption,
+            pipeline=benchmark.models.captioned.pipeline,
+            caption=benchmark.models.captioned.caption,
         ),
     script:
         "../scripts/captions.py"
@@ -41,8 +41,8 @@ rule encode:
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.captioned.pipeline,
-            shape=benchmark.sample_shape,
+            pipeline=benchmark.models.captioned.pipeline,
+            shape=benchmark.models.sample_shape,
             mirrored=False,
         ),
     script:
@@ -65,8 +65,8 @@ rule mirror:
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.captioned.pipeline,
-            shape=benchmark.sample_shape,
+            pipeline=benchmark.models.captioned.pipeline,
+            shape=benchmark.models.sample_shape,
             mirrored=True,
         ),
     script:

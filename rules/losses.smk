@@ -1,7 +1,7 @@
 rule losses:
     """Evaluate the models of one block on the queries of one split."""
     input:
-        unpack(lambda w: benchmark.told(w.split)),
+        unpack(by_wildcards(benchmark.inputs.conditioning, "split")),
         block=paths.block(),
         images=paths.images(),
         ids=paths.indices(),
@@ -21,10 +21,9 @@ rule losses:
         config=lambda w: benchmark.params(
             "losses",
             noise_schedule=benchmark.config.noise_schedule,
-            losses=benchmark.config.losses,
+            losses=benchmark.measurement.losses,
             seed=benchmark.config.seed,
-            # Named only where it is asked for: loss tables without it stay as they are.
-            **({"with_squares": True} if benchmark.with_squares(w.group) else {}),
+            with_squares="mean-squared-l2-norm" in benchmark.models.quantities(w.group),
         ),
     script:
         "../scripts/losses.py"
@@ -33,11 +32,7 @@ rule losses:
 rule measurements:
     """Gather one measured quantity from the loss tables of all blocks, averaged over timesteps."""
     input:
-        lambda w: [
-            paths.losses(w.group, seed, block, w.split)
-            for seed in benchmark.group(w.group).seeds
-            for block in benchmark.blocks(w.group)
-        ],
+        by_wildcards(benchmark.inputs.losses, "group", "split"),
     output:
         paths.measurements(quantity="{quantity}"),
     log:
@@ -51,10 +46,10 @@ rule measurements:
     params:
         config=lambda w: benchmark.params(
             "measurements",
-            seeds=benchmark.group(w.group).seeds,
-            n_blocks=len(benchmark.blocks(w.group)),
+            seeds=benchmark.counts.group(w.group).seeds,
+            n_blocks=len(benchmark.counts.blocks(w.group)),
             quantity=w.quantity,
-            n_timesteps=benchmark.config.losses.n_timesteps,
+            n_timesteps=benchmark.measurement.losses.n_timesteps,
             noise_schedule=benchmark.config.noise_schedule,
         ),
     script:

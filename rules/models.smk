@@ -1,14 +1,14 @@
 # One rule per seed: only the full model that is asked about leaves checkpoints.
-for number, seed in enumerate(benchmark.full_seeds):
+for number, seed in enumerate(benchmark.models.full_seeds):
 
     rule:
         name:
             f"train_full_{number}"
         input:
-            **TRAINING_FILES,
+            **benchmark.inputs.training(),
         output:
-            **benchmark.model_files(seed_model(seed)),
-            checkpoints=benchmark.checkpoint_files if number == 0 else [],
+            **benchmark.models.files(seed_model(seed)),
+            checkpoints=benchmark.models.checkpoint_files if number == 0 else [],
         log:
             log_path("models", f"full-seed-{seed}"),
         # Generated queries and every feature wait for it.
@@ -17,14 +17,10 @@ for number, seed in enumerate(benchmark.full_seeds):
             ENVIRONMENT
         threads: benchmark.config.jobs.threads
         resources:
-            **asked("train_full", benchmark.model_files(seed_model(seed))["network"]),
+            **asked("train_full", benchmark.models.files(seed_model(seed))["network"]),
             save_state_every_s=benchmark.config.jobs.save_state_every_s,
         params:
-            config=benchmark.params(
-                "training",
-                recipe=benchmark.config.recipe,
-                seed=seed,
-            ),
+            config=benchmark.params.training(seed=seed),
         script:
             "../scripts/train_full.py"
 
@@ -32,7 +28,7 @@ for number, seed in enumerate(benchmark.full_seeds):
 rule train_block:
     """Train the models of one block of subsets with one seed."""
     input:
-        **TRAINING_FILES,
+        **benchmark.inputs.training(),
         subsets=lambda w: [
             paths.subset(w.group, index) for index in subsets_of_block(w)
         ],
@@ -51,9 +47,7 @@ rule train_block:
         **asked("train_block", paths.block()),
         save_state_every_s=benchmark.config.jobs.save_state_every_s,
     params:
-        config=lambda w: benchmark.params(
-            "training",
-            recipe=benchmark.config.recipe,
+        config=lambda w: benchmark.params.training(
             subsets=subsets_of_block(w),
             models_per_stack=benchmark.config.jobs.models_per_stack,
         ),

@@ -6,7 +6,7 @@ REPORT_FILES = {
     **({"sweeps": paths("report", "sweeps.html")} if benchmark.cells else {}),
     **(
         {"redrawn": paths("report", "counterfactual.html")}
-        if benchmark.removals
+        if benchmark.counts.removals
         else {}
     ),
 }
@@ -18,32 +18,32 @@ rule build_report:
         lds=LDS_FILES,
         scores=[
             paths.scores(method, split)
-            for method in benchmark.named_methods
-            for split in benchmark.splits_of(method)
+            for method in benchmark.splits.named
+            for split in benchmark.splits.of(method)
         ],
         audits=[
             paths.audit(method, split)
             for method in (
-                benchmark.named_methods if benchmark.config.lds.powers else []
+                benchmark.splits.named if benchmark.measurement.lds.powers else []
             )
-            for split in benchmark.lds_splits_of(method)
+            for split in benchmark.splits.lds_of(method)
         ],
         maps=[
             paths.maps(method, split)
-            for method in benchmark.named_methods
-            for split in benchmark.mapped_splits_of(method)
+            for method in benchmark.splits.named
+            for split in benchmark.splits.mapped_of(method)
         ],
-        counterfactual=COUNTERFACTUAL_FILES,
-        checks=[paths.check(gradient_pass) for gradient_pass in benchmark.used_passes],
+        counterfactual=[paths.counterfactual()] if benchmark.counts.removals else [],
+        checks=[paths.check(gradient_pass) for gradient_pass in benchmark.passes.used],
         images=[
-            benchmark.pictures(split) for split in ("train", *benchmark.query_splits)
+            benchmark.inputs.pictures(split) for split in ("train", *benchmark.splits.queries)
         ],
-        indices=[paths.indices(split) for split in ("train", *benchmark.query_splits)],
+        indices=[paths.indices(split) for split in ("train", *benchmark.splits.queries)],
         # Queries that were generated without a caption have no class.
         labels=[
             paths.labels(split)
-            for split in ("train", *benchmark.query_splits)
-            if benchmark.has_labels(split)
+            for split in ("train", *benchmark.splits.queries)
+            if benchmark.inputs.has_labels(split)
         ],
     output:
         **{**REPORT_FILES, "viewer": directory(REPORT_FILES["viewer"])},
@@ -55,7 +55,7 @@ rule build_report:
         **asked("build_report", REPORT_FILES["page"]),
     params:
         config=benchmark.params(
-            "report", benchmark=benchmark.written, splits=benchmark.query_splits
+            "report", benchmark=benchmark.written, splits=benchmark.splits.queries
         ),
     script:
         "../scripts/report.py"

@@ -1,6 +1,6 @@
 # One rule per block, since a rule's number of outputs is fixed and the last block may be shorter.
 for group in ("lds", "retrain"):
-    for block, members in benchmark.blocks(group).items():
+    for block, members in benchmark.counts.blocks(group).items():
 
         rule:
             name:
@@ -24,7 +24,7 @@ for group in ("lds", "retrain"):
                     "subsets",
                     group=group,
                     members=members,
-                    fraction=benchmark.group(group).fraction,
+                    fraction=benchmark.counts.group(group).fraction,
                     seed=benchmark.config.seed,
                     split=benchmark.config.data.split,
                 ),

@@ -24,17 +24,15 @@ with job(snakemake) as this:
     chosen = slice(*this.config["images"])
     every, split = read_array(this.input.ids), this.config["split"]
     ids, labels = every[chosen], this.labels(chosen)
-    n_steps = this.config["n_sampling_steps"]
-    if n_steps is None:
+    sampling = this.config["sampling"]
+    if sampling is None:
         images = read_array(this.input.images)[chosen]
         check_channels(network, images.shape[1])
         features = gradients.features(images, ids, split, labels=labels, batch_size=this.batch_size)
     else:
+        n_steps = sampling["n_steps"]
         followed = read_trajectories(this.input.images, len(every), n_steps, network)[chosen]
-        offset = this.config.get("steps_offset", 0)
-        timesteps = sampling_timesteps(
-            schedule, Sampling(n_images=len(every), n_steps=n_steps, steps_offset=offset)
-        )
+        timesteps = sampling_timesteps(schedule, Sampling(n_images=len(every), **sampling))
         features = gradients.trajectory_features(
             followed, timesteps, ids, split, labels=labels, batch_size=this.batch_size
         )

@@ -10,7 +10,7 @@ with job(snakemake) as this:
     from diffattr.diffusion.models import read_captions, read_network
     from diffattr.diffusion.sampling import generate, labels_in_blocks, write_pictures
 
-    sampling, pipeline = this.section("sampling", Sampling), this.config.get("pipeline")
+    sampling, pipeline = this.section("sampling", Sampling), this.config["pipeline"]
     labels = None
     if pipeline is not None:
         labels = labels_in_blocks(sampling, read_json(this.input.classes))

@@ -18,7 +18,7 @@ with job(snakemake) as this:
         this.section("losses", Losses),
         this.config["seed"],
         labels=this.labels(),
-        with_squares=this.config.get("with_squares", False),
+        with_squares=this.config["with_squares"],
         batch_size=this.batch_size,
         device=this.device,
     )

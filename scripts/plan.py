@@ -13,11 +13,10 @@ import yaml
 from diffattr.artifacts import write_text
 from diffattr.benchmark import Benchmark
 from diffattr.cluster import Requests, Site, kept_size
-from diffattr.config import ConfigError, kind_of
+from diffattr.config import Config, ConfigError
 from diffattr.plan import Machines, pending_outputs, plan_text
 
-said = json.loads(snakemake.params.config)
-benchmark = Benchmark.of(msgspec.convert(said, kind_of(said)))
+benchmark = Benchmark(msgspec.convert(json.loads(snakemake.params.config), Config))
 with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
     file.write(snakemake.params.config)
     file.flush()

@@ -5,12 +5,12 @@ from diffattr.jobs import job
 with job(snakemake) as this:
     from pathlib import Path
 
-    from diffattr.benchmark.own_model import pipeline_errors
-    from diffattr.config import ConfigError, NoiseSchedule, Pretrained, Sampling
+    from diffattr.benchmark.pretrained import pipeline_errors
+    from diffattr.config import ConfigError, Model, NoiseSchedule, Sampling
     from diffattr.diffusion.families import family
     from diffattr.diffusion.models import read_captions, trained, write_network
 
-    model = this.section("model", Pretrained)
+    model = this.section("model", Model)
     schedule = this.section("noise_schedule", NoiseSchedule)
     sampling = None if this.config["sampling"] is None else this.section("sampling", Sampling)
     if errors := list(pipeline_errors(model, schedule, sampling, this.config["resolution"])):

@@ -32,7 +32,7 @@ with job(snakemake) as this:
         device=this.device,
     )
     made = {"images": images, "losses": losses}
-    if (pipeline := this.config.get("pipeline")) is not None:
+    if (pipeline := this.config["pipeline"]) is not None:
         from diffattr.diffusion.latents import Vae
 
         made["pictures"] = Vae(pipeline, device=this.device).decode(images)

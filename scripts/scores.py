@@ -11,6 +11,6 @@ with job(snakemake) as this:
 
     attribution = read_attribution(this.config["method"], this.input)
     selected = this.input.get("selected")
-    lam = this.config.get("lambda") if selected is None else read_selected(selected)
+    lam = this.config["lambda"] if selected is None else read_selected(selected)
     scores = attribution.scores(lam).astype(np.float32)
     write_arrays(this.output[0], {"scores": scores}, {"lambda": lam})

@@ -14,6 +14,6 @@ with job(snakemake) as this:
             config["seed"],
             config["group"],
             index,
-            like_d_trak=config.get("split") == "d-trak",
+            like_d_trak=config["split"] == "d-trak",
         )
         write_array(path, members)

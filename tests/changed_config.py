@@ -11,16 +11,8 @@ import pytest
 import yaml
 
 from diffattr.benchmark import Benchmark
-from diffattr.config import (
-    SCHEMA_FILES,
-    Config,
-    ConfigError,
-    OwnModel,
-    converted,
-    kind_of,
-    load_schema,
-    parse,
-)
+from diffattr.benchmark.completion import read_config
+from diffattr.config import Config, ConfigError, extended, load_schema
 
 REPOSITORY = Path(__file__).parent.parent
 SCHEMA_FILE = REPOSITORY / "schemas" / "config.schema.json"
@@ -30,17 +22,20 @@ DELETED = Enum("Change", "DELETED").DELETED
 
 @cache
 def _loaded(name: str) -> Any:
-    return yaml.safe_load((REPOSITORY / name).read_text(encoding="utf-8"))
+    path = REPOSITORY / name
+    return extended(yaml.safe_load(path.read_text(encoding="utf-8")), [path])
 
 
-_SHIPPED = [
+SHIPPED = [
     "config.yaml",
     *sorted(p.relative_to(REPOSITORY).as_posix() for p in REPOSITORY.glob("configs/**/*.yaml")),
 ]
-CONFIGS = [name for name in _SHIPPED if kind_of(_loaded(name)) is Config]
-"""The benchmarks that ship."""
-OWN_MODELS = [name for name in _SHIPPED if name not in CONFIGS]
-"""The configs that ship for models that somebody already has."""
+"""All config files; one without a name is there to be extended."""
+_WHOLE = [name for name in SHIPPED if "name" in _loaded(name)]
+OWN_MODELS = [name for name in _WHOLE if "pretrained" in _loaded(name)["model"]]
+"""The configs of already trained models."""
+CONFIGS = [name for name in _WHOLE if name not in OWN_MODELS]
+"""The configs that train and measure."""
 
 
 @cache
@@ -66,17 +61,7 @@ def put(tree: Any, keys: list[Any], value: Any) -> None:
 
 
 def config(changes: dict[str, Any] | None = None, name: str = "configs/smoke.yaml") -> Config:
-    return parse(raw(changes, name), schema(), name)
-
-
-@cache
-def _own_schema() -> dict[str, Any]:
-    return load_schema(SCHEMA_FILE.parent / SCHEMA_FILES[OwnModel])
-
-
-def own_model(changes: dict[str, Any] | None = None, name: str = OWN_MODEL) -> OwnModel:
-    """Return the config of a model that somebody already has."""
-    return converted(raw(changes, name), OwnModel, _own_schema(), name)
+    return read_config(raw(changes, name), schema(), name)
 
 
 def benchmark(changes: dict[str, Any] | None = None, name: str = "configs/smoke.yaml") -> Benchmark:

@@ -33,8 +33,8 @@ IMPOSSIBLE = {
         "1001 1000",
     ),
     "loss timesteps beyond the schedule": (
-        {"losses.n_timesteps": 1001},
-        "losses.n_timesteps",
+        {"measurement.losses.n_timesteps": 1001},
+        "measurement.losses.n_timesteps",
         "1001 1000",
     ),
     "sampling steps beyond the schedule": (
@@ -90,8 +90,8 @@ IMPOSSIBLE = {
         "t4/loss",
     ),
     "a gradient method without features": (
-        {"methods.gradient-dot-4": {"method": "gradient-dot"}},
-        "methods.gradient-dot-4.features",
+        {"methods.ekfac": {"method": "ekfac"}},
+        "methods.ekfac.features",
         "missing t4/loss",
     ),
     "a pixel method with features": (
@@ -115,27 +115,27 @@ IMPOSSIBLE = {
         "loss d-trak mean-squared-l2-norm",
     ),
     "subsets without an image": (
-        {"subsets.lds.fraction": 0.001},
-        "subsets.lds.fraction",
+        {"measurement.subsets.lds.fraction": 0.001},
+        "measurement.subsets.lds.fraction",
         "0.001 0 48",
     ),
     "subsets with every image": (
-        {"subsets.retrain.fraction": 0.999},
-        "subsets.retrain.fraction",
+        {"measurement.subsets.retrain.fraction": 0.999},
+        "measurement.subsets.retrain.fraction",
         "0.999 48",
     ),
     "every training image planted": ({"data.n_planted": 48}, "data.n_planted", "48"),
     "more planted than training images": ({"data.n_planted": 49}, "data.n_planted", "49 48"),
-    "two subsets": ({"subsets.lds.count": 2}, "subsets.lds.count", "2 3"),
-    "no subset": ({"subsets.lds.count": 0}, "subsets.lds.count", "0 3"),
+    "two subsets": ({"measurement.subsets.lds.count": 2}, "measurement.subsets.lds.count", "2 3"),
+    "no subset": ({"measurement.subsets.lds.count": 0}, "measurement.subsets.lds.count", "0 3"),
     "more folds than held-out queries": (
-        {"lds.folds": 11, "data.n_val": 10, "sampling.n_images": 11},
-        "lds.folds",
+        {"measurement.lds.folds": 11, "data.n_val": 10, "sampling.n_images": 11},
+        "measurement.lds.folds",
         "11 10 data.n_val",
     ),
     "more folds than generated queries": (
-        {"lds.folds": 11, "data.n_val": 11, "sampling.n_images": 10},
-        "lds.folds",
+        {"measurement.lds.folds": 11, "data.n_val": 11, "sampling.n_images": 10},
+        "measurement.lds.folds",
         "11 10 sampling.n_images",
     ),
     "a network for images of another size": (
@@ -176,15 +176,15 @@ def test_the_impossible_is_refused_in_one_line_that_starts_with_the_key(what):
     "changes",
     [
         {},
-        {"features.t4.n_timesteps": 1000, "losses.n_timesteps": 1000, "sampling.n_steps": 1000},
+        {"features.t4.n_timesteps": 1000, "measurement.losses.n_timesteps": 1000, "sampling.n_steps": 1000},
         {"features.t4.projector": {"kind": "none"}},
         {"features.t4.projector": {**SJLT, "nonzeros": 256}},
         {"features.t4.projector": {"kind": "fast-jl", "k": 1024}},
         {"data.n_planted": 47},
         {"data.n_planted": 0},
-        {"subsets.lds.count": 3},
-        {"subsets.lds.fraction": 0.02},  # round(0.96) = 1 image
-        {"lds.folds": 10, "data.n_val": 10, "sampling.n_images": 10},
+        {"measurement.subsets.lds.count": 3},
+        {"measurement.subsets.lds.fraction": 0.02},  # round(0.96) = 1 image
+        {"measurement.lds.folds": 10, "data.n_val": 10, "sampling.n_images": 10},
         {"model.config.dropout": 0.1, "jobs.models_per_stack": 1},
         {"noise_schedule.beta_start": 0.02},
         {"model.config.sample_size": DELETED},
@@ -199,7 +199,7 @@ def test_the_edge_of_the_possible_is_taken(changes):
 def test_all_that_is_impossible_is_said_at_once():
     changes = {
         "data.n_planted": 48,
-        "losses.n_timesteps": 1001,
+        "measurement.losses.n_timesteps": 1001,
         "features.t4.projector": {"kind": "normal"},
         "methods.trak-8.features": "t9/loss",
         "model.config.sample_size": 16,
@@ -210,7 +210,7 @@ def test_all_that_is_impossible_is_said_at_once():
     assert starts == sorted(
         [
             "data.n_planted",
-            "losses.n_timesteps",
+            "measurement.losses.n_timesteps",
             "features.t4.projector.k",
             "methods.trak-8.features",
             "model.config.sample_size",
@@ -227,11 +227,12 @@ SIZES = st.integers(1, 25)
 
 def resized(*, count=6, models_per_block=4, images_per_shard=24, n_images=None):
     replace = msgspec.structs.replace
-    lds = replace(SMOKE.subsets.lds, count=count)
+    measurement = SMOKE.measurement
+    lds = replace(measurement.subsets.lds, count=count)
     return Benchmark(
         replace(
             SMOKE,
-            subsets=replace(SMOKE.subsets, lds=lds),
+            measurement=replace(measurement, subsets=replace(measurement.subsets, lds=lds)),
             jobs=replace(
                 SMOKE.jobs, models_per_block=models_per_block, images_per_shard=images_per_shard
             ),
@@ -242,7 +243,7 @@ def resized(*, count=6, models_per_block=4, images_per_shard=24, n_images=None):
 
 @given(COUNTS, SIZES)
 def test_blocks_partition_the_subsets(count, size):
-    blocks = resized(count=count, models_per_block=size).blocks("lds")
+    blocks = resized(count=count, models_per_block=size).counts.blocks("lds")
     members = [member for block in blocks.values() for member in block]
     assert members == list(range(count))
     assert list(blocks) == list(range(len(blocks)))
@@ -252,18 +253,18 @@ def test_blocks_partition_the_subsets(count, size):
 
 @given(COUNTS, st.integers(0, 40), SIZES)
 def test_more_subsets_leave_full_blocks_as_they_are(count, more, size):
-    before = resized(count=count, models_per_block=size).blocks("lds")
-    after = resized(count=count + more, models_per_block=size).blocks("lds")
+    before = resized(count=count, models_per_block=size).counts.blocks("lds")
+    after = resized(count=count + more, models_per_block=size).counts.blocks("lds")
     assert all(after[number] == block for number, block in before.items() if len(block) == size)
 
 
 def test_a_group_without_subsets_has_no_block():
-    assert benchmark({"subsets.retrain.count": 0}).blocks("retrain") == {}
+    assert benchmark({"measurement.subsets.retrain.count": 0}).counts.blocks("retrain") == {}
 
 
 @given(st.integers(5, 200), st.integers(1, 60))
 def test_shards_partition_the_images(n, size):
-    shards = resized(n_images=n, images_per_shard=size).shards("train")
+    shards = resized(n_images=n, images_per_shard=size).counts.shards("train")
     images = [image for start, stop in shards.values() for image in range(start, stop)]
     assert images == list(range(n))
     assert all(1 <= stop - start <= size for start, stop in shards.values())
@@ -272,15 +273,15 @@ def test_shards_partition_the_images(n, size):
 
 def test_every_split_has_its_number_of_images():
     smoke = benchmark()
-    assert [smoke.n_images(split) for split in ("train", "val", "planted", "gen")] == [
+    assert [smoke.counts.n_images(split) for split in ("train", "val", "planted", "gen")] == [
         48,
         12,
         4,
         10,
     ]
-    assert smoke.query_splits == ["val", "gen", "planted"]
-    assert benchmark({"data.n_planted": 0}).query_splits == ["val", "gen"]
-    assert list(smoke.shards("gen").values()) == [(0, 10)]
+    assert smoke.splits.queries == ["val", "gen", "planted"]
+    assert benchmark({"data.n_planted": 0}).splits.queries == ["val", "gen"]
+    assert list(smoke.counts.shards("gen").values()) == [(0, 10)]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +297,7 @@ def test_every_split_has_its_number_of_images():
 )
 def test_checkpoints_are_shares_of_the_steps_without_the_end(shares, steps):
     # 48 images in batches of 8, 3 epochs: 18 steps.
-    assert benchmark({"full_model.checkpoints": shares}).checkpoint_steps == steps
+    assert benchmark({"full_model.checkpoints": shares}).models.checkpoint_steps == steps
 
 
 # --- methods and their inputs -----------------------------------------------------------------
@@ -304,16 +305,16 @@ def test_checkpoints_are_shares_of_the_steps_without_the_end(shares, steps):
 
 def test_a_method_s_inputs_are_its_images_or_its_shards_and_kernel():
     smoke = benchmark()
-    assert smoke.method_inputs("pixel-dot", "gen") == {
+    assert smoke.inputs.method("pixel-dot", "gen") == {
         "train": "results/smoke/images/train.npy",
         "queries": "results/smoke/images/gen.npy",
     }
     folder = "results/smoke/features/t4/full"
     shards = [f"{folder}/train/0000.zarr.zip", f"{folder}/train/0001.zarr.zip"]
     gradient = {"train": shards, "queries": [f"{folder}/val/0000.zarr.zip"]}
-    assert smoke.method_inputs("gradient-dot-4", "val") == gradient
+    assert smoke.inputs.method("gradient-dot-4", "val") == gradient
     kernel = "results/smoke/kernels/t4/mean-squared-l2-norm/full.zarr.zip"
-    assert smoke.method_inputs("d-trak-4", "val") == {**gradient, "kernels": [kernel]}
+    assert smoke.inputs.method("d-trak-4", "val") == {**gradient, "kernels": [kernel]}
 
 
 def test_only_kernel_methods_have_a_lambda():
@@ -367,7 +368,7 @@ def test_no_two_artifacts_share_a_path():
 
 def test_params_hold_what_they_are_given_and_the_stage_s_version():
     smoke = benchmark()
-    text = smoke.params("losses", losses=smoke.config.losses, seed=3)
+    text = smoke.params("losses", losses=smoke.config.measurement.losses, seed=3)
     assert json.loads(text) == {
         "losses": {"n_timesteps": 5, "draws": 1},
         "seed": 3,
@@ -378,11 +379,11 @@ def test_params_hold_what_they_are_given_and_the_stage_s_version():
 def test_params_follow_neither_name_nor_sizes_that_they_are_not_given():
     def text(changes):
         changed = benchmark(changes)
-        return changed.params("losses", losses=changed.config.losses)
+        return changed.params("losses", losses=changed.config.measurement.losses)
 
-    unrelated = {"name": "other", "training.epochs": 9, "jobs.threads": 2, "losses.n_timesteps": 5}
+    unrelated = {"name": "other", "training.epochs": 9, "jobs.threads": 2, "measurement.losses.n_timesteps": 5}
     assert text(unrelated) == text({})
-    assert text({"losses.draws": 2}) != text({})
+    assert text({"measurement.losses.draws": 2}) != text({})
 
 
 VALUES = st.dictionaries(

@@ -70,8 +70,8 @@ def test_nothing_is_trained_or_measured(here):
     rules = {job.rule for job in planned}
     assert not {"train_full", "train_block", "subsets", "losses", "lds_of_method"} & rules
     assert {"pretrained", "generate", "features", "kernel", "scores", "build_report"} <= rules
-    assert benchmark.query_splits == ["val", "gen", "planted"]
-    assert benchmark.lds_splits == []
+    assert benchmark.splits.queries == ["val", "gen", "planted"]
+    assert benchmark.splits.lds == []
     # Three passes over 100 training images, 160 queries, 6 generated and 10 planted, 2 timesteps.
     features = [job for job in planned if job.rule == "features"]
     assert sum(job.forwards for job in features) == 2 * (100 + 160 + 6 + 10)
@@ -88,7 +88,7 @@ def test_nothing_is_trained_or_measured(here):
 )
 def test_there_are_the_queries_that_are_asked_for(here, changes, splits):
     benchmark = made(changes)
-    assert benchmark.query_splits == splits
+    assert benchmark.splits.queries == splits
     rules = {job.rule for job in plan.jobs(benchmark, plan.NetworkSize(1000, 1_000_000))}
     assert ("generate" in rules) == ("gen" in splits)
 
@@ -97,7 +97,7 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
     found = plan.network_size(made())
     weights = load_state_dict(f"{FOLDER}/unet/diffusion_pytorch_model.safetensors")
     assert found.n_parameters == sum(tensor.numel() for tensor in weights.values())
-    assert made().sample_shape == (3, 16, 16)
+    assert made().models.sample_shape == (3, 16, 16)
 
 
 @pytest.mark.parametrize(

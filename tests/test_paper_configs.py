@@ -30,9 +30,9 @@ def paper(name):
 
 def test_as_many_models_are_trained(name):
     whole = paper(name)
-    needed = whole.needed_blocks
-    subsets = sum(len(whole.blocks(group)[b]) for group in needed for _, b in needed[group])
-    assert len(whole.full_seeds) + subsets == MODELS[name]
+    needed = whole.models.needed_blocks
+    subsets = sum(len(whole.counts.blocks(group)[b]) for group in needed for _, b in needed[group])
+    assert len(whole.models.full_seeds) + subsets == MODELS[name]
 
 
 def test_all_five_train_3041_models():
@@ -68,7 +68,7 @@ def test_cifar_10_has_the_network_of_cifar_2():
 
 
 def test_the_ground_truth_is_measured_at_every_timestep_with_three_noises(name):
-    losses = paper(name).config.losses
+    losses = paper(name).config.measurement.losses
     assert (losses.n_timesteps, losses.draws) == (1000, 3)
 
 

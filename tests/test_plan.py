@@ -88,7 +88,7 @@ def test_bytes_of_the_smallest_benchmark_are_those_counted_by_hand():
 def test_draws_short_batches_and_features_without_projection_are_counted():
     changed = benchmark(
         {
-            "losses.draws": 3,
+            "measurement.losses.draws": 3,
             "training.batch_size": 10,  # 5 steps of 48 images, 3 of 24
             "features.t4.draws": 2,
             "features.t4.projector": {"kind": "none"},
@@ -247,7 +247,7 @@ def test_the_network_s_operations_are_twice_its_multiplications(changes, outside
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_config_s_network_has_a_size(name):
     whole = benchmark(name=name)
-    if whole.captioned:
+    if whole.models.captioned:
         pytest.importorskip("peft", reason="needs pip install 'diffattr[text-to-image]'")
     found = plan.network_size(whole)
     assert found.n_parameters > 1000
@@ -438,8 +438,8 @@ CIFAR_CHANGES = {
     "training.epochs": 200,
     "training.batch_size": 128,
     "sampling": {"n_images": 1000, "n_steps": 50},
-    "subsets.lds": {"count": 64, "fraction": 0.5, "seeds": [0, 1, 2]},
-    "subsets.retrain": {"count": 512, "fraction": 0.5, "seeds": [3]},
+    "measurement.subsets.lds": {"count": 64, "fraction": 0.5, "seeds": [0, 1, 2]},
+    "measurement.subsets.retrain": {"count": 512, "fraction": 0.5, "seeds": [3]},
     "losses": {"n_timesteps": 1000, "draws": 3},
     "features.t4": {
         "n_timesteps": 100,

@@ -30,7 +30,7 @@ def test_checkpoints_are_models_named_by_their_step():
 
 def test_an_ensemble_of_full_models_takes_the_following_seeds():
     assert of("d-trak-4-full-2").models == ("full", "full-seed-43")
-    assert benchmark(name=EVERY).full_seeds == [42, 43]
+    assert benchmark(name=EVERY).models.full_seeds == [42, 43]
 
 
 def test_an_ensemble_of_retrained_models_takes_the_first_subsets():
@@ -83,19 +83,19 @@ def test_methods_are_grouped_by_what_they_need():
 
 def test_journey_trak_asks_about_generated_queries_only():
     every = benchmark(name=EVERY)
-    assert every.splits_of("journey-trak-4") == ["gen"]
-    assert "journey-trak-4" not in every.methods_of("val")
-    inputs = every.method_inputs("journey-trak-4", "gen")
+    assert every.splits.of("journey-trak-4") == ["gen"]
+    assert "journey-trak-4" not in every.splits.methods_of("val")
+    inputs = every.inputs.method("journey-trak-4", "gen")
     assert inputs["queries"] == [
         "results/every-method/features/t4/full/gen-trajectory/0000.zarr.zip"
     ]
     assert inputs["train"] == ["results/every-method/features/t4/full/train/0000.zarr.zip"]
     with pytest.raises(ConfigError, match="only generated queries have; found split val, allowed"):
-        every.method_inputs("journey-trak-4", "val")
+        every.inputs.method("journey-trak-4", "val")
 
 
 def test_files_of_several_models_stand_one_model_after_the_other():
-    inputs = benchmark(name=EVERY).method_inputs("trak-4-half-2", "val")
+    inputs = benchmark(name=EVERY).inputs.method("trak-4-half-2", "val")
     root = "results/every-method"
     assert inputs == {
         "train": [f"{root}/features/t4/retrain-{n}-seed-2/train/0000.zarr.zip" for n in (0, 1)],
@@ -106,18 +106,18 @@ def test_files_of_several_models_stand_one_model_after_the_other():
 
 def test_predictions_of_a_method_without_lambda_are_made_from_its_scores():
     every = benchmark(name=EVERY)
-    assert every.scored_splits_of("trak-4") == ["val", "gen", "planted"]
-    assert every.scored_splits_of("constructions-loss-t2") == []
+    assert every.splits.scored_of("trak-4") == ["val", "gen", "planted"]
+    assert every.splits.scored_of("constructions-loss-t2") == []
     plain = benchmark(
         {"sweeps.constructions.method": "gradient-dot", "sweeps.constructions.over": {"k": [64]}},
         EVERY,
     )
-    assert plain.scored_splits_of("constructions-k64") == ["val", "gen"]
+    assert plain.splits.scored_of("constructions-k64") == ["val", "gen"]
 
 
 def test_retraining_based_methods_read_losses_and_subsets():
     every = benchmark(name=EVERY)
-    inputs = every.method_inputs("datamodel-10", "gen")
+    inputs = every.inputs.method("datamodel-10", "gen")
     assert inputs["measurements"] == "results/every-method/measurements/retrain/loss/gen.zarr.zip"
     assert len(inputs["subsets"]) == 12
     assert every.methods["datamodel-10"].n_retrained == 10
@@ -134,16 +134,16 @@ def test_retraining_based_methods_read_losses_and_subsets():
     ],
 )
 def test_every_model_has_its_files(model, files):
-    found = benchmark(name=EVERY).model_files(model)
+    found = benchmark(name=EVERY).models.files(model)
     assert all(path.startswith(f"results/every-method/{files}") for path in found.values())
 
 
 def test_retrained_models_are_only_trained_where_a_method_asks():
     without = {f"methods.{name}": DELETED for name in ("empirical-influence", "datamodel-10")}
-    blocks = benchmark(without, EVERY).needed_blocks
+    blocks = benchmark(without, EVERY).models.needed_blocks
     assert blocks["retrain"] == [(2, 0)]  # for the ensemble of two
-    assert benchmark(without, EVERY).measured == {"lds": ["val", "gen"]}
-    assert benchmark().needed_blocks["retrain"] == []
+    assert benchmark(without, EVERY).models.measured == {"lds": ["val", "gen"]}
+    assert benchmark().models.needed_blocks["retrain"] == []
 
 
 # What is changed in configs/every-method.yaml, the key that the sentence must name, words in it.
@@ -299,7 +299,7 @@ def test_the_impossible_is_refused_in_one_line_that_starts_with_the_key(what):
 
 def test_methods_that_learn_from_retrained_models_say_what_to_add():
     changes = {
-        "subsets.retrain.count": 0,
+        "measurement.subsets.retrain.count": 0,
         "methods": {"datamodel": {"method": "datamodel"}},
         "counterfactual": None,
     }
@@ -307,5 +307,5 @@ def test_methods_that_learn_from_retrained_models_say_what_to_add():
         benchmark(changes, EVERY)
     assert str(caught.value) == (
         "methods.datamodel.method: datamodel learns from retrained models, and this benchmark has"
-        " none; set subsets.retrain.count"
+        " none; set measurement.subsets.retrain.count"
     )

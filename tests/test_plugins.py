@@ -98,7 +98,7 @@ def test_a_function_of_a_file_is_a_method_that_reads_features(write):
     planned = made.methods["mine"]
     assert (planned.kind, planned.needs) == ("my_module:scores", "gradients")
     assert not planned.has_lambda
-    assert made.method_inputs("mine", "val") == made.method_inputs("gradient-dot-4", "val")
+    assert made.inputs.method("mine", "val") == made.inputs.method("gradient-dot-4", "val")
     train, queries = np.eye(3), np.arange(6.0).reshape(2, 3)
     assert np.array_equal(attribute(planned.method, train, queries).scores(None), queries)
 
@@ -350,7 +350,7 @@ def test_an_object_keeps_its_options_and_its_lambda_path(write):
         {"methods.mine": {**MINE, "method": "my_module:mine", "options": {"power": 2}}}
     )
     assert made.methods["mine"].has_lambda
-    assert "kernels" in made.method_inputs("mine", "val")
+    assert "kernels" in made.inputs.method("mine", "val")
 
 
 class Linear(torch.nn.Module):

@@ -12,7 +12,7 @@ EVERY = "configs/every-method.yaml"
 
 
 def test_every_method_removes_proponents_and_all_but_random_removes_opponents():
-    found = [(r.method, r.side, r.fraction) for r in benchmark(name=EVERY).removals]
+    found = [(r.method, r.side, r.fraction) for r in benchmark(name=EVERY).counts.removals]
     assert found == [
         ("random", "proponents", 0.25),
         ("trak-4", "proponents", 0.25),
@@ -20,9 +20,9 @@ def test_every_method_removes_proponents_and_all_but_random_removes_opponents():
         ("d-trak-4", "proponents", 0.25),
         ("d-trak-4", "opponents", 0.25),
     ]
-    without = benchmark({"counterfactual.opponents": False}, EVERY).removals
+    without = benchmark({"counterfactual.opponents": False}, EVERY).counts.removals
     assert {removal.side for removal in without} == {"proponents"}
-    assert benchmark().removals == []
+    assert benchmark().counts.removals == []
 
 
 def test_the_models_of_a_removal_are_a_group_with_a_subset_per_query():
@@ -31,19 +31,19 @@ def test_the_models_of_a_removal_are_a_group_with_a_subset_per_query():
     assert group == "counterfactual/trak-4/opponents-0.25"
     assert is_removal(group)
     assert Removal.of(group) == Removal("trak-4", "opponents", 0.25)
-    assert every.blocks(group) == {0: [0, 1, 2, 3], 1: [4]}
-    assert every.subset_size(group) == 36  # 48 images without a quarter
-    assert every.needed_blocks[group] == [(42, 0), (42, 1), (43, 0), (43, 1)]
+    assert every.counts.blocks(group) == {0: [0, 1, 2, 3], 1: [4]}
+    assert every.counts.subset_size(group) == 36  # 48 images without a quarter
+    assert every.models.needed_blocks[group] == [(42, 0), (42, 1), (43, 0), (43, 1)]
     assert not is_removal("lds")
     assert not is_removal("counterfactual/../opponents-0.25")
 
 
 def test_more_queries_keep_the_first_and_are_distinct():
-    few = benchmark({"counterfactual.n_queries": 3}, EVERY).removal_queries
-    many = benchmark({"counterfactual.n_queries": 10}, EVERY).removal_queries
+    few = benchmark({"counterfactual.n_queries": 3}, EVERY).counts.removal_queries
+    many = benchmark({"counterfactual.n_queries": 10}, EVERY).counts.removal_queries
     assert many[:3] == few
     assert sorted(many) == list(range(10))
-    other = benchmark({"counterfactual.n_queries": 10, "seed": 43}, EVERY).removal_queries
+    other = benchmark({"counterfactual.n_queries": 10, "seed": 43}, EVERY).counts.removal_queries
     assert other != many
 
 

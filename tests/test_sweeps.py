@@ -7,7 +7,8 @@ from changed_config import assert_refused, benchmark, raw, schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffattr.config import ConfigError, parse
+from diffattr.benchmark.completion import read_config
+from diffattr.config import ConfigError
 
 BASE = {"method": "kernel", "features": "t4/loss"}
 
@@ -71,8 +72,8 @@ def test_checkpoints_and_projector_seeds_are_axes():
 
 def test_the_config_as_written_and_its_methods_stay_as_they_are():
     plain, made = benchmark(), swept({"n_timesteps": [4, 6]})
-    assert made.named_methods == list(plain.methods) == list(plain.config.methods)
-    assert made.methods_of("val") == plain.methods_of("val")
+    assert made.splits.named == list(plain.methods) == list(plain.config.methods)
+    assert made.splits.methods_of("val") == plain.splits.methods_of("val")
     assert {name: made.methods[name] for name in plain.methods} == plain.methods
     assert set(made.written.features) == {"t4", "t8"}
 
@@ -148,7 +149,7 @@ def test_a_cell_with_the_name_of_a_method_is_refused():
 def test_an_unknown_axis_is_named_with_those_that_are_known():
     sweeps = {"mine": {**BASE, "over": {"timesteps": [4]}}}
     with pytest.raises(ConfigError) as caught:
-        parse(raw({"sweeps": sweeps}), schema(), "x.yaml")
+        read_config(raw({"sweeps": sweeps}), schema(), "x.yaml")
     line = str(caught.value)
     assert line.startswith("x.yaml: sweeps.mine.over.timesteps: unknown key; did you mean 'n_time")
     assert "lambda" in line
@@ -157,8 +158,8 @@ def test_an_unknown_axis_is_named_with_those_that_are_known():
 def test_queries_of_a_list_must_exist():
     lists = {"far": {"split": "val", "queries": [0, 12]}}
     with pytest.raises(ConfigError) as caught:
-        benchmark({"lds.query_lists": lists})
+        benchmark({"measurement.lds.query_lists": lists})
     assert str(caught.value) == (
-        "lds.query_lists.far.queries: found 12, split val has queries 0 to 11"
+        "measurement.lds.query_lists.far.queries: found 12, split val has queries 0 to 11"
     )
-    benchmark({"lds.query_lists": {"near": {"split": "val", "queries": [11]}}})
+    benchmark({"measurement.lds.query_lists": {"near": {"split": "val", "queries": [11]}}})

@@ -38,7 +38,6 @@ class Calibration:
 CALIBRATION: dict[str, Calibration] = {
     "data": Calibration(1.0),
     # Text-to-image stages are guesses; no benchmark has been calibrated on them.
-    "classes": Calibration(2.0),
     "captions": Calibration(20.0),
     # A VAE's pass is counted as one of the network.
     "encode": Calibration(10.0, 0.016),
@@ -117,11 +116,10 @@ def network_size(benchmark: Benchmark) -> NetworkSize:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from diffattr.diffusion.families import family, in_full, sample_shape
+    from diffattr.diffusion.families import family
     from diffattr.diffusion.models import predict, trained
 
-    model = in_full(benchmark.config.model)
-    shape = sample_shape(model, benchmark.config.data.resolution)
+    model, shape = benchmark.config.model, benchmark.models.sample_shape
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         network, told = family(model.family).outline(model.config)
         predict(network, torch.empty(1, *shape), torch.zeros(1), **told)
@@ -144,53 +142,52 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
     )
     planned = [job for stage in stages for job in stage(benchmark, size)]
     names = ["index.html", "report.json", "queries"]
-    names += ["lds.txt"] if benchmark.own is None else ["proponents.csv"]
+    names += ["lds.txt"] if benchmark.config.measurement is not None else ["proponents.csv"]
     names += ["sweeps.html"] if benchmark.cells else []
-    names += ["counterfactual.html"] if benchmark.removals else []
+    names += ["counterfactual.html"] if benchmark.counts.removals else []
     report = tuple(benchmark.paths("report", name) for name in names)
-    n_shown = sum(benchmark.n_images(split) for split in ("train", *benchmark.query_splits))
+    n_shown = sum(benchmark.counts.n_images(split) for split in ("train", *benchmark.splits.queries))
     n_held = 4 * n_shown * _pixels(benchmark) * _FLOAT32
     return [*planned, PlannedJob("build_report", report, n_bytes=1_000_000, n_held=n_held)]
 
 
 def _pixels(benchmark: Benchmark) -> int:
-    return math.prod(benchmark.sample_shape)
+    return math.prod(benchmark.models.sample_shape)
 
 
 def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
-    paths, real = benchmark.paths, benchmark.real_splits
-    kinds = (paths.indices, benchmark.pictures, paths.labels)
+    paths, real = benchmark.paths, benchmark.splits.real
+    kinds = (paths.indices, benchmark.inputs.pictures, paths.labels)
     pixels = _pixels(benchmark) * _FLOAT32
-    if benchmark.captioned is not None:
+    if benchmark.models.captioned is not None:
         pixels = 3 * benchmark.config.data.resolution**2
     n_bytes = pixels + 2 * _FLOAT64
     yield PlannedJob(
         "data",
-        tuple(kind(split) for split in real for kind in kinds),
-        n_bytes=sum(benchmark.n_images(split) for split in real) * n_bytes,
-        n_held=4 * sum(benchmark.n_images(split) for split in real) * n_bytes,
+        (*(kind(split) for split in real for kind in kinds), paths.names(), paths.classes()),
+        n_bytes=sum(benchmark.counts.n_images(split) for split in real) * n_bytes,
+        n_held=4 * sum(benchmark.counts.n_images(split) for split in real) * n_bytes,
     )
-    if benchmark.captioned is None:
+    if benchmark.models.captioned is None:
         return
-    latent = math.prod(benchmark.sample_shape) * _FLOAT32
-    yield PlannedJob("classes", (paths.classes(),), n_bytes=100)
+    latent = math.prod(benchmark.models.sample_shape) * _FLOAT32
     yield PlannedJob("captions", (paths.captions(),), n_bytes=1_000_000)
     encoded = [("encode", paths.images(split), split) for split in real]
-    if benchmark.config.training.horizontal_flip:
+    if benchmark.training.horizontal_flip:
         encoded.append(("mirror", paths.mirrored(), "train"))
     for rule, path, split in encoded:
-        n = benchmark.n_images(split)
+        n = benchmark.counts.n_images(split)
         yield PlannedJob(rule, (path,), forwards=n, n_bytes=n * latent, n_held=2 * n * latent)
 
 
 def _subset_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:  # noqa: ARG001
-    for group, needed in benchmark.needed_blocks.items():
+    for group, needed in benchmark.models.needed_blocks.items():
         for number in sorted({number for _, number in needed}):
-            members = benchmark.blocks(group)[number]
+            members = benchmark.counts.blocks(group)[number]
             yield PlannedJob(
                 "subsets",
                 tuple(benchmark.paths.subset(group, index) for index in members),
-                n_bytes=len(members) * benchmark.subset_size(group) * _FLOAT64,
+                n_bytes=len(members) * benchmark.counts.subset_size(group) * _FLOAT64,
                 variant="removed" if is_removal(group) else "",
                 of=group,
             )
@@ -200,36 +197,36 @@ def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJ
     config, paths = benchmark.config, benchmark.paths
     weights = size.n_parameters * _FLOAT32
     images = 2 * config.data.n_train * _pixels(benchmark) * _FLOAT32
-    n_images = config.training.epochs * config.data.n_train
-    if benchmark.own is not None:
+    if benchmark.config.model.pretrained is not None:
         yield PlannedJob(
             "pretrained",
-            tuple(benchmark.network_files.values()),
+            tuple(benchmark.models.network_files.values()),
             n_bytes=weights,
             n_held=2 * weights + size.n_frozen * _FLOAT32,
         )
-    for number, seed in enumerate(benchmark.full_seeds):
-        checkpoints = benchmark.checkpoint_files if number == 0 else []
-        n_kept = 1 + len(benchmark.checkpoint_steps) if number == 0 else 1
+    for number, seed in enumerate(benchmark.models.full_seeds):
+        n_images = benchmark.training.epochs * config.data.n_train
+        checkpoints = benchmark.models.checkpoint_files if number == 0 else []
+        n_kept = 1 + len(benchmark.models.checkpoint_steps) if number == 0 else 1
         yield PlannedJob(
             "train_full",
-            (*benchmark.model_files(seed_model(seed)).values(), *checkpoints),
+            (*benchmark.models.files(seed_model(seed)).values(), *checkpoints),
             model_steps=config.n_steps,
             forwards=n_images,
             backwards=n_images,
             n_bytes=n_kept * weights,
             n_held=_IN_TRAINING * weights + images,
         )
-    for group, needed in benchmark.needed_blocks.items():
-        n_subset = benchmark.subset_size(group)
+    for group, needed in benchmark.models.needed_blocks.items():
+        n_subset = benchmark.counts.subset_size(group)
         for seed, number in needed:
-            n_members = len(benchmark.blocks(group)[number])
+            n_members = len(benchmark.counts.blocks(group)[number])
             n_stacked = min(n_members, config.jobs.models_per_stack)
-            n_images = n_members * config.training.epochs * n_subset
+            n_images = n_members * benchmark.training.epochs * n_subset
             yield PlannedJob(
                 "train_block",
                 (paths.block(group, seed, number),),
-                model_steps=n_members * config.training.n_steps(n_subset),
+                model_steps=n_members * benchmark.training.n_steps(n_subset),
                 forwards=n_images,
                 backwards=n_images,
                 # What is deleted in the end is not counted.
@@ -242,10 +239,10 @@ def _training_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJ
 
 def _generation_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     config, paths = benchmark.config, benchmark.paths
+    if config.sampling is None:
+        return
     n_gen, n_steps = config.sampling.n_images, config.sampling.n_steps
     n_bytes, weights = _pixels(benchmark) * _FLOAT32, size.n_parameters * _FLOAT32
-    if not n_gen:
-        return
     yield PlannedJob(
         "generate",
         (paths.images("gen"), paths.indices("gen"), paths("images", "gen")),
@@ -266,29 +263,29 @@ def _generation_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Planne
 def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     config, paths = benchmark.config, benchmark.paths
     weights = size.n_parameters * _FLOAT32
-    for group, splits in benchmark.measured.items():
-        seeds, blocks = benchmark.group(group).seeds, benchmark.blocks(group)
+    for group, splits in benchmark.models.measured.items():
+        seeds, blocks = benchmark.counts.group(group).seeds, benchmark.counts.blocks(group)
         for split in splits:
-            n = benchmark.n_images(split)
-            n_tables = 2 if benchmark.with_squares(group) else 1
+            n = benchmark.counts.n_images(split)
+            n_tables = 2 if "mean-squared-l2-norm" in benchmark.models.quantities(group) else 1
             for seed in seeds:
                 for number, members in blocks.items():
-                    cells = len(members) * config.losses.n_timesteps * n
+                    cells = len(members) * benchmark.measurement.losses.n_timesteps * n
                     yield PlannedJob(
                         "losses",
                         (paths.losses(group, seed, number, split),),
-                        forwards=cells * config.losses.draws,
+                        forwards=cells * benchmark.measurement.losses.draws,
                         n_bytes=n_tables * cells * _FLOAT32,
                         n_held=(len(members) + 1) * weights + 2 * n_tables * cells * _FLOAT32,
                         of=group,
                     )
-            n_models = len(seeds) * benchmark.group(group).count
-            for quantity in benchmark.quantities(group):
+            n_models = len(seeds) * benchmark.counts.group(group).count
+            for quantity in benchmark.models.quantities(group):
                 yield PlannedJob(
                     "measurements",
                     (paths.measurements(group, split, quantity),),
                     n_bytes=n_models * n * _FLOAT64,
-                    n_held=2 * n_tables * n_models * config.losses.n_timesteps * n * _FLOAT32,
+                    n_held=2 * n_tables * n_models * benchmark.measurement.losses.n_timesteps * n * _FLOAT32,
                     of=group,
                 )
 
@@ -298,8 +295,8 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
     weights = size.n_parameters * _FLOAT32
     for name in sorted({m.embedding for m in benchmark.methods.values() if m.embedding}):
         options = config.embeddings[name].options
-        for split in ("train", *benchmark.query_splits):
-            n = benchmark.n_images(split)
+        for split in ("train", *benchmark.splits.queries):
+            n = benchmark.counts.n_images(split)
             yield PlannedJob(
                 "embed",
                 (paths.embedding(name, split),),
@@ -309,7 +306,7 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
             )
     curvatures = {
         (curvature, model)
-        for name, model, _ in benchmark.feature_sources
+        for name, model, _ in benchmark.passes.sources
         if (curvature := config.features[name].curvature) is not None
     }
     for name, model in sorted(curvatures):
@@ -324,11 +321,11 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
             n_bytes=10 * weights,
             n_held=30 * weights,
         )
-    for (name, model, source), n_items in benchmark.feature_sources.items():
+    for (name, model, source), n_items in benchmark.passes.sources.items():
         gradient_pass = config.features[name]
         k = gradient_pass.projector.k or size.n_parameters
         n_functions = len(gradient_pass.output_functions)
-        for shard, (start, stop) in benchmark.shards(source).items():
+        for shard, (start, stop) in benchmark.counts.shards(source).items():
             n = stop - start
             losses = n_items // (1 if source == TRAJECTORY else gradient_pass.draws)
             yield PlannedJob(
@@ -338,10 +335,10 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
                 backwards=n * n_items * n_functions,
                 n_bytes=n * (k * n_functions + losses) * _FLOAT32,
                 n_held=4 * weights + 2 * n * k * n_functions * _FLOAT32,
-                variant="" if benchmark.member(model) is None else "retrained",
+                variant="" if benchmark.models.member(model) is None else "retrained",
                 of=name,
             )
-    for name in benchmark.used_passes:
+    for name in benchmark.passes.used:
         gradient_pass = config.features[name]
         n_items = gradient_pass.n_timesteps * gradient_pass.draws
         yield PlannedJob(
@@ -388,7 +385,7 @@ def _attribution(benchmark: Benchmark, name: str, size: NetworkSize) -> _Attribu
         gradient_pass, _ = method.feature_set
         dim = config.features[gradient_pass].projector.k or size.n_parameters
     elif method.method.reads == "losses":
-        dim = benchmark.group("retrain").count
+        dim = benchmark.counts.group("retrain").count
     else:
         dim = _pixels(benchmark)
     return _Attribution(config.data.n_train, dim, max(1, len(method.models)), method.solves)
@@ -396,7 +393,7 @@ def _attribution(benchmark: Benchmark, name: str, size: NetworkSize) -> _Attribu
 
 def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     config, paths = benchmark.config, benchmark.paths
-    n_train, n_subsets = config.data.n_train, config.subsets.lds.count
+    n_train, n_subsets = config.data.n_train, benchmark.measurement.subsets.lds.count
     kernels = {
         (*method.feature_set, model)
         for method in benchmark.methods.values()
@@ -420,9 +417,9 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
         work = _attribution(benchmark, name, size)
         variant = "" if method.has_lambda else "direct"
         of = method.gradient_pass or method.embedding or method.method.reads
-        n_lambdas = len(config.lambdas.relative) if method.has_lambda else 1
-        for split in benchmark.lds_splits_of(name):
-            n = benchmark.n_images(split)
+        n_lambdas = len(benchmark.measurement.lambdas.relative) if method.has_lambda else 1
+        for split in benchmark.splits.lds_of(name):
+            n = benchmark.counts.n_images(split)
             yield PlannedJob(
                 "predictions",
                 (paths.predictions(name, split),),
@@ -432,34 +429,34 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 variant=variant,
                 of=of,
             )
-            if method.has_lambda and name in benchmark.named_methods:
+            if method.has_lambda and name in benchmark.splits.named:
                 yield PlannedJob("select_lambda", (paths.selected(name, split),), n_bytes=20, of=of)
             yield PlannedJob(
                 "lds_of_method",
                 (paths.lds(name, split),),
-                n_bytes=22 * (n + 2 * config.lds.resamples),
+                n_bytes=22 * (n + 2 * benchmark.measurement.lds.resamples),
                 n_held=4 * n_lambdas * n_subsets * n * _FLOAT64,
                 of=of,
             )
-        for split in benchmark.scored_splits_of(name):
+        for split in benchmark.splits.scored_of(name):
             yield PlannedJob(
                 "scores",
                 (paths.scores(name, split),),
-                n_bytes=benchmark.n_images(split) * n_train * _FLOAT32,
-                n_held=work.held(benchmark.n_images(split)),
-                algebra=work.operations(benchmark.n_images(split), n_train),
+                n_bytes=benchmark.counts.n_images(split) * n_train * _FLOAT32,
+                n_held=work.held(benchmark.counts.n_images(split)),
+                algebra=work.operations(benchmark.counts.n_images(split), n_train),
                 variant=variant,
                 of=of,
             )
-        for split in benchmark.mapped_splits_of(name):
-            n, pixels = benchmark.n_images(split), config.data.resolution**2
+        for split in benchmark.splits.mapped_of(name):
+            n, pixels = benchmark.counts.n_images(split), config.data.resolution**2
             n_shown = 2 * min(config.report.top, n_train)
             n_bytes = n * n_shown * (pixels * _FLOAT32 + _FLOAT64)
             maps, n_held = (paths.maps(name, split),), work.held(n) + 2 * n_bytes
             yield PlannedJob("maps", maps, n_bytes=n_bytes, n_held=n_held, of=of)
-        audited = name in benchmark.named_methods and config.lds.powers
-        for split in benchmark.lds_splits_of(name) if audited else ():
-            n_held = benchmark.n_images(split) * n_train * (_FLOAT32 + 2 * _FLOAT64)
+        audited = name in benchmark.splits.named and benchmark.measurement.lds.powers
+        for split in benchmark.splits.lds_of(name) if audited else ():
+            n_held = benchmark.counts.n_images(split) * n_train * (_FLOAT32 + 2 * _FLOAT64)
             audit = (paths.audit(name, split),)
             yield PlannedJob("audit_powers", audit, n_bytes=2000, n_held=n_held, of=of)
 
@@ -474,10 +471,10 @@ def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Pl
             "removals",
             (paths.removals(method),),
             n_bytes=2 * chosen.n_queries * config.data.n_train * _FLOAT64,
-            n_held=2 * benchmark.n_images("gen") * config.data.n_train * _FLOAT64,
+            n_held=2 * benchmark.counts.n_images("gen") * config.data.n_train * _FLOAT64,
         )
-    n_losses = config.losses.n_timesteps * config.losses.draws
-    table = config.losses.n_timesteps * _FLOAT32
+    n_losses = benchmark.measurement.losses.n_timesteps * benchmark.measurement.losses.draws
+    table = benchmark.measurement.losses.n_timesteps * _FLOAT32
     yield PlannedJob(
         "originals",
         (paths.originals(),),
@@ -485,19 +482,19 @@ def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Pl
         n_bytes=chosen.n_queries * table,
         n_held=2 * weights,
     )
-    for removal in benchmark.removals:
-        for seed, number in benchmark.needed_blocks[removal.group]:
-            n_members = len(benchmark.blocks(removal.group)[number])
+    for removal in benchmark.counts.removals:
+        for seed, number in benchmark.models.needed_blocks[removal.group]:
+            n_members = len(benchmark.counts.blocks(removal.group)[number])
             yield PlannedJob(
                 "redraw",
                 (paths.outcomes(removal.group, seed, number),),
-                forwards=n_members * (config.sampling.n_steps + n_losses),
+                forwards=n_members * (benchmark.sampling.n_steps + n_losses),
                 n_bytes=n_members * (_pixels(benchmark) * _FLOAT32 + table),
                 n_held=(n_members + 1) * weights,
                 of=removal.group,
             )
     n_embedded = sum(config.embeddings[e].options.get("n_timesteps", 1) for e in chosen.embeddings)
-    n_redrawn = len(benchmark.removals) * len(chosen.seeds) * chosen.n_queries
+    n_redrawn = len(benchmark.counts.removals) * len(chosen.seeds) * chosen.n_queries
     yield PlannedJob(
         "compare_redrawn",
         (paths.counterfactual(),),
@@ -573,7 +570,7 @@ def cluster_seconds(
     table, config = CALIBRATION[job.rule], benchmark.config
     algebra = job.algebra / (1e9 * _HOST_GFLOPS_PER_S * config.jobs.threads)
     if table.per_gflop and config.jobs.gpus:
-        return accelerator.seconds(job, size, config.training.mixed_precision) + algebra
+        return accelerator.seconds(job, size, benchmark.training.mixed_precision) + algebra
     return table.per_job + table.per_gflop * job.gflops(size) + algebra
 
 
@@ -737,11 +734,11 @@ def plan_text(
 
 def _n_models(benchmark: Benchmark) -> int:
     trained = (
-        len(benchmark.blocks(group)[number])
-        for group, needed in benchmark.needed_blocks.items()
+        len(benchmark.counts.blocks(group)[number])
+        for group, needed in benchmark.models.needed_blocks.items()
         for _, number in needed
     )
-    return len(benchmark.full_seeds) + sum(trained)
+    return len(benchmark.models.full_seeds) + sum(trained)
 
 
 def _on_cores(

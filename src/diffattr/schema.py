@@ -1,4 +1,4 @@
-"""Writes the JSON schemas of configs: `python -m diffattr.schema schemas`."""
+"""Writes the JSON schema of configs: `python -m diffattr.schema schemas`."""
 
 import json
 import sys
@@ -6,14 +6,15 @@ from pathlib import Path
 
 from diffattr.artifacts import write_text
 from diffattr.benchmark import registries
-from diffattr.config import SCHEMA_FILES, Config, OwnModel, json_schema
+from diffattr.config import json_schema
+
+CONFIG = "config.schema.json"
 
 
-def schema_text(kind: type[Config] | type[OwnModel] = Config) -> str:
-    """Return a schema file's content, made from the config's types and the registries."""
-    return json.dumps(json_schema(registries(), kind), indent=2) + "\n"
+def schema_text() -> str:
+    """Return the schema file's content, made from the config's types and the registries."""
+    return json.dumps(json_schema(registries()), indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    for kind, name in SCHEMA_FILES.items():
-        write_text(Path(sys.argv[1]) / name, schema_text(kind))
+    write_text(Path(sys.argv[1]) / CONFIG, schema_text())

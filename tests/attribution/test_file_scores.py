@@ -84,12 +84,12 @@ def test_what_is_no_table_of_scores_is_one_sentence(folder, content, words):
 
 def test_splits_without_a_file_are_not_answered(folder):
     made = benchmark(mine(gen="gen.npy", planted="planted.npy"))
-    assert made.splits_of("mine") == ["gen", "planted"]
-    assert made.lds_splits_of("mine") == made.lds_splits_of("mine") == ["gen"]
-    assert made.scored_splits_of("mine") == ["gen", "planted"]
-    assert "mine" not in made.methods_of("val")
+    assert made.splits.of("mine") == ["gen", "planted"]
+    assert made.splits.lds_of("mine") == made.splits.lds_of("mine") == ["gen"]
+    assert made.splits.scored_of("mine") == ["gen", "planted"]
+    assert "mine" not in made.splits.methods_of("val")
     assert made.methods["mine"].needs == "computed elsewhere"
-    assert made.method_inputs("mine", "gen") == {
+    assert made.inputs.method("mine", "gen") == {
         "file": "gen.npy",
         "queries": "results/smoke/indices/gen.npy",
         "train": "results/smoke/indices/train.npy",
@@ -97,7 +97,7 @@ def test_splits_without_a_file_are_not_answered(folder):
     with pytest.raises(
         ConfigError, match=r"^methods.mine: .*found split val, allowed: gen, planted"
     ):
-        made.method_inputs("mine", "val")
+        made.inputs.method("mine", "val")
 
 
 @pytest.mark.parametrize(
@@ -145,5 +145,5 @@ def test_a_file_that_is_not_there_or_not_needed_is_refused_before_anything_runs(
 
 def test_an_option_that_is_null_is_one_that_is_left_out(folder):
     made = benchmark(mine(val="val.npy", gen=None))
-    assert made.splits_of("mine") == ["val"]
+    assert made.splits.of("mine") == ["val"]
     assert with_options(METHODS["file"], {}).files == {}

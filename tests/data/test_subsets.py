@@ -55,7 +55,7 @@ def test_every_image_is_in_about_half_of_the_half_subsets():
 def test_a_share_of_no_or_every_image_is_refused(fraction, n):
     with pytest.raises(DataError) as caught:
         subset(LABELS, fraction, 1, "lds", 0)
-    assert "subsets.lds.fraction" in str(caught.value)
+    assert "measurement.subsets.lds.fraction" in str(caught.value)
     assert f"subset of {n}" in str(caught.value)
 
 

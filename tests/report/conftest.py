@@ -113,7 +113,7 @@ def fill(folder: Folder) -> None:
     """Write every artifact that the report reads."""
     rng = np.random.default_rng(0)
     benchmark, paths = folder.benchmark, folder.benchmark.paths
-    several_seeds = len(benchmark.config.subsets.lds.seeds) > 1
+    several_seeds = len(benchmark.config.measurement.subsets.lds.seeds) > 1
     ids = {
         "train": np.array([3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]),
         "val": np.arange(1000, 1007),
@@ -121,7 +121,7 @@ def fill(folder: Folder) -> None:
         "planted": np.array([5, 89, 610]),
     }
     folder.copies = [1, 7, 11]
-    splits = ["train", *benchmark.query_splits]
+    splits = ["train", *benchmark.splits.queries]
     for split in splits:
         artifacts.write_array(paths.indices(split), ids[split])
         artifacts.write_array(
@@ -131,7 +131,7 @@ def fill(folder: Folder) -> None:
         if split != "gen":
             artifacts.write_array(paths.labels(split), rng.integers(0, 10, SIZES[split]))
             folder.roots.append(paths.labels(split))
-    for split in benchmark.query_splits:
+    for split in benchmark.splits.queries:
         for name in benchmark.config.methods:
             scores = rng.normal(size=(SIZES[split], SIZES["train"])).astype(np.float32)
             folder.scores[name, split] = scores

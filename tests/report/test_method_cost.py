@@ -26,12 +26,12 @@ def test_a_method_costs_what_it_needs_beyond_data_full_model_and_queries():
     smoke = benchmark(
         {
             "methods": METHODS,
-            "subsets.retrain": {"count": 8, "fraction": 0.5, "seeds": [2]},
+            "measurement.subsets.retrain": {"count": 8, "fraction": 0.5, "seeds": [2]},
             "jobs.models_per_block": 4,
         }
     )
     paths = smoke.paths
-    train, network = paths.images("train"), smoke.network_files["network"]
+    train, network = paths.images("train"), smoke.models.network_files["network"]
     records = {train: record("data", 1), network: record("train_full_0", 2, [train])}
     losses = [paths.losses("retrain", 2, block, "val") for block in (0, 1)]
     for block, path in enumerate(losses):

@@ -202,7 +202,7 @@ def test_a_method_of_the_config_is_that_of_the_figure_or_of_none(method, changes
                 "clip": {"kind": "clip", "options": {"model": "ViT-B-32", "weights": "openai"}},
                 "bottleneck": {"kind": "bottleneck", "options": {"n_timesteps": 2}},
             },
-            "subsets.retrain.count": 70,
+            "measurement.subsets.retrain.count": 70,
             "methods": {"other": {"method": "pixel-cosine"}, "mine": method},
         }
     )
@@ -291,13 +291,13 @@ def test_the_page_says_where_the_benchmark_is_another(shown, images):
     _, numbers = shown
     differing = {row["key"]: row for row in numbers["published"]["differences"]}
     assert differing["data.n_train"] == {"key": "data.n_train", "published": 5000, "here": 12}
-    assert differing["subsets.lds.seeds"]["here"] == 2
+    assert differing["measurement.subsets.lds.seeds"]["here"] == 2
     assert differing["features.t4.projector.k"] == {
         "key": "features.t4.projector.k",
         "published": 32768,
         "here": 256,
     }
-    assert "subsets.lds.fraction" not in differing
+    assert "measurement.subsets.lds.fraction" not in differing
     html = page.html(numbers, images)
     assert html.count("Published numbers beside ours") == 1
     assert ">32768</td>" in html

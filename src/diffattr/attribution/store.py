@@ -83,7 +83,7 @@ def read_attribution(config: Mapping[str, Any], inputs: Any) -> Attribution:
     """Return a method's attribution of one split.
 
     `config` is what `Benchmark.method_params` says, `inputs` has the files that
-    `Benchmark.method_inputs` names: images, embeddings or, one model after the other, feature
+    `Benchmark.inputs.method` names: images, embeddings or, one model after the other, feature
     shards and kernels; or measurements and subsets; or the scores themselves.
 
     Raises:

@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator
 
-from diffattr.config import Config, ConfigError
+from diffattr.attribution import method_of
+from diffattr.attribution.lambda_rule import named_lambda
+from diffattr.benchmark.methods import method_errors
+from diffattr.benchmark.pretrained import pretrained_errors
+from diffattr.benchmark.removals import removal_errors
+from diffattr.config import Config, ConfigError, Measurement
 from diffattr.data import data_source
 from diffattr.data.sampling import D_TRAK_LDS_SUBSETS
 from diffattr.diffusion.families import MODEL_FAMILIES, sample_shape
@@ -12,8 +17,62 @@ from diffattr.features.projectors import check as check_projector
 from diffattr.plugins import PluginError
 
 
-def config_errors(config: Config, *, measures: bool = True) -> Iterator[str]:
-    """Yield what is wrong with a config, methods apart; not all of them measure anything."""
+def benchmark_errors(config: Config) -> Iterator[str]:
+    """Yield everything that is wrong with a completed config, its sweeps written out."""
+    yield from _section_errors(config)
+    yield from _value_errors(config)
+    if config.model.pretrained is not None:
+        yield from pretrained_errors(config)
+    if config.measurement is not None:
+        yield from _measurement_errors(config, config.measurement)
+    yield from removal_errors(config)
+    for name in config.methods:
+        yield from method_errors(config, name)
+        yield from _lambda_errors(config, name)
+
+
+def _section_errors(config: Config) -> Iterator[str]:
+    """Yield which optional sections are missing, or stand where nothing uses them."""
+    if config.training is None and config.model.pretrained is None:
+        yield (
+            "training: this key is missing; add it, or name an already trained pipeline by"
+            " model.pretrained"
+        )
+    if not config.data.n_val and config.sampling is None and not config.data.n_planted:
+        yield (
+            "queries: there are none; name a folder of images under queries, generate some by"
+            " sampling, or make training images queries by data.n_planted"
+        )
+    if config.measurement is not None and config.sampling is None:
+        yield "sampling: this key is missing; with measurement, LDS is measured on split gen too"
+    if config.measurement is not None:
+        return
+    if config.counterfactual is not None:
+        yield "counterfactual: found, but it needs section measurement, whose losses it compares"
+    if config.sweeps and config.model.pretrained is None:
+        yield "sweeps: found, but their cells are compared by LDS, which needs measurement"
+    if config.report.published is not None:
+        yield "report.published: found, but without measurement there is no LDS to compare"
+
+
+def _lambda_errors(config: Config, name: str) -> Iterator[str]:
+    options = config.methods[name]
+    try:
+        has_lambda = method_of(options.method).has_lambda
+    except PluginError:
+        return  # `method_errors` says it
+    if not has_lambda and options.lam is not None:
+        yield f"methods.{name}.lambda: found, but {options.method} has none; remove the key"
+    elif has_lambda and config.measurement is not None and options.lam is not None:
+        yield f"methods.{name}.lambda: found, but LDS selects lambda here; remove the key"
+    elif has_lambda and config.measurement is None:
+        try:
+            named_lambda(options.method, options.lam)
+        except ConfigError as error:
+            yield f"methods.{name}.{error}"
+
+
+def _value_errors(config: Config) -> Iterator[str]:
     schedule = config.noise_schedule
     if schedule.beta_start > schedule.beta_end:
         yield (
@@ -26,21 +85,21 @@ def config_errors(config: Config, *, measures: bool = True) -> Iterator[str]:
             f" {config.data.n_train}, of which planted images are a part"
         )
     timesteps = {
-        "sampling.n_steps": config.sampling.n_steps,
-        "losses.n_timesteps": config.losses.n_timesteps,
         **{f"features.{name}.n_timesteps": p.n_timesteps for name, p in config.features.items()},
         **{
             f"curvatures.{name}.n_timesteps": c.n_timesteps for name, c in config.curvatures.items()
         },
     }
+    if config.sampling is not None:
+        timesteps["sampling.n_steps"] = config.sampling.n_steps
+    if config.measurement is not None:
+        timesteps["measurement.losses.n_timesteps"] = config.measurement.losses.n_timesteps
     for key, n in timesteps.items():
         if n > schedule.n_timesteps:
             yield (
                 f"{key}: found {n}, allowed: at most noise_schedule.n_timesteps ="
                 f" {schedule.n_timesteps}"
             )
-    if measures:
-        yield from _subset_errors(config)
     try:
         data_source(config.data.source)
     except PluginError as error:
@@ -78,37 +137,39 @@ def config_errors(config: Config, *, measures: bool = True) -> Iterator[str]:
         yield from _network_errors(config)
 
 
-def _subset_errors(config: Config) -> Iterator[str]:
+def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[str]:
+    subsets, lds = measurement.subsets, measurement.lds
     for name in ("lds", "retrain"):
-        group = getattr(config.subsets, name)
+        group = getattr(subsets, name)
         n = round(group.fraction * config.data.n_train)
         if not 0 < n < config.data.n_train:
             yield (
-                f"subsets.{name}.fraction: found {group.fraction}, which makes subsets of {n}"
+                f"measurement.subsets.{name}.fraction: found {group.fraction}, which makes subsets of {n}"
                 f" of {config.data.n_train} training images; at least 1 and not all expected"
             )
-    if config.data.split == "d-trak" and config.subsets.lds.count > D_TRAK_LDS_SUBSETS:
+    if config.data.split == "d-trak" and subsets.lds.count > D_TRAK_LDS_SUBSETS:
         yield (
-            f"subsets.lds.count: found {config.subsets.lds.count}, allowed: at most"
+            f"measurement.subsets.lds.count: found {subsets.lds.count}, allowed: at most"
             f" {D_TRAK_LDS_SUBSETS} with data.split d-trak, whose later subsets are those of the"
             " group retrain"
         )
-    if config.subsets.lds.count < 3:
+    if subsets.lds.count < 3:
         yield (
-            f"subsets.lds.count: found {config.subsets.lds.count}, allowed: at least 3, since"
+            f"measurement.subsets.lds.count: found {subsets.lds.count}, allowed: at least 3, since"
             " LDS is a rank correlation over subsets"
         )
-    n_queries = {"val": config.data.n_val, "gen": config.sampling.n_images}
-    for name, listed in config.lds.query_lists.items():
+    n_gen = 0 if config.sampling is None else config.sampling.n_images
+    n_queries = {"val": config.data.n_val, "gen": n_gen}
+    for name, listed in lds.query_lists.items():
         if max(listed.queries) >= n_queries[listed.split]:
             yield (
-                f"lds.query_lists.{name}.queries: found {max(listed.queries)}, split"
+                f"measurement.lds.query_lists.{name}.queries: found {max(listed.queries)}, split"
                 f" {listed.split} has queries 0 to {n_queries[listed.split] - 1}"
             )
-    queries = {"data.n_val": config.data.n_val, "sampling.n_images": config.sampling.n_images}
+    queries = {"data.n_val": config.data.n_val, "sampling.n_images": n_gen}
     for key, n in queries.items():
-        if n < config.lds.folds:
-            yield f"lds.folds: found {config.lds.folds}, allowed: at most {key} = {n}"
+        if n < lds.folds:
+            yield f"measurement.lds.folds: found {lds.folds}, allowed: at most {key} = {n}"
 
 
 def _caption_errors(config: Config) -> Iterator[str]:
@@ -118,13 +179,13 @@ def _caption_errors(config: Config) -> Iterator[str]:
     except ConfigError as error:
         yield str(error)
         return
-    n_classes = len(config.sampling.classes or ())
-    if n_classes > config.sampling.n_images:
+    sampling = config.sampling
+    if sampling is not None and len(sampling.classes or ()) > sampling.n_images:
         yield (
-            f"sampling.classes: found {n_classes} classes, allowed: at most sampling.n_images ="
-            f" {config.sampling.n_images}"
+            f"sampling.classes: found {len(sampling.classes or ())} classes, allowed: at most"
+            f" sampling.n_images = {sampling.n_images}"
         )
-    if config.sampling.clip_sample:
+    if sampling is not None and sampling.clip_sample:
         yield (
             f"sampling.clip_sample: found true, allowed: false for {family}, whose latents are not"
             " bounded by 1"

@@ -19,7 +19,7 @@ from diffattr.attribution.base import (
 )
 from diffattr.attribution.file_scores import FileScores
 from diffattr.benchmark.paths import FULL, checkpoint_model, retrain_model, seed_model
-from diffattr.config import Config, ConfigError, Pretrained
+from diffattr.config import Config, ConfigError, SubsetGroup, present
 from diffattr.plugins import PluginError
 
 Needs = Literal["no gradients", "gradients", "checkpoints", "retraining", "computed elsewhere"]
@@ -114,7 +114,7 @@ def planned_method(config: Config, name: str) -> PlannedMethod:
             weights=weights,
         )
     if method.reads == "losses":
-        return PlannedMethod(**common, n_retrained=options.models or config.subsets.retrain.count)
+        return PlannedMethod(**common, n_retrained=options.models or _retrained(config).count)
     return PlannedMethod(**common, embedding=options.embedding)
 
 
@@ -124,7 +124,7 @@ def _models(config: Config, name: str) -> tuple[tuple[str, ...], tuple[float, ..
     if options.ensemble is not None:
         count, seed = options.ensemble.count, config.full_model.seed
         if options.ensemble.of == "retrain":
-            first = config.subsets.retrain.seeds[0]
+            first = _retrained(config).seeds[0]
             models = tuple(retrain_model(subset, first) for subset in range(count))
         else:
             models = (FULL, *(seed_model(seed + number) for number in range(1, count)))
@@ -138,16 +138,23 @@ def _models(config: Config, name: str) -> tuple[tuple[str, ...], tuple[float, ..
     return models, (1.0,) * len(models)
 
 
+def _retrained(config: Config) -> SubsetGroup:
+    """Return the group of subsets that feeds retraining-based methods; empty without one."""
+    if config.measurement is None:
+        return SubsetGroup(count=0, fraction=0.5, seeds=(0,))
+    return config.measurement.subsets.retrain
+
+
 def _mean_learning_rates(config: Config, steps: list[int]) -> tuple[float, ...]:
     """Return the mean learning rate of the steps between each checkpoint and the one before."""
-    weights = []
+    weights, training = [], present(config.training, "training")
     for start, stop in zip([0, *steps[:-1]], steps, strict=True):
         factors = [
-            config.training.learning_rate_factor(step, config.n_steps)
+            training.learning_rate_factor(step, config.n_steps)
             for step in range(start, stop)
         ]
         mean = sum(factors) / len(factors) if factors else 0.0
-        weights.append(config.training.learning_rate * mean)
+        weights.append(training.learning_rate * mean)
     return tuple(weights)
 
 
@@ -165,7 +172,7 @@ def _errors(config: Config, name: str) -> Iterator[str]:
         yield f"method: {error}"
         return
     further = {"losses": "retrained models", "checkpoints": "checkpoints"}
-    if isinstance(config.model, Pretrained):
+    if config.model.pretrained is not None:
         for reads in {method.reads, method.over} & set(further):
             yield f"method: {options.method} needs {further[reads]}; a pretrained model has none"
             return
@@ -185,6 +192,8 @@ def _errors(config: Config, name: str) -> Iterator[str]:
         yield f"options.{error}"
         if method.reads == "files":
             return  # Its options are all there is to it.
+    if method.follows_trajectory and config.sampling is None:
+        yield f"method: {options.method} follows the sampler; add section sampling"
     n_timesteps = config.noise_schedule.n_timesteps
     if isinstance(method, PatchMethod) and method.timestep >= n_timesteps:
         yield (
@@ -267,34 +276,40 @@ def _model_errors(config: Config, name: str) -> Iterator[str]:
             "checkpoints: only the initial weights were found, to which no learning rate"
             " belongs; add a later one"
         )
-    ensemble, count = options.ensemble, config.subsets.retrain.count
+    ensemble, count = options.ensemble, _retrained(config).count
     if ensemble is not None and ensemble.of == "retrain" and ensemble.count > count:
         yield (
-            f"ensemble.count: found {ensemble.count}, but subsets.retrain.count is {count};"
+            f"ensemble.count: found {ensemble.count}, but measurement.subsets.retrain.count is {count};"
             " raise it"
         )
 
 
 def _retraining_errors(config: Config, name: str, method: RetrainingMethod) -> Iterator[str]:
-    options, count = config.methods[name], config.subsets.retrain.count
+    options, count = config.methods[name], _retrained(config).count
     if count == 0:
         yield (
             f"method: {options.method} learns from retrained models, and this benchmark has none;"
-            " set subsets.retrain.count"
+            " set measurement.subsets.retrain.count"
         )
         return
     n_models, least = options.models or count, method.least_models
     if n_models > count:
-        yield f"models: found {n_models}, but subsets.retrain.count is {count}; raise it"
+        yield f"models: found {n_models}, but measurement.subsets.retrain.count is {count}; raise it"
     if n_models < least:
         yield f"models: found {n_models}, {options.method} needs at least {least}"
 
 
 def _file_errors(config: Config, method: FileScores) -> Iterator[str]:
-    if method.val is None and method.gen is None and not isinstance(config.model, Pretrained):
+    if method.val is None and method.gen is None and config.measurement is not None:
         yield "options: names a file neither for val nor for gen, where LDS is measured; add one"
-    if method.planted is not None and not config.data.n_planted:
-        yield "options.planted: found, but data.n_planted is 0; remove the key"
+    there = {
+        "val": config.data.n_val,
+        "gen": config.sampling is not None,
+        "planted": config.data.n_planted,
+    }
+    for split in method.files:
+        if not there[split]:
+            yield f"options.{split}: found, but this benchmark has no split {split}; remove the key"
     for split, path in method.files.items():
         if not Path(path).is_file():
             yield f"options.{split}: {path} does not exist; write the scores of split {split} there"

@@ -7,7 +7,7 @@ so that they are trained, block by block, by the rules that train every other gr
 from collections.abc import Iterator
 
 from diffattr import rng
-from diffattr.config import Config, ConfigError, Counterfactual
+from diffattr.config import Config, present
 from diffattr.data.removals import SIDES, Removal
 
 
@@ -30,26 +30,11 @@ def is_random(config: Config, method: str) -> bool:
     return config.methods[method].method == "random"
 
 
-def counterfactual_of(config: Config) -> Counterfactual:
-    """Return the section `counterfactual`.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if config.counterfactual is None:
-        raise ConfigError(
-            "counterfactual: this benchmark has no such evaluation; add the section"
-            " (configs/digits-counterfactual.yaml has one)"
-        )
-    return config.counterfactual
-
-
 def chosen_queries(config: Config) -> list[int]:
     """Return the generated queries that are drawn again; more of them keep the first ones."""
-    chosen = counterfactual_of(config)
-    order = rng.generator(config.seed, "counterfactual-queries").permutation(
-        config.sampling.n_images
-    )
+    chosen = present(config.counterfactual, "counterfactual")
+    n_gen = present(config.sampling, "sampling").n_images
+    order = rng.generator(config.seed, "counterfactual-queries").permutation(n_gen)
     return order[: chosen.n_queries].tolist()
 
 
@@ -58,10 +43,11 @@ def removal_errors(config: Config) -> Iterator[str]:
     chosen, n_train = config.counterfactual, config.data.n_train
     if chosen is None:
         return
-    if chosen.n_queries > config.sampling.n_images:
+    n_gen = 0 if config.sampling is None else config.sampling.n_images
+    if chosen.n_queries > n_gen:
         yield (
             f"counterfactual.n_queries: found {chosen.n_queries}, allowed: at most"
-            f" sampling.n_images = {config.sampling.n_images}"
+            f" sampling.n_images = {n_gen}"
         )
     for method in chosen.methods:
         if method not in config.methods:

@@ -158,5 +158,9 @@ def _errors(config: Config, sweep: Sweep) -> Iterator[str]:
         if not method.has_lambda:
             yield f"over.lambda: found, but {sweep.method} has no lambda"
             return
-        if lam not in config.lambdas.relative:
-            yield f"over.lambda: found {lam}, which is not in lambdas.relative; add it there"
+        measurement = config.measurement
+        if measurement is not None and lam not in measurement.lambdas.relative:
+            yield (
+                f"over.lambda: found {lam}, which is not in measurement.lambdas.relative; add it"
+                " there"
+            )

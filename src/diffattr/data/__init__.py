@@ -23,7 +23,7 @@ DATA_SOURCES: dict[str, DataSet] = {
     "digits": DataSet(digits.load, downloads=()),
     "fashion-mnist": DataSet(fashion_mnist.load, fashion_mnist.DOWNLOADS),
     "hub": DataSet(hub.load, hub.DOWNLOADS),
-    "images": DataSet(images.load, images.DOWNLOADS),
+    "images": DataSet(images.load, images.DOWNLOADS, is_folder=True),
 }
 
 

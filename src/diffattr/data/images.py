@@ -25,6 +25,11 @@ def load(data: Data) -> Source:
     return in_folder(folder_of(data, "your images"), data)
 
 
+def n_files(folder: str | Path) -> int:
+    """Return the number of files below a folder that `load` takes for images."""
+    return len(listed(Path(folder)))
+
+
 def in_folder(folder: Path, data: Data) -> Source:
     """Return the images of a folder, for the resolution of `data`, as `load` does.
 

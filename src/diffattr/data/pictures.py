@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from msgspec import UNSET
 from PIL import Image
 
 from diffattr.config import Data
@@ -110,7 +109,7 @@ def folder_of(data: Data, holds: str) -> Path:
     Raises:
         DataError: the config names none, or names a hub's data set too, or it does not exist.
     """
-    if data.hub is not UNSET:
+    if data.hub is not None:
         raise DataError(f"data.hub: found {data.hub!r}; {data.source} is read from data.folder")
     if data.folder is None:
         raise DataError(f"data.folder is missing: name the folder that holds {holds}")

@@ -83,8 +83,10 @@ class Download:
 class DataSet:
     """How a data set is read, and what can be fetched of it.
 
-    `downloads` are its files, or a sentence that says what to get from where.
+    `downloads` are its files, or a sentence that says what to get from where. `is_folder` says that
+    every file below data.folder is one of its images.
     """
 
     load: Callable[[Data], Source]
     downloads: tuple[Download, ...] | str
+    is_folder: bool = False

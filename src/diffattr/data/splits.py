@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from diffattr import rng
-from diffattr.config import Data
+from diffattr.config import Data, Queries
 from diffattr.data import images
 from diffattr.data.sampling import D_TRAK_SPLIT_STATE, d_trak_sample, stratified_sample
 from diffattr.data.source import DataError, Source, UnreadableError, refuse_or_skip
@@ -49,13 +49,15 @@ class Split:
         return np.concatenate(list(self.chunks()))
 
 
-def split(source: Source, data: Data, seed: int) -> dict[str, Split]:
+def split(
+    source: Source, data: Data, seed: int, queries: Queries | None = None
+) -> dict[str, Split]:
     """Return `train` and, where there are any, `val` and `planted`.
 
     Train and val are stratified by class, in ascending order of positions; with data.split d-trak
     they are those of D-TRAK's published code, in its order, whatever the seed. Every planted image
     is drawn from neither val nor the other training images, is part of train, and is asked about as
-    a query of its own. Val is the folder data.queries where that is named.
+    a query of its own. Val is the folder of `queries` where there is one.
 
     Raises:
         DataError: a class does not exist, there are too few images, or some cannot be used.
@@ -67,7 +69,7 @@ def split(source: Source, data: Data, seed: int) -> dict[str, Split]:
         source = _readable(source, data)
     val = (
         source.val_pool[:0]
-        if data.queries
+        if queries is not None
         else _drawn(source.val_pool, source, data, seed, "n_val")
     )
     train = _drawn(np.setdiff1d(source.train_pool, val), source, data, seed, "n_train")
@@ -79,25 +81,24 @@ def split(source: Source, data: Data, seed: int) -> dict[str, Split]:
         for name, chosen in positions.items()
         if len(chosen)
     }
-    if data.queries:
-        splits["val"] = _own_queries(splits["train"], data)
+    if queries is not None:
+        splits["val"] = _in_folder(queries, splits["train"], data)
     return splits
 
 
-def _own_queries(train: Split, data: Data) -> Split:
-    """Return the images of the folder data.queries, in the order of their names.
+def _in_folder(queries: Queries, train: Split, data: Data) -> Split:
+    """Return the images of a folder of queries, in the order of their names.
 
     Those in sub-folders have the training images' classes of these names; others have class -1.
     """
-    assert data.queries
-    found = images.in_folder(Path(data.queries), data)
+    found = images.in_folder(Path(queries.folder), data)
     if data.unreadable == "skip":
         found = _readable(found, data)
     chosen = found.train_pool
-    if len(chosen) != data.n_val:
+    if len(chosen) != queries.n_images:
         raise DataError(
-            f"{data.queries}: holds {len(chosen)} images that can be used, the config says"
-            f" {data.n_val}"
+            f"queries.n_images: found {queries.n_images}, but {queries.folder} holds"
+            f" {len(chosen)} images that can be used; set queries.n_images: {len(chosen)}"
         )
     refuse_or_skip(_problems(found, chosen, data.resolution), data)
     names = [found.name(position) for position in chosen.tolist()]
@@ -108,7 +109,7 @@ def _own_queries(train: Split, data: Data) -> Split:
         numbers = dict.fromkeys(found.class_names, -1)
     elif unknown:
         raise DataError(
-            f"{data.queries}: has images of class {unknown[0]}, which no training image has; there"
+            f"{queries.folder}: has images of class {unknown[0]}, which no training image has; there"
             f" are {', '.join(numbers)}"
         )
     labels = np.array([numbers[name] for name in found.class_names])[found.labels]
@@ -118,7 +119,7 @@ def _own_queries(train: Split, data: Data) -> Split:
     )
     if ours != theirs:
         raise DataError(
-            f"{data.queries}: holds images of {theirs} channels, training images have {ours};"
+            f"{queries.folder}: holds images of {theirs} channels, training images have {ours};"
             " convert them"
         )
     return asked

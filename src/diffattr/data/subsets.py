@@ -26,10 +26,10 @@ def subset(
     n = round(fraction * len(labels))
     if not 0 < n < len(labels):
         raise DataError(
-            f"subsets.{group}.fraction: {fraction} of {len(labels)} training images is a subset"
-            f" of {n}; at least 1 and at most {len(labels) - 1} expected"
+            f"measurement.subsets.{group}.fraction: {fraction} of {len(labels)} training images is a"
+            f" subset of {n}; at least 1 and at most {len(labels) - 1} expected"
         )
-    everything, key = np.arange(len(labels)), f"subsets.{group}.fraction"
+    everything, key = np.arange(len(labels)), f"measurement.subsets.{group}.fraction"
     if like_d_trak:
         random_state = d_trak_subset_state(group, index)
         return np.sort(d_trak_sample(everything, labels, n, random_state, key))

@@ -22,6 +22,9 @@ KINDS = {
 }
 """The kinds of pipeline that are understood, by the class of their network."""
 
+SAMPLER_KEYS = ("clip_sample", "steps_offset", "set_alpha_to_one")
+"""Keys of the section sampling that a pipeline's scheduler says."""
+
 _INDEX = "model_index.json"
 
 
@@ -217,7 +220,7 @@ def schedule_errors(
     if sampling is not None:
         pairs += [
             (f"sampling.{name}", getattr(sampling, name), scheduler[name])
-            for name in ("clip_sample", "steps_offset", "set_alpha_to_one")
+            for name in SAMPLER_KEYS
             if name in scheduler
         ]
     for key, ours, theirs in pairs:

@@ -21,14 +21,14 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
     elsewhere.
     """
     paths = benchmark.paths
-    images = [paths.images(split) for split in ("train", *benchmark.query_splits)]
+    images = [paths.images(split) for split in ("train", *benchmark.splits.queries)]
     given = [
         *images,
-        *benchmark.network_files.values(),
+        *benchmark.models.network_files.values(),
         *(
             paths.subset(group, index)
             for group in ("lds", "retrain")
-            for index in range(benchmark.group(group).count)
+            for index in range(benchmark.counts.group(group).count)
         ),
     ]
     jobs = {path: job_of(record) for path, record in records.items()}
@@ -51,8 +51,8 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
     costs: dict[str, dict[str, Any]] = {}
     for name, method in benchmark.methods.items():
         # Where nothing is measured, nothing is predicted.
-        ends = [paths.predictions(name, split) for split in benchmark.lds_splits_of(name)]
-        ends = ends or [paths.scores(name, split) for split in benchmark.splits_of(name)]
+        ends = [paths.predictions(name, split) for split in benchmark.splits.lds_of(name)]
+        ends = ends or [paths.scores(name, split) for split in benchmark.splits.of(name)]
         per_split = []
         for path in ends:
             if path in records and not method.files:

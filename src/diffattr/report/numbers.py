@@ -33,12 +33,12 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         split: {
             name: read_json(paths.lds(name, split))
             for name in benchmark.methods
-            if split in benchmark.lds_splits_of(name)
+            if split in benchmark.splits.lds_of(name)
         }
         for split in LDS_SPLITS
     }
     results = {
-        split: {name: everything[split][name] for name in benchmark.methods_of(split)}
+        split: {name: everything[split][name] for name in benchmark.splits.methods_of(split)}
         for split in LDS_SPLITS
     }
     lds = [_lds(split, results[split], benchmark) for split in LDS_SPLITS]
@@ -50,12 +50,12 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         "name": config.name,
         "config": msgspec.json.decode(msgspec.json.encode(config)),
         "n_train": config.data.n_train,
-        "n_subsets": config.subsets.lds.count,
-        "n_seeds": len(config.subsets.lds.seeds),
-        "confidence": config.lds.confidence,
+        "n_subsets": config.measurement.subsets.lds.count,
+        "n_seeds": len(config.measurement.subsets.lds.seeds),
+        "confidence": config.measurement.lds.confidence,
         "methods": [
             {**method_row(benchmark, name), "cost": method_costs[name]}
-            for name in benchmark.named_methods
+            for name in benchmark.splits.named
         ],
         "lds": lds,
         "claim": _claim(lds),
@@ -63,14 +63,14 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         "planted": planted,
         "queries": [
             shown_queries(benchmark, split, results.get(split), planted)
-            for split in benchmark.query_splits
+            for split in benchmark.splits.queries
         ],
         "checks": list(checks_of(benchmark)),
         "controls": list(_controls(benchmark, lds)),
-        "measured": list(config.lds.also_measured),
+        "measured": list(config.measurement.lds.also_measured),
         "query_lists": {
             name: {"split": listed.split, "n_queries": len(listed.queries)}
-            for name, listed in config.lds.query_lists.items()
+            for name, listed in config.measurement.lds.query_lists.items()
         },
         "sweeps": list(sweeps.sweep_numbers(benchmark, everything, method_costs)),
         "counterfactual": (
@@ -85,12 +85,12 @@ def redrawn_images(
     benchmark: Benchmark,
 ) -> dict[str, Float32[np.ndarray, "query c h w"] | UInt8[np.ndarray, "query c h w"]]:
     """Return what each removal made of the chosen queries, with the first training seed."""
-    images, name = {}, "images" if benchmark.captioned is None else "pictures"
-    for number, removal in enumerate(benchmark.removals):
-        seed = benchmark.group(removal.group).seeds[0]
+    images, name = {}, "images" if benchmark.models.captioned is None else "pictures"
+    for number, removal in enumerate(benchmark.counts.removals):
+        seed = benchmark.counts.group(removal.group).seeds[0]
         stores = [
             read_arrays(benchmark.paths.outcomes(removal.group, seed, block))
-            for block in benchmark.blocks(removal.group)
+            for block in benchmark.counts.blocks(removal.group)
         ]
         images[f"redrawn-{number}"] = np.concatenate([store[name] for store in stores])
     return images
@@ -122,7 +122,7 @@ def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[s
     """Return one split's table (best method first) and comparisons."""
     ranking = sorted(results, key=lambda name: (-results[name]["lds"], name))
     best, first = ranking[0], results[ranking[0]]
-    confidence = benchmark.config.lds.confidence
+    confidence = benchmark.config.measurement.lds.confidence
 
     def compared(method: str, baseline: str) -> dict[str, Any]:
         return comparison.difference(results, method, baseline, confidence)
@@ -163,7 +163,7 @@ def _by_needs(benchmark: Benchmark, names: Iterable[str]) -> dict[str, list[str]
 def _row(benchmark: Benchmark, name: str, split: str, result: Mapping[str, Any]) -> dict[str, Any]:
     method = benchmark.methods[name]
     audit = None
-    if benchmark.config.lds.powers:
+    if benchmark.config.measurement.lds.powers:
         audit = read_json(benchmark.paths.audit(name, split))
     return {
         "name": name,
@@ -187,7 +187,7 @@ def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[PlannedMethod, PlannedMeth
 
     The paper's claims: D-TRAK is better on the same pass, and with 10 timesteps than TRAK with 100.
     """
-    methods = [benchmark.methods[name] for name in benchmark.named_methods]
+    methods = [benchmark.methods[name] for name in benchmark.splits.named]
     passes = benchmark.config.features
 
     def comparable(d_trak: PlannedMethod, trak: PlannedMethod) -> bool:
@@ -219,7 +219,7 @@ def planted_ranks(benchmark: Benchmark) -> dict[str, Any]:
     train, queries = read_array(paths.indices("train")), read_array(paths.indices("planted"))
     copies = copy_positions(train, queries)
     rows = []
-    for name in benchmark.methods_of("planted"):
+    for name in benchmark.splits.methods_of("planted"):
         store = read_arrays(paths.scores(name, "planted"))
         truth = planted_truth(store["scores"], copies)
         rows.append(
@@ -270,7 +270,7 @@ def shown_queries(
     """
     paths, config = benchmark.paths, benchmark.config
     ids = read_array(paths.indices(split))
-    labels = read_array(paths.labels(split)) if benchmark.has_labels(split) else None
+    labels = read_array(paths.labels(split)) if benchmark.inputs.has_labels(split) else None
     train_ids = read_array(paths.indices("train")).tolist()
     train_labels = read_array(paths.labels("train")).tolist()
     copies, ranks = None, {}
@@ -286,7 +286,7 @@ def shown_queries(
         }
         for query in evenly_spaced(len(ids), config.report.queries)
     ]
-    for name in benchmark.methods_of(split):
+    for name in benchmark.splits.methods_of(split):
         scores = read_arrays(paths.scores(name, split))["scores"]
         for shown in queries:
             query = shown["index"]
@@ -325,7 +325,7 @@ def evenly_spaced(n: int, count: int) -> list[int]:
 
 def checks_of(benchmark: Benchmark) -> Iterable[dict[str, Any]]:
     """Yield how far features depend on batch size and order, by pass and output function."""
-    for gradient_pass in benchmark.used_passes:
+    for gradient_pass in benchmark.passes.used:
         check = read_json(benchmark.paths.check(gradient_pass))
         for output_function, error in check["largest_relative_error"].items():
             yield {

@@ -44,7 +44,7 @@ def gather(benchmark: Benchmark, own: OwnModel, roots: Iterable[str]) -> dict[st
         "planted": planted,
         "queries": [
             _named(shown_queries(benchmark, split, None, planted), named)
-            for split in benchmark.query_splits
+            for split in benchmark.splits.queries
         ],
         "checks": list(checks_of(benchmark)),
         "costs": cost.costs(records),
@@ -78,9 +78,9 @@ def proponents_csv(benchmark: Benchmark) -> str:
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
     table.writerow(["split", "query", "method", "side", "rank", "image", "position", "score"])
-    for split in benchmark.query_splits:
+    for split in benchmark.splits.queries:
         names = named.get(split) or read_array(benchmark.paths.indices(split)).tolist()
-        for method in benchmark.methods_of(split):
+        for method in benchmark.splits.methods_of(split):
             scores = read_arrays(benchmark.paths.scores(method, split))["scores"]
             for side, signed in (("proponent", scores), ("opponent", -scores)):
                 positions = viewer.highest(signed, top)

@@ -130,7 +130,7 @@ def beside(
             for figure in published.lds
             for ours in _ours(
                 results[figure.split],
-                [name for name in benchmark.named_methods if repeats(benchmark, name, figure)],
+                [name for name in benchmark.splits.named if repeats(benchmark, name, figure)],
             )
         ],
         "constructions": [
@@ -208,7 +208,7 @@ def _n_timesteps(benchmark: Benchmark, name: str) -> int | None:
 
 def _differences(benchmark: Benchmark, protocol: Protocol) -> Iterator[dict[str, Any]]:
     """Yield what is not as it was published, by the key of the config."""
-    config, subsets = benchmark.config, benchmark.config.subsets.lds
+    config, subsets = benchmark.config, benchmark.config.measurement.subsets.lds
     here = {
         "data.n_train": (protocol.n_train, config.data.n_train),
         "data.n_val": (protocol.n_val, config.data.n_val),
@@ -217,11 +217,11 @@ def _differences(benchmark: Benchmark, protocol: Protocol) -> Iterator[dict[str,
         "subsets.lds.count": (protocol.n_subsets, subsets.count),
         "subsets.lds.fraction": (protocol.subset_fraction, subsets.fraction),
         "subsets.lds.seeds": (protocol.n_seeds, len(subsets.seeds)),
-        "losses.n_timesteps": (protocol.n_timesteps, config.losses.n_timesteps),
-        "losses.draws": (protocol.draws, config.losses.draws),
+        "losses.n_timesteps": (protocol.n_timesteps, config.measurement.losses.n_timesteps),
+        "losses.draws": (protocol.draws, config.measurement.losses.draws),
         **{
             f"features.{name}.projector.k": (protocol.k, config.features[name].projector.k)
-            for name in benchmark.used_passes
+            for name in benchmark.passes.used
         },
     }
     for key, (published, own) in here.items():

@@ -30,7 +30,7 @@ def write_viewer(
     words = formats.SPLIT_WORDS if benchmark.own is None else formats.OWN_SPLIT_WORDS
 
     def labels(split: str) -> Sequence[Label] | None:
-        if not benchmark.has_labels(split):
+        if not benchmark.inputs.has_labels(split):
             return None
         found = read_array(paths.labels(split)).tolist()
         return found if named is None else class_names(found, named["classes"])
@@ -46,7 +46,7 @@ def write_viewer(
         return {row["name"]: row["per_query"] for row in tables[split]["methods"]}
 
     def order(split: str) -> list[str]:
-        own = benchmark.methods_of(split)
+        own = benchmark.splits.methods_of(split)
         if not tables:
             return own
         # Planted queries have no LDS; they are shown in the order of val, whose lambda they take.
@@ -64,7 +64,7 @@ def write_viewer(
             numbers["planted"]["copies"] if split == "planted" else None,
             "noise number" if split == "gen" else "image",
         )
-        for split in benchmark.query_splits
+        for split in benchmark.splits.queries
     ]
     write(
         directory,
@@ -90,12 +90,12 @@ def class_names(labels: Sequence[int], classes: Sequence[str]) -> list[str] | No
 def _maps_of(benchmark: Benchmark) -> Maps | None:
     """Return what gives a method's maps, between 0 and the largest of the query's, if any has."""
     paths = benchmark.paths
-    if not any(benchmark.mapped_splits_of(name) for name in benchmark.named_methods):
+    if not any(benchmark.splits.mapped_of(name) for name in benchmark.splits.named):
         return None
 
     @cache
     def stored_maps(method: str, split: str) -> Arrays | None:
-        if split not in benchmark.mapped_splits_of(method):
+        if split not in benchmark.splits.mapped_of(method):
             return None
         return read_arrays(paths.maps(method, split))
 

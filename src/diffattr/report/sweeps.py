@@ -20,7 +20,7 @@ def sweep_numbers(
                 continue
             method = benchmark.methods[cell.method]
             taken = benchmark.config.features[method.feature_set[0]]
-            splits = benchmark.lds_splits_of(cell.method)
+            splits = benchmark.splits.lds_of(cell.method)
             cells.append(
                 {
                     "method": cell.method,

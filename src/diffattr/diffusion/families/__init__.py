@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 from msgspec import Meta
 
-from diffattr.config import ConfigError, Model, Positive, Pretrained, Share
+from diffattr.config import ConfigError, Model, Positive, Share
 from diffattr.diffusion.pipelines import Pipeline
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Family(Protocol):
         ...
 
     def pretrained(
-        self, model: Pretrained, captions: Captions | None
+        self, model: Model, captions: Captions | None
     ) -> tuple["torch.nn.Module", Model]:
         """Return a network that is trained already, and the model that it is.
 
@@ -130,7 +130,7 @@ def options(model: Model) -> SdLora | None:
         raise ConfigError(f"model.config: {error} ({model.family} takes: {known})") from error
 
 
-def pipeline_of(model: Pretrained) -> Pipeline:
+def pipeline_of(model: Model) -> Pipeline:
     """Return the pipeline that a model is, or that it is a LoRA of.
 
     Raises:
@@ -139,34 +139,12 @@ def pipeline_of(model: Pretrained) -> Pipeline:
     unet = MODEL_FAMILIES[model.family].unet
     if (adapter := options(model)) is not None:
         return Pipeline(adapter.pipeline, unet)
-    return Pipeline(model.pretrained, unet, key="model.pretrained")
-
-
-def in_full(model: Model) -> Model:
-    """Return a model with the config of its network, which for a pretrained one its pipeline says.
-
-    Raises:
-        ConfigError: the pipeline cannot be read.
-    """
-    if not isinstance(model, Pretrained) or options(model) is not None:
-        return model
-    config = dict(pipeline_of(model).config("unet"))
-    # Where from and by which version, which is nothing of the network's.
-    for key in ("_name_or_path", "_diffusers_version"):
-        config.pop(key, None)
-    if isinstance(size := config.get("sample_size"), list):
-        config["sample_size"] = size[0]
-    return Model(family=model.family, config=config)
+    return Pipeline(str(model.pretrained), unet, key="model.pretrained")
 
 
 def sample_shape(model: Model, resolution: int) -> tuple[int, int, int]:
-    """Return channels, height and width of what a network is shown, for images so wide.
-
-    A pretrained network that is not on this machine is taken for one of colours.
-    """
+    """Return channels, height and width of what a network denoises, for images of a resolution."""
     if (found := options(model)) is None:
-        if isinstance(model, Pretrained) and pipeline_of(model).is_local:
-            model = in_full(model)
         return model.config.get("in_channels", 3), resolution, resolution
     side = found.unet.get("sample_size", resolution)
     return found.unet.get("in_channels", 4), side, side

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from diffattr.config import ConfigError, Model, Pretrained
+from diffattr.config import ConfigError, Model
 from diffattr.diffusion.families import MODEL_FAMILIES, Captions, SdLora
 from diffattr.diffusion.families import options as checked
 from diffattr.diffusion.pipelines import Pipeline
@@ -106,7 +106,7 @@ def described(config: Mapping[str, Any]) -> dict[str, Any]:
     return dict(config)
 
 
-def pretrained(model: Pretrained, captions: Captions | None) -> tuple[CaptionedUNet, Model]:
+def pretrained(model: Model, captions: Captions | None) -> tuple[CaptionedUNet, Model]:
     """Return the pipeline's U-Net with a LoRA out of a file of diffusers' own."""
     from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 
-from diffattr.config import Model, Pretrained
-from diffattr.diffusion.families import Captions, in_full, pipeline_of
+from diffattr.config import Model
+from diffattr.diffusion.families import Captions, pipeline_of
 
 
 def network(config: Mapping[str, Any], captions: Captions | None) -> torch.nn.Module:  # noqa: ARG001
@@ -33,9 +33,9 @@ def described(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pretrained(
-    model: Pretrained,
+    model: Model,
     captions: Captions | None,  # noqa: ARG001
 ) -> tuple[torch.nn.Module, Model]:
-    """Return a pipeline's network, and the model with its config."""
+    """Return a pipeline's network, and the model that it is."""
     kind: Any = UNet2DModel
-    return pipeline_of(model).whole("unet", kind), in_full(model)
+    return pipeline_of(model).whole("unet", kind), model

@@ -1,0 +1,30 @@
+# A network that is already trained: read from its pipeline.
+
+from diffattr.benchmark.pretrained import files_of
+
+
+rule pretrained:
+    """Read the network from its pipeline, and refuse one that is not what the config says."""
+    input:
+        **benchmark.inputs.conditioning(None),
+        weights=files_of(benchmark.config.model),
+    output:
+        **benchmark.models.network_files,
+    log:
+        log_path("models", "pretrained"),
+    # Generated queries and every feature wait for it.
+    priority: 10
+    conda:
+        ENVIRONMENT
+    resources:
+        **asked("pretrained", benchmark.models.network_files["network"]),
+    params:
+        config=benchmark.params(
+            "pretrained",
+            model=benchmark.config.model,
+            noise_schedule=benchmark.config.noise_schedule,
+            sampling=benchmark.config.sampling,
+            resolution=benchmark.config.data.resolution,
+        ),
+    script:
+        "../scripts/pretrained.py"

@@ -1,0 +1,118 @@
+"""What is filled in where a config leaves a key out, and the reading of configs.
+
+* With `model.pretrained` the pipeline says the noise schedule, the resolution, the sampler's
+  settings and the network's config.
+* `data.resolution` is else `model.config.sample_size`.
+* `data.n_train` and `queries.n_images` are all images of their folders; `data.n_val` is
+  `queries.n_images` where queries come from a folder.
+* A method that reads features and names none reads the pass `default`: 10 timesteps, common noise,
+  k = 4096 by `sjlt`; `default-unit` scales each timestep's gradient to length 1 for the methods
+  that need it. Its output function is the method's own, `loss` where it has none.
+"""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from diffattr.attribution import method_of
+from diffattr.benchmark.pretrained import said_by_pipeline
+from diffattr.config import Config, ConfigError, Model, check, refuse, typed
+from diffattr.data import DATA_SOURCES
+from diffattr.data.images import n_files
+from diffattr.diffusion.families import MODEL_FAMILIES
+from diffattr.plugins import PluginError
+
+_DEFAULT_PASS = {
+    "n_timesteps": 10,
+    "noise": "common",
+    "projector": {"kind": "sjlt", "k": 4096},
+}
+
+
+def read_config(raw: Any, schema: dict[str, Any], source: str) -> Config:
+    """Return the config that a file's content (as read from YAML) stands for, completed.
+
+    Raises:
+        ConfigError: with one line per error: the key's path, what was found, what is allowed.
+    """
+    check(raw, schema, source)
+    try:
+        whole = completed(raw)
+    except ConfigError as error:
+        refuse(str(error).splitlines(), source)
+        raise
+    return typed(whole, Config, source)
+
+
+def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config that fits the schema with everything filled in that its files say.
+
+    Raises:
+        ConfigError: a file that it names cannot be read, or says something else.
+    """
+    whole = copy.deepcopy(dict(raw))
+    data, model = whole["data"], msgspec.convert(whole["model"], Model)
+    if model.pretrained is not None:
+        _add_pipeline(whole, model)
+    if not MODEL_FAMILIES[model.family].captions:
+        _default(data, "resolution", whole["model"].get("config", {}).get("sample_size"))
+    if (queries := whole.get("queries")) is not None:
+        _default(queries, "n_images", _n_files("queries.folder", queries["folder"]))
+        if data.setdefault("n_val", queries["n_images"]) != queries["n_images"]:
+            raise ConfigError(
+                f"data.n_val: found {data['n_val']}, but split val is the folder queries.folder;"
+                " remove data.n_val"
+            )
+    source = DATA_SOURCES.get(data["source"])
+    if source is not None and source.is_folder and data.get("folder") is not None:
+        n_held_out = 0 if queries is not None else data.get("n_val", 0)
+        _default(data, "n_train", _n_files("data.folder", data["folder"]) - n_held_out)
+    _add_passes(whole)
+    return whole
+
+
+def _default(section: dict[str, Any], key: str, value: Any) -> None:
+    if section.get(key) is None and value is not None:
+        section[key] = value
+
+
+def _n_files(key: str, folder: str) -> int:
+    if not Path(folder).is_dir():
+        raise ConfigError(f"{key}: {folder} is not a folder; name the one that holds your images")
+    return n_files(folder)
+
+
+def _add_pipeline(whole: dict[str, Any], model: Model) -> None:
+    said = said_by_pipeline(model)
+    network = said.get("config", model.config)
+    if model.config not in ({}, network):
+        raise ConfigError(
+            f"model.config: found {', '.join(model.config)}; remove it, the pipeline"
+            f" {model.pretrained} says it"
+        )
+    whole["model"]["config"] = network
+    whole["noise_schedule"] = {**said["noise_schedule"], **whole.get("noise_schedule", {})}
+    if whole.get("sampling") is not None:
+        whole["sampling"] = {**said["sampling"], **whole["sampling"]}
+
+
+def _add_passes(whole: dict[str, Any]) -> None:
+    for options in whole["methods"].values():
+        try:
+            method = method_of(options["method"])
+        except PluginError:
+            continue  # `method_errors` says it
+        if method.reads != "features" or method.curvature or options.get("features") is not None:
+            continue
+        name = "default-unit" if method.unit_gradients else "default"
+        output_function = method.output_function or "loss"
+        passes = whole.setdefault("features", {})
+        chosen = passes.setdefault(name, {**_DEFAULT_PASS, "output_functions": []})
+        if method.unit_gradients:
+            chosen["unit_gradients"] = True
+        if output_function not in chosen["output_functions"]:
+            chosen["output_functions"] = [*chosen["output_functions"], output_function]
+        options["features"] = f"{name}/{output_function}"

@@ -1,0 +1,165 @@
+"""Which files each job reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from diffattr.benchmark.counts import Counts
+from diffattr.benchmark.methods import PlannedMethod
+from diffattr.benchmark.models import Models
+from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths
+from diffattr.benchmark.splits import Splits
+from diffattr.config import Config, ConfigError
+from diffattr.features.embeddings import EMBEDDINGS
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The input files of jobs, by the names that their scripts use."""
+
+    config: Config
+    paths: Paths
+    counts: Counts
+    splits: Splits
+    models: Models
+    methods: Mapping[str, PlannedMethod]
+
+    def pictures(self, split: str) -> str:
+        """Return the file of a split's pixels; where the network sees latents, those are others."""
+        is_latent = self.models.captioned is not None
+        return self.paths.pictures(split) if is_latent else self.paths.images(split)
+
+    def has_labels(self, split: str) -> bool:
+        """Return whether each image of a split has a class."""
+        return split != "gen" or self.models.captioned is not None
+
+    def conditioning(self, split: str | None) -> dict[str, str]:
+        """Return the captions of a conditioned network, and the labels of a split's images."""
+        if self.models.captioned is None:
+            return {}
+        labels = {} if split is None else {"labels": self.paths.labels(split)}
+        return {"captions": self.paths.captions(), **labels}
+
+    def training(self) -> dict[str, str]:
+        """Return the training images and what belongs to them."""
+        training, paths = self.config.training, self.paths
+        flips_latents = self.models.captioned and training and training.horizontal_flip
+        return {
+            "images": paths.images("train"),
+            "ids": paths.indices("train"),
+            **self.conditioning("train"),
+            **({"mirrored": paths.mirrored()} if flips_latents else {}),
+        }
+
+    def embedding(self, name: str, split: str) -> dict[str, str]:
+        """Return the images of a split, and the network for an embedding of its activations."""
+        if not EMBEDDINGS[self.config.embeddings[name].kind].needs_network:
+            return {"images": self.pictures(split)}
+        images = {"images": self.paths.images(split)}
+        return {**self.models.network_files, **self.conditioning(None), **images}
+
+    def gradients(self, gradient_pass: str, model: str) -> dict[str, str]:
+        """Return the files of the model, and of the curvature, that a pass is computed with."""
+        curvature = self.config.features[gradient_pass].curvature
+        files = self.models.files(model)
+        if curvature is not None:
+            files["curvature"] = self.paths.curvature(curvature, model)
+        return files
+
+    def shards(self, gradient_pass: str, split: str, model: str = FULL) -> list[str]:
+        """Return every shard of one pass and split at one model."""
+        return [
+            self.paths.features(gradient_pass, split, shard, model)
+            for shard in self.counts.shards(split)
+        ]
+
+    def losses(self, group: str, split: str) -> list[str]:
+        """Return every loss table of a group on one split, one seed after the other."""
+        return [
+            self.paths.losses(group, seed, block, split)
+            for seed in self.counts.group(group).seeds
+            for block in self.counts.blocks(group)
+        ]
+
+    def outcomes(self) -> list[str]:
+        """Return the outcomes of every removal, seed and block."""
+        return [
+            self.paths.outcomes(removal.group, seed, block)
+            for removal in self.counts.removals
+            for seed in self.counts.group(removal.group).seeds
+            for block in self.counts.blocks(removal.group)
+        ]
+
+    def predictions(self, method: str, split: str) -> dict[str, Any]:
+        """Return the files of a method's predictions: its scores, unless a lambda is selected."""
+        if self.methods[method].has_lambda:
+            return self.method(method, split)
+        return {"scores": self.paths.scores(method, split)}
+
+    def scores(self, method: str, split: str) -> dict[str, Any]:
+        """Return the files of a method's scores, that of the selected lambda among them."""
+        files = self.method(method, split)
+        if self.config.measurement is None or not self.methods[method].has_lambda:
+            return files
+        # Planted queries have no measurements: they use the lambda selected on val.
+        measured = "val" if split == "planted" else split
+        return {**files, "selected": self.paths.selected(method, measured)}
+
+    def method(self, method: str, split: str) -> dict[str, Any]:
+        """Return the files that a method computes its scores for one split from.
+
+        Those of several models are listed one model after the other.
+
+        Raises:
+            ConfigError: the method has no scores for this split.
+        """
+        if split not in self.splits.of(method):
+            why = "has a file of scores for some splits only"
+            if self.methods[method].follows_trajectory:
+                why = "follows the sampling trajectory, which only generated queries have"
+            raise ConfigError(
+                f"methods.{method}: {self.methods[method].kind} {why}; found split {split},"
+                f" allowed: {', '.join(self.splits.of(method))}"
+            )
+        planned, paths = self.methods[method], self.paths
+        if planned.files:
+            return {
+                "file": planned.files[split],
+                "queries": paths.indices(split),
+                "train": paths.indices("train"),
+            }
+        if planned.method.reads == "losses":
+            group = self.counts.group("retrain")
+            return {
+                "subsets": [paths.subset("retrain", index) for index in range(group.count)],
+                "measurements": paths.measurements("retrain", split),
+                "train": paths.indices("train"),
+            }
+        if planned.method.reads == "pixels":
+            return {"train": paths.images("train"), "queries": paths.images(split)}
+        if planned.embedding is not None:
+            return {
+                "train": paths.embedding(planned.embedding, "train"),
+                "queries": paths.embedding(planned.embedding, split),
+            }
+        gradient_pass, _ = planned.feature_set
+        queries = TRAJECTORY if planned.follows_trajectory else split
+        sides = {
+            side: [
+                path
+                for model in planned.models
+                for path in self.shards(gradient_pass, of, model)
+            ]
+            for side, of in (("train", "train"), ("queries", queries))
+        }
+        if planned.solves:
+            return {**sides, "kernels": [self._solver(planned, model) for model in planned.models]}
+        return sides
+
+    def _solver(self, method: PlannedMethod, model: str) -> str:
+        """Return the file that a method solves with: a kernel, or a curvature in its place."""
+        gradient_pass, output_function = method.feature_set
+        curvature = self.config.features[gradient_pass].curvature
+        if curvature is not None:
+            return self.paths.curvature(curvature, model)
+        return self.paths.kernel(gradient_pass, output_function, model)

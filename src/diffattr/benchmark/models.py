@@ -1,0 +1,134 @@
+"""Which models a benchmark needs, where they lie and what is measured of them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from diffattr.benchmark.counts import Counts
+from diffattr.benchmark.methods import PlannedMethod
+from diffattr.benchmark.paths import FULL, Paths, checkpoint_model
+from diffattr.benchmark.splits import Splits
+from diffattr.config import PRIMARY, Config, ConfigError
+from diffattr.diffusion.families import MODEL_FAMILIES, SdLora, options, sample_shape
+from diffattr.diffusion.models import CONFIG_FILE
+
+
+@dataclass(frozen=True)
+class Models:
+    """The full model, its checkpoints, further full models and those of subsets."""
+
+    config: Config
+    paths: Paths
+    counts: Counts
+    splits: Splits
+    methods: Mapping[str, PlannedMethod]
+
+    @cached_property
+    def captioned(self) -> SdLora | None:
+        """The options of a family that works on latents and captions, None for one on pixels."""
+        return options(self.config.model)
+
+    @cached_property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of what the network denoises."""
+        return sample_shape(self.config.model, self.config.data.resolution)
+
+    @cached_property
+    def checkpoint_steps(self) -> list[int]:
+        """The steps at which the full model is kept, in addition to its end."""
+        config = self.config
+        steps = {config.step(share) for share in config.full_model.checkpoints}
+        return sorted(steps - {config.n_steps})
+
+    @property
+    def checkpoint_files(self) -> list[str]:
+        """Every file of the full model's checkpoints."""
+        models = [checkpoint_model(step) for step in self.checkpoint_steps]
+        return [path for model in models for path in self.files(model).values()]
+
+    @property
+    def full_seeds(self) -> list[int]:
+        """The seeds of the full models that are trained, the one that is explained first."""
+        if self.config.training is None:
+            return []
+        seed = self.config.full_model.seed
+        counts = [
+            options.ensemble.count
+            for options in self.config.methods.values()
+            if options.ensemble is not None and options.ensemble.of == "full"
+        ]
+        return [seed + number for number in range(max(counts, default=1))]
+
+    @property
+    def network_files(self) -> dict[str, str]:
+        """The two files of the finished full model: `network` and `network_config`."""
+        return self.files(FULL)
+
+    def files(self, model: str) -> dict[str, str]:
+        """Return the files of a model: `network` and `network_config`, or `block`.
+
+        Raises:
+            ConfigError: the model belongs to a subset that is not retrained.
+        """
+        full = re.fullmatch(r"full(?:-step-(\d+))?(?:-seed-(\d+))?", model)
+        if full:
+            step, seed = full.groups()
+            folder = self.paths.network(seed or self.config.full_model.seed, step)
+            return {
+                "network": f"{folder}/{MODEL_FAMILIES[self.config.model.family].weights_file}",
+                "network_config": f"{folder}/{CONFIG_FILE}",
+            }
+        subset, seed = map(int, re.findall(r"\d+", model))
+        if subset >= (count := self.counts.group("retrain").count):
+            raise ConfigError(
+                f"model {model}: found subset {subset}, measurement.subsets.retrain.count is"
+                f" {count}; raise it"
+            )
+        block = subset // self.config.jobs.models_per_block
+        return {"block": self.paths.block("retrain", seed, block)}
+
+    @staticmethod
+    def member(model: str) -> int | None:
+        """Return the subset that a model was trained on, None for a full model."""
+        found = re.fullmatch(r"retrain-(\d+)-seed-\d+", model)
+        return int(found[1]) if found else None
+
+    @property
+    def measured(self) -> dict[str, list[str]]:
+        """The query splits on which a group's models are evaluated, by group.
+
+        `retrain` models are evaluated where a method learns from them.
+        """
+        if self.config.measurement is None:
+            return {}
+        reads = any(method.n_retrained for method in self.methods.values())
+        return {"lds": self.splits.lds, **({"retrain": self.splits.queries} if reads else {})}
+
+    def quantities(self, group: str) -> list[str]:
+        """Return what is measured of a group's models; retraining-based methods read losses."""
+        if self.config.measurement is None:
+            return []
+        return [PRIMARY, *(self.config.measurement.lds.also_measured if group == "lds" else ())]
+
+    @property
+    def needed_blocks(self) -> dict[str, list[tuple[int, int]]]:
+        """The (seed, block) pairs that are trained, by group."""
+        if self.config.measurement is None:
+            return {}
+
+        def all_of(group: str) -> list[tuple[int, int]]:
+            blocks = self.counts.blocks(group)
+            return [(seed, block) for seed in self.counts.group(group).seeds for block in blocks]
+
+        needed = {group: all_of(group) for group in self.measured}
+        if "retrain" not in needed:
+            members = {
+                self.member(model) for method in self.methods.values() for model in method.models
+            }
+            size = self.config.jobs.models_per_block
+            blocks = sorted({member // size for member in members if member is not None})
+            seed = self.counts.group("retrain").seeds[0]
+            needed["retrain"] = [(seed, block) for block in blocks]
+        removed = {removal.group: all_of(removal.group) for removal in self.counts.removals}
+        return {**needed, **removed}

@@ -1,0 +1,25 @@
+"""The registries that a config may name entries of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from diffattr.attribution import METHODS
+from diffattr.data import DATA_SOURCES
+from diffattr.diffusion.families import MODEL_FAMILIES
+from diffattr.features.embeddings import EMBEDDINGS
+from diffattr.features.output_functions import OUTPUT_FUNCTIONS
+from diffattr.features.projectors import PROJECTORS
+
+REGISTRIES: dict[str, Mapping[str, Any]] = {
+    "data-sources": DATA_SOURCES,
+    "embeddings": EMBEDDINGS,
+    "model-families": MODEL_FAMILIES,
+    "output-functions": OUTPUT_FUNCTIONS,
+    "projectors": PROJECTORS,
+    "methods": METHODS,
+}
+
+
+def registries() -> dict[str, list[str]]:
+    """Return the names in every registry that the config may use, without those of plug-ins."""
+    return {name: sorted(registry) for name, registry in REGISTRIES.items()}

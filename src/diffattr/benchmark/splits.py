@@ -1,0 +1,65 @@
+"""Which splits a benchmark has, and which methods score them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from diffattr.benchmark.counts import Counts
+from diffattr.benchmark.methods import PlannedMethod
+from diffattr.config import Config
+
+LDS_SPLITS = ("val", "gen")
+"""Query splits with measurements; `planted` would flatter them and has its own table."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Splits of images, and of methods' scores.
+
+    `named` are the methods that the config names, without the cells of sweeps; `methods` has both.
+    """
+
+    config: Config
+    counts: Counts
+    named: list[str]
+    methods: Mapping[str, PlannedMethod]
+
+    @property
+    def queries(self) -> list[str]:
+        """All splits that queries come from."""
+        return [split for split in (*LDS_SPLITS, "planted") if self.counts.n_images(split)]
+
+    @property
+    def real(self) -> list[str]:
+        """The splits whose images are not generated."""
+        return ["train", *(split for split in self.queries if split != "gen")]
+
+    @property
+    def lds(self) -> list[str]:
+        """The query splits on which LDS is measured; empty without measurement."""
+        return [] if self.config.measurement is None else list(LDS_SPLITS)
+
+    def of(self, method: str) -> list[str]:
+        """Return the query splits that a method can score."""
+        return [split for split in self.queries if self.methods[method].answers(split)]
+
+    def lds_of(self, method: str) -> list[str]:
+        """Return the query splits on which a method has an LDS."""
+        return [split for split in self.of(method) if split in self.lds]
+
+    def scored_of(self, method: str) -> list[str]:
+        """Return the splits whose scores are written.
+
+        A sweep's cell has none, unless its predictions are made from them for want of a lambda.
+        """
+        if method in self.named:
+            return self.of(method)
+        return [] if self.methods[method].has_lambda else self.lds_of(method)
+
+    def mapped_of(self, method: str) -> list[str]:
+        """Return the splits for whose queries a method has maps."""
+        is_shown = method in self.named and self.methods[method].noises
+        return self.of(method) if is_shown else []
+
+    def methods_of(self, split: str) -> list[str]:
+        """Return the methods of the config, sweeps apart, that have scores for a query split."""
+        return [name for name in self.named if split in self.of(name)]

@@ -1,0 +1,27 @@
+"""What all sections of a config share: ranges of values, and the closed group of keys."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*(?![\s\S])", description="a-z, 0-9 and -")]
+Positive = Annotated[int, Meta(ge=1)]
+NonNegative = Annotated[int, Meta(ge=0)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+NonNegativeFloat = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+UNIQUE = Meta(min_length=1, extra_json_schema={"uniqueItems": True})
+Seeds = Annotated[tuple[NonNegative, ...], UNIQUE]
+Text = Annotated[str, Meta(min_length=1)]
+COMPLETED = Meta(extra_json_schema={"completed": True})
+"""Marks a key that `diffattr.benchmark.completion` may fill in where a file leaves it out."""
+
+
+def registered(registry: str) -> Meta:
+    """Mark a text whose allowed values are the names of a registry, filled in by `make schema`."""
+    return Meta(extra_json_schema={"registry": registry})
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A closed group of keys."""

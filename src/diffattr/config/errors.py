@@ -1,0 +1,123 @@
+"""Sentences about what is wrong with a config: which key, what was found, what is allowed."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from diffattr import plugins
+
+
+class ConfigError(ValueError):
+    """A config is wrong; the message has one line per error."""
+
+
+def sentences(error: Any) -> list[str]:
+    """Return one sentence per fault that a `jsonschema.ValidationError` stands for."""
+    path, found, rule = list(error.absolute_path), error.instance, error.validator_value
+    place = _where(path)
+    match error.validator:
+        case "additionalProperties":
+            known = sorted(error.schema.get("properties", {}))
+            unknown = [key for key in found if key not in known]
+            return [
+                f"{_where([*path, key])}: unknown key{_suggestion(key, known)}"
+                f" (known here: {', '.join(known)})"
+                for key in unknown
+            ]
+        case "required":
+            missing = [key for key in rule if key not in found]
+            return [f"{_where([*path, key])}: this key is missing" for key in missing]
+        case "enum":
+            allowed = [str(value) for value in rule]
+            return [
+                f"{place}: found {_shown(found)}, allowed: {', '.join(allowed)}"
+                f"{_suggestion(found, allowed)}"
+            ]
+        case "type":
+            types = [rule] if isinstance(rule, str) else rule
+            return [f"{place}: found {_shown(found)}, expected {' or '.join(types)}{_hint(found)}"]
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
+            words = {
+                "minimum": "at least",
+                "maximum": "at most",
+                "exclusiveMinimum": "more than",
+                "exclusiveMaximum": "less than",
+            }
+            return [f"{place}: found {found}, allowed: {words[error.validator]} {rule}"]
+        case "minItems" | "minProperties":
+            return [f"{place}: found {len(found)} entries, at least {rule} expected"]
+        case "maxItems":
+            return [f"{place}: found {len(found)} entries, at most {rule} expected"]
+        case "items" if rule is False:
+            return []  # maxItems says it
+        case "uniqueItems":
+            return [f"{place}: found {_shown(found)}, every entry may stand only once"]
+        case "pattern":
+            return [f"{place}: found {_shown(found)}, allowed: lower-case letters, digits and -"]
+        case "anyOf" if "registry" in error.schema:
+            own, registry = error.schema["anyOf"][0]["enum"], error.schema["registry"]
+            names = [*own, *plugins.installed(registry)]
+            if found in names:
+                return []
+            return [
+                f"{place}: found {_shown(found)}, allowed: {', '.join(names)}, or module:object of"
+                f" a plug-in{_suggestion(found, names)}"
+            ]
+        case "anyOf":
+            branches = [e for e in error.context if e.validator != "type" or e.path]
+            if branches:
+                return [line for branch in branches for line in sentences(branch)]
+            types = [e.validator_value for e in error.context]
+            return [f"{place}: found {_shown(found)}, expected {' or '.join(map(str, types))}"]
+        case _:
+            return [f"{place}: {error.message}"]
+
+
+def unlike_json(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield one sentence per value that YAML can hold and JSON, hence the schema, cannot."""
+    match value:
+        case dict():
+            for key, member in value.items():
+                if not isinstance(key, str):
+                    yield (
+                        f"{_where([*path, key])}: found the key {key!r}, which YAML does not read"
+                        f" as a text; put it in quotes"
+                    )
+                yield from unlike_json(member, (*path, str(key)))
+        case list():
+            for index, member in enumerate(value):
+                yield from unlike_json(member, (*path, str(index)))
+        case float() if not math.isfinite(value):
+            yield f"{_where(path)}: found {value}, a finite number is expected"
+        case None | bool() | int() | float() | str():
+            pass
+        case _:
+            yield f"{_where(path)}: found {value}, which YAML reads as a {type(value).__name__}"
+
+
+def _where(path: Any) -> str:
+    return ".".join(str(key) for key in path) or "(top level)"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _suggestion(name: Any, known: list[str]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _hint(found: Any) -> str:
+    """Explain the number that YAML reads as a text because it has an exponent and no point."""
+    try:
+        number = float(found) if isinstance(found, str) else math.nan
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    written = int(number) if number.is_integer() else number
+    return f" (YAML reads {found} as a text; write {written!r})"

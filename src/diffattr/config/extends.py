@@ -1,0 +1,69 @@
+"""Configs that name another file and say only what differs from it."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from diffattr.config.errors import ConfigError
+
+
+def extended(raw: Any, files: Sequence[str | Path]) -> Any:
+    """Return a config (as read from YAML) laid over the files that its key `extends` names.
+
+    One file or a list, of which later ones are laid over earlier ones. Mappings are merged key by
+    key, lists and values replaced; null removes a key that is there.
+
+    Args:
+        raw: the content of all `files` together.
+        files: the config files; the paths after `extends` are relative to the file that says it.
+
+    Raises:
+        ConfigError: another file cannot be read, or extends others in turn.
+    """
+    if not isinstance(raw, Mapping) or "extends" not in raw:
+        return raw
+    wanted = raw["extends"]
+    names = [wanted] if isinstance(wanted, str) else wanted
+    saying = [file for file in map(Path, files) if _read(file).get("extends") == wanted]
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not saying:
+        raise ConfigError(f"extends: found {wanted!r}, expected paths of config files")
+    merged: dict[str, Any] = {}
+    for name in names:
+        base = _read(saying[-1].parent / name)
+        if "extends" in base:
+            raise ConfigError(
+                f"extends: {name} extends {base['extends']} in turn; name both files here, in a list"
+            )
+        _lay_over(merged, base)
+    _lay_over(merged, {key: value for key, value in raw.items() if key != "extends"})
+    return merged
+
+
+def _lay_over(merged: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    from snakemake.utils import update_config
+
+    before = copy.deepcopy(merged)
+    update_config(merged, changes)
+    _remove_nulls(merged, changes, before)
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"extends: {file} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"extends: {file} holds no mapping; a config is expected")
+    return found
+
+
+def _remove_nulls(merged: dict[str, Any], changes: Mapping[str, Any], base: Any) -> None:
+    for key, value in changes.items():
+        there = base.get(key) if isinstance(base, Mapping) else None
+        if value is None and there is not None:
+            del merged[key]
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), dict):
+            _remove_nulls(merged[key], value, there)

@@ -1,0 +1,126 @@
+"""Sections on features and the methods that read them."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from diffattr.config.base import (
+    UNIQUE,
+    NonNegative,
+    Positive,
+    PositiveFloat,
+    Section,
+    Share,
+    registered,
+)
+
+
+class Projector(Section, frozen=True):
+    """The random projection of gradients from their full length to k."""
+
+    kind: Annotated[str, registered("projectors")]
+    seed: NonNegative = 0
+    k: Positive | None = None
+    nonzeros: Positive = 1
+
+
+class Pass(Section, frozen=True):
+    """One gradient pass; its output functions share the forward pass and the artifact.
+
+    `noise`: `common` draws one noise per timestep and draw, the same for every image of every
+    split, so that a query and a training image are compared under the same noise; `per-image`
+    gives every image its own.
+    """
+
+    n_timesteps: Positive
+    noise: Literal["common", "per-image"]
+    output_functions: Annotated[
+        tuple[Annotated[str, registered("output-functions")], ...], UNIQUE
+    ]
+    projector: Projector
+    timesteps: Literal["uniform", "cumulative"] = "uniform"
+    draws: Positive = 1
+    unit_gradients: bool = False
+    curvature: str | None = None
+
+    @property
+    def n_gradients(self) -> int:
+        """The number of gradients per image."""
+        return self.n_timesteps * self.draws
+
+
+class Curvature(Section, frozen=True):
+    """How an EK-FAC is estimated: uniform timesteps, noise draws at each, and K-FAC's setting."""
+
+    n_timesteps: Positive
+    draws: Positive
+    approximation: Literal["expand", "reduce"]
+
+
+class Embedding(Section, frozen=True):
+    """A way to turn images into vectors without gradients."""
+
+    kind: Annotated[str, registered("embeddings")]
+    options: dict[str, Any] = {}
+
+
+class Ensemble(Section, frozen=True):
+    """Models over which a method's scores are averaged.
+
+    `full`: the full model and others of the following seeds; `retrain`: the first models of the
+    group `retrain`, each trained on a part of the data.
+    """
+
+    of: Literal["full", "retrain"]
+    count: Positive
+
+
+class Method(Section, frozen=True, rename={"lam": "lambda"}):
+    """A named way to turn features, pixels or retrained losses into scores.
+
+    Attributes:
+        method: the method, or a plug-in.
+        features: the pass and output function it reads, as `pass/output-function`; by default a
+            pass that suits it (docs/methods.md).
+        embedding: the embedding it reads.
+        checkpoints: shares of the full model's training at which features are computed; scores are
+            averaged over them.
+        ensemble: models at which features are computed; scores are averaged over them.
+        models: how many models of the group `retrain` a retraining-based method learns from.
+        lam: where nothing is measured, lambda in units of the mean |phi|^2, or `rule`
+            (docs/own-model.md); elsewhere it is selected by LDS.
+        options: further settings of the method.
+    """
+
+    method: Annotated[str, registered("methods")]
+    features: str | None = None
+    embedding: str | None = None
+    checkpoints: Annotated[tuple[Share, ...], UNIQUE] | None = None
+    ensemble: Ensemble | None = None
+    models: Positive | None = None
+    lam: PositiveFloat | Literal["rule"] | None = None
+    options: dict[str, Any] = {}
+
+
+class Axes(Section, frozen=True, rename={"lam": "lambda"}):
+    """What a sweep varies; every combination of the values is one cell.
+
+    `checkpoint` is a share of the full model's training, `lambda` one of lambdas.relative.
+    """
+
+    output_function: (
+        Annotated[tuple[Annotated[str, registered("output-functions")], ...], UNIQUE] | None
+    ) = None
+    n_timesteps: Annotated[tuple[Positive, ...], UNIQUE] | None = None
+    k: Annotated[tuple[Positive, ...], UNIQUE] | None = None
+    projector_seed: Annotated[tuple[NonNegative, ...], UNIQUE] | None = None
+    checkpoint: Annotated[tuple[Share, ...], UNIQUE] | None = None
+    lam: Annotated[tuple[PositiveFloat, ...], UNIQUE] | None = None
+
+
+class Sweep(Section, frozen=True):
+    """One method on variations of one feature set."""
+
+    method: Annotated[str, registered("methods")]
+    features: str
+    over: Axes

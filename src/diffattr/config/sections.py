@@ -1,0 +1,332 @@
+"""The sections of a config, and the config that holds them.
+
+The JSON schema (`schemas/config.schema.json`, written by `make schema`) is derived from these types
+and the registries. Values that only a registry can judge (whether a projector can give a k) are
+checked in `diffattr.benchmark`.
+"""
+
+import math
+from typing import Annotated, Any, Literal, TypeVar
+
+from msgspec import Meta
+
+from diffattr.config.base import (
+    COMPLETED,
+    UNIQUE,
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeFloat,
+    Positive,
+    PositiveFloat,
+    Section,
+    Seeds,
+    Share,
+    Text,
+    registered,
+)
+from diffattr.config.errors import ConfigError
+from diffattr.config.methods import Curvature, Embedding, Method, Pass, Sweep
+
+S = TypeVar("S", bound=Section)
+
+
+def present(section: S | None, name: str) -> S:
+    """Return an optional section of a config.
+
+    Raises:
+        ConfigError: the config does not have it.
+    """
+    if section is None:
+        raise ConfigError(
+            f"{name}: this benchmark has no such section; add it (config.yaml explains every one)"
+        )
+    return section
+
+
+class Data(Section, frozen=True):
+    """The training images and the real queries.
+
+    Attributes:
+        source: the data set.
+        resolution: side of the images in pixels; by default the network's.
+        n_train: number of training images; by default all images of a folder.
+        n_val: held-out queries (split `val`).
+        n_planted: training images that are queries too (split `planted`).
+        classes: names or label numbers; None stands for all.
+        folder: where the files of the data set lie.
+        hub: name of a data set on the Hugging Face Hub, in place of a folder.
+        split: how images are drawn: keyed by the benchmark's seed, or index for index as in the
+            published code of D-TRAK.
+        unreadable: whether images that cannot be used are refused or left out.
+    """
+
+    source: Annotated[str, registered("data-sources")]
+    resolution: Annotated[Positive, COMPLETED]
+    n_train: Annotated[int, Meta(ge=2), COMPLETED]
+    n_val: NonNegative = 0
+    n_planted: NonNegative = 0
+    classes: Annotated[tuple[NonNegative | Text, ...], Meta(min_length=1)] | None = None
+    folder: Text | None = None
+    hub: Text | None = None
+    split: Literal["keyed", "d-trak"] = "keyed"
+    unreadable: Literal["refuse", "skip"] = "refuse"
+
+
+class Queries(Section, frozen=True):
+    """A folder of query images, which are split `val`.
+
+    `n_images` is the number of images in the folder; by default they are counted.
+    """
+
+    folder: Text
+    n_images: Annotated[Positive, COMPLETED]
+
+
+class Model(Section, frozen=True):
+    """The network.
+
+    `config` goes to the constructor of the family's network. `pretrained` names an already trained
+    network, which is not trained here: the folder of its pipeline or the pipeline's name on the
+    Hub; for `sd-lora`, whose `config` names the pipeline, the folder of the LoRA.
+    """
+
+    family: Annotated[str, registered("model-families")] = "unet2d"
+    config: dict[str, Any] = {}
+    pretrained: Text | None = None
+
+
+class NoiseSchedule(Section, frozen=True):
+    """The forward process of DDPM (Ho et al. 2020); the defaults are theirs."""
+
+    n_timesteps: Positive = 1000
+    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "linear"
+    beta_start: Fraction = 0.0001
+    beta_end: Fraction = 0.02
+
+
+class Training(Section, frozen=True):
+    """The recipe, the same for the full model and for every subset model.
+
+    AdamW; the learning rate peaks after a linear warm-up and decays by a cosine. `mixed_precision`
+    applies on a GPU; on a CPU fp16 is fp32. `caption_drop` is the share of images whose caption is
+    replaced by the empty one, for networks that are conditioned on captions.
+    """
+
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: PositiveFloat
+    warmup_fraction: Share = 0.1
+    betas: tuple[Fraction, Fraction] = (0.95, 0.999)
+    epsilon: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 1e-6
+    clip_norm: PositiveFloat = 1.0
+    horizontal_flip: bool = False
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    caption_drop: Share = 0.0
+
+    def n_steps(self, n_images: int) -> int:
+        """Return the number of optimiser steps on some images; the last batch may be short."""
+        return self.epochs * math.ceil(n_images / self.batch_size)
+
+    def learning_rate_factor(self, step: int, n_steps: int) -> float:
+        """Return what the peak learning rate is multiplied by in a step, the first being 0.
+
+        Linear warm-up, then a cosine to zero.
+        """
+        warmup = math.ceil(self.warmup_fraction * n_steps)
+        if step < warmup:
+            return step / max(1, warmup)
+        progress = (step - warmup) / max(1, n_steps - warmup)
+        return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+
+class FullModel(Section, frozen=True):
+    """What concerns the full model alone, so that changing it leaves the subset models as they are.
+
+    `checkpoints` are the shares of its training at which it is kept as well.
+    """
+
+    seed: NonNegative = 0
+    checkpoints: tuple[Share, ...] = ()
+
+
+class Recipe(Section, frozen=True):
+    """All that defines a trained model, apart from its training images and its seed."""
+
+    model: Model
+    noise_schedule: NoiseSchedule
+    training: Training
+
+
+class Sampling(Section, frozen=True):
+    """How the generated queries (split `gen`) are drawn: DDIM without noise.
+
+    `guidance`, `clip_sample`, `steps_offset` and `set_alpha_to_one` are those of diffusers
+    (`DDIMScheduler`, and the guidance scale of its text-to-image pipelines; 1 is none); by default
+    the last three are those of a pretrained pipeline's scheduler. `classes` are generated in blocks
+    of equal length, in this order, by networks that are conditioned on captions.
+    """
+
+    n_images: Positive
+    n_steps: Positive = 50
+    guidance: PositiveFloat = 1.0
+    clip_sample: bool = True
+    steps_offset: NonNegative = 0
+    set_alpha_to_one: bool = True
+    classes: Annotated[tuple[NonNegative | Text, ...], UNIQUE] | None = None
+
+
+class SubsetGroup(Section, frozen=True):
+    """Random subsets of the training set and the seeds each is trained with."""
+
+    count: NonNegative
+    fraction: Fraction
+    seeds: Seeds
+
+
+class Subsets(Section, frozen=True):
+    """Groups of subsets: `lds` is the ground truth, `retrain` feeds retraining-based methods."""
+
+    lds: SubsetGroup
+    retrain: SubsetGroup = SubsetGroup(count=0, fraction=0.5, seeds=(0,))
+
+
+class Losses(Section, frozen=True):
+    """The measurement: the denoising loss over timesteps and noise draws."""
+
+    n_timesteps: Positive
+    draws: Positive = 1
+
+
+class Lambdas(Section, frozen=True):
+    """The regularisation path of the kernel methods, in units of the mean |phi|^2."""
+
+    relative: Annotated[tuple[PositiveFloat, ...], UNIQUE] = (
+        *(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1),
+        *(0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+    )
+
+
+class QueryList(Section, frozen=True):
+    """Some queries of one split, by their position."""
+
+    split: Literal["val", "gen"]
+    queries: Annotated[tuple[NonNegative, ...], UNIQUE]
+
+
+PRIMARY = "loss"
+"""The measured quantity that tables and comparisons are about."""
+
+
+class Lds(Section, frozen=True):
+    """How predictions are compared with measurements.
+
+    `also_measured` names quantities that are predicted in addition to the denoising loss.
+    `query_lists` are queries on which LDS is reported separately. `powers` are the exponents p of
+    the audit that replaces scores by sign(s) |s|^p.
+    """
+
+    folds: Annotated[int, Meta(ge=2)] = 5
+    resamples: Annotated[int, Meta(ge=100)] = 1000
+    confidence: Fraction = 0.95
+    also_measured: Annotated[
+        tuple[Literal["weighted-mse", "mean-squared-l2-norm"], ...],
+        Meta(extra_json_schema={"uniqueItems": True}),
+    ] = ()
+    query_lists: dict[Name, QueryList] = {}
+    powers: Annotated[tuple[PositiveFloat, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
+
+
+class Measurement(Section, frozen=True):
+    """What retraining on subsets does to the queries' losses, and how methods are held to it."""
+
+    subsets: Subsets
+    losses: Losses
+    lambdas: Lambdas = Lambdas()
+    lds: Lds = Lds()
+
+
+class Counterfactual(Section, frozen=True):
+    """Retraining without the images that methods name, and drawing the same queries again.
+
+    `fractions` of the training set are the sizes at which removal lists are compared; those in
+    `retrain` are removed, and the rest trained with every one of `seeds`. `opponents` removes each
+    method's lowest scores as well. `embeddings` measure how far an image has moved, in addition to
+    its pixels.
+    """
+
+    n_queries: Positive
+    methods: Annotated[tuple[Name, ...], UNIQUE]
+    fractions: Annotated[tuple[Fraction, ...], UNIQUE]
+    retrain: Annotated[tuple[Fraction, ...], UNIQUE]
+    opponents: bool
+    seeds: Seeds
+    embeddings: Annotated[tuple[Name, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
+
+
+class Report(Section, frozen=True):
+    """What the page shows.
+
+    `queries` of each split, with `top` training images at either end. `published` names the data
+    set whose published numbers stand beside ours.
+    """
+
+    queries: Positive = 6
+    top: Positive = 10
+    published: Literal["artbench2", "artbench5", "celeba", "cifar10", "cifar2"] | None = None
+
+
+class Jobs(Section, frozen=True):
+    """How the work is cut into jobs.
+
+    The first three are part of what an artifact is; the rest changes nothing but time, memory and
+    disk. Without `keep_models` the models of subsets are deleted once everything that depends on
+    them is built; whatever needs them later trains them again.
+    """
+
+    models_per_block: Positive = 1
+    models_per_stack: Positive = 1
+    images_per_shard: Positive = 1000
+    batch_size: Positive = 64
+    threads: Positive = 1
+    gpus: NonNegative = 0
+    save_state_every_s: NonNegativeFloat = 60.0
+    keep_models: bool = True
+
+
+class Config(Section, frozen=True):
+    """One benchmark.
+
+    `training`, `measurement` and `counterfactual` may be absent: a pretrained model is not trained,
+    and without measurement there is no LDS. `diffattr.benchmark.completion` says what is filled in
+    where a key is missing.
+    """
+
+    name: Name
+    data: Data
+    model: Model
+    methods: Annotated[dict[Name, Method], Meta(min_length=1)]
+    seed: NonNegative = 0
+    noise_schedule: NoiseSchedule = NoiseSchedule()
+    training: Training | None = None
+    full_model: FullModel = FullModel()
+    queries: Queries | None = None
+    sampling: Sampling | None = None
+    measurement: Measurement | None = None
+    features: dict[Name, Pass] = {}
+    embeddings: dict[Name, Embedding] = {}
+    curvatures: dict[Name, Curvature] = {}
+    sweeps: dict[Name, Sweep] = {}
+    counterfactual: Counterfactual | None = None
+    report: Report = Report()
+    jobs: Jobs = Jobs()
+
+    @property
+    def n_steps(self) -> int:
+        """The number of training steps of the full model, 0 where it is not trained."""
+        return 0 if self.training is None else self.training.n_steps(self.data.n_train)
+
+    def step(self, share: float) -> int:
+        """Return the step at which a share of the full model's training is done."""
+        return round(share * self.n_steps)
