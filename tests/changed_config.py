@@ -1,6 +1,7 @@
 """The repository's configs with some values changed, for tests."""
 
 import copy
+import re
 from collections.abc import Callable
 from enum import Enum
 from functools import cache
@@ -73,5 +74,5 @@ def assert_refused(make: Callable[..., Any], *arguments: Any, key: str, words: s
     with pytest.raises(ConfigError) as caught:
         make(*arguments)
     (line,) = str(caught.value).splitlines()
-    assert line.startswith(f"{key}: ")
+    assert re.match(rf"(\S+\.yaml: )?{re.escape(key)}: ", line)
     assert all(word in line for word in words.split())

@@ -1,17 +1,20 @@
-"""Configs of models that somebody already has: what they stand for, and what is refused at once."""
+"""Configs of pretrained models: what is completed from their files, and what is refused at once."""
 
 import json
 import shutil
 
 import numpy as np
 import pytest
-from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, own_model
+import yaml
+from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, config, raw, schema
+from changed_config import benchmark as benchmark_of
 from diffusers import DDIMScheduler, UNet2DModel
 from diffusers.models.model_loading_utils import load_state_dict
 
 from diffattr import plan
 from diffattr.benchmark import Benchmark
-from diffattr.config import Config, OwnModel, kind_of
+from diffattr.benchmark.completion import read_config
+from diffattr.config import ConfigError, NoiseSchedule, yaml_text
 from diffattr.diffusion.families import family, pipeline_of
 from diffattr.diffusion.models import trained, write_network
 from diffattr.diffusion.pipelines import Pipeline
@@ -33,13 +36,16 @@ def here(written, tmp_path, monkeypatch):
     """The working directory of the mini config, with its pipeline to change."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(written, tmp_path / FOLDER)
-    (tmp_path / "data/mini/asked").mkdir()
+    for folder, n in (("images", 130), ("asked", 160)):
+        (tmp_path / "data/mini" / folder).mkdir()
+        for number in range(n):
+            (tmp_path / "data/mini" / folder / f"{number}.png").touch()
     np.save("a.npy", np.zeros((160, 100)))
     return tmp_path
 
 
 def made(changes=None):
-    return Benchmark.of(own_model(changes))
+    return benchmark_of(changes, OWN_MODEL)
 
 
 def rewrite(path, **values):
@@ -47,21 +53,66 @@ def rewrite(path, **values):
 
 
 @pytest.mark.parametrize("name", OWN_MODELS)
-def test_a_config_that_ships_is_right(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    own = own_model(name=name)
-    if own.model.pretrained.startswith("data/"):
-        write_ddpm(tmp_path / own.model.pretrained, resolution=own.data.resolution)
-    if own.queries is not None:
-        (tmp_path / own.queries.folder).mkdir()
-    assert set(Benchmark.of(own).methods) == set(own.methods)
+def test_a_config_that_ships_is_right(name, here, monkeypatch):
+    own = raw(name=name)
+    if name == "configs/flowers.yaml":
+        # A pipeline on the Hub: the libraries read a folder where they would read a name.
+        own["model"]["pretrained"] = FOLDER
+        monkeypatch.setattr(Pipeline, "is_local", False)
+    else:
+        for place in (own["data"], own["queries"]):
+            folder = here / place["folder"]
+            folder.mkdir(parents=True, exist_ok=True)
+            for number in range(20):
+                (folder / f"{number}.png").touch()
+        if not (here / own["model"]["pretrained"]).exists():
+            shutil.copytree(here / FOLDER, here / own["model"]["pretrained"])
+    assert set(Benchmark(read_config(own, schema(), name)).methods) == set(own["methods"])
 
 
-def test_a_config_s_kind_is_told_by_what_its_model_is():
-    for one in ({"model": {"pretrained": "x"}}, {"model": {"family": "unet2d"}, "queries": None}):
-        assert kind_of(one) is OwnModel
-    for other in ({"model": {"config": {}}}, {"model": None}, {}, None, []):
-        assert kind_of(other) is Config
+def test_a_config_of_five_lines_is_completed_from_its_files_and_the_defaults(here):
+    short = {
+        "name": "short",
+        "model": {"pretrained": FOLDER},
+        "data": {"source": "images", "folder": "data/mini/images"},
+        "queries": {"folder": "data/mini/asked"},
+        "methods": {
+            "d-trak": {"method": "d-trak", "lambda": "rule"},
+            "das": {"method": "das", "lambda": 0.1},
+            "trak": {"method": "trak", "lambda": "rule"},
+        },
+    }
+    found = read_config(short, schema(), "short.yaml")
+    unet = json.loads((here / FOLDER / "unet/config.json").read_text())
+    assert found.data.resolution == unet["sample_size"] == 16
+    assert found.model.config["block_out_channels"] == unet["block_out_channels"]
+    assert (found.data.n_train, found.data.n_val, found.queries.n_images) == (130, 160, 160)
+    scheduler = json.loads((here / FOLDER / "scheduler/scheduler_config.json").read_text())
+    assert found.noise_schedule.beta_end == scheduler["beta_end"]
+    assert found.noise_schedule.n_timesteps == scheduler["num_train_timesteps"]
+    assert {name: m.features for name, m in found.methods.items()} == {
+        "d-trak": "default/mean-squared-l2-norm",
+        "das": "default-unit/mean",
+        "trak": "default/loss",
+    }
+    passes = found.features
+    assert passes["default"].output_functions == ("mean-squared-l2-norm", "loss")
+    assert (passes["default"].n_timesteps, passes["default"].projector.k) == (10, 4096)
+    assert [passes[name].unit_gradients for name in ("default", "default-unit")] == [False, True]
+    assert found.training is None
+    assert found.measurement is None
+    assert Benchmark(found).splits.queries == ["val"]
+
+
+def test_a_completed_config_stands_for_the_same_benchmark(here):
+    found = config(name=OWN_MODEL)
+    again = yaml.safe_load(yaml_text(found))
+    assert read_config(again, schema(), "again.yaml") == found
+
+
+def test_the_sampler_is_the_scheduler_s_where_the_config_says_nothing(here):
+    rewrite(here / FOLDER / "scheduler/scheduler_config.json", clip_sample=False)
+    assert not config(name=OWN_MODEL).sampling.clip_sample
 
 
 def test_nothing_is_trained_or_measured(here):
@@ -105,7 +156,7 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
     [
         ({"model.pretrained": "no/such/folder"}, "model.pretrained", "is no folder, nor like"),
         ({"model.config": {"dropout": 0.1}}, "model.config", "found dropout; remove it"),
-        ({"noise_schedule.beta_end": 0.01}, "noise_schedule.beta_end", "found 0.01, has 0.02"),
+        ({"noise_schedule": {"beta_end": 0.01}}, "noise_schedule.beta_end", "found 0.01, has 0.02"),
         (
             {"data.resolution": 32},
             "model.pretrained",
@@ -114,7 +165,7 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
         (
             {"sampling": DELETED, "queries": DELETED, "data.n_planted": 0},
             "queries",
-            "nothing is asked about; name a folder",
+            "there are none; name a folder",
         ),
         ({"methods.trak-2.lambda": DELETED}, "methods.trak-2.lambda", "trak needs a positive"),
         (
@@ -127,11 +178,16 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
             "methods.trak-2.lambda",
             "there is no rule for relative-influence, only for trak, d-trak, das; name a number",
         ),
-        ({"queries.folder": "elsewhere"}, "queries.folder", "elsewhere is no folder"),
+        (
+            {"sampling.clip_sample": False},
+            "sampling.clip_sample",
+            f"found False, the scheduler of {FOLDER} has True",
+        ),
+        ({"queries.folder": "elsewhere"}, "queries.folder", "elsewhere is not a folder"),
         (
             {"methods.own": {"method": "file", "options": {"val": "a.npy"}}, "queries": DELETED},
             "methods.own.options.val",
-            "no such queries are asked about",
+            "this benchmark has no split val; remove the key",
         ),
         ({"methods.own": {"method": "datamodel"}}, "methods.own.method", "needs retrained models"),
         (
@@ -143,9 +199,9 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
             {"methods.own": {"method": "journey-trak", "features": "t2/loss", "lambda": 0.1},
              "sampling": DELETED},
             "methods.own.method",
-            "journey-trak follows the sampler; add sampling",
+            "journey-trak follows the sampler; add section sampling",
         ),
-        ({"report.published": "cifar2"}, "report.published", "without LDS"),
+        ({"report": {"published": "cifar2"}}, "report.published", "without measurement there is no LDS"),
         ({"data.n_planted": 100}, "data.n_planted", "less than n_train"),
     ],
 )  # fmt: skip
@@ -153,10 +209,61 @@ def test_what_cannot_be_is_one_sentence(here, changes, key, words):
     assert_refused(made, changes, key=key, words=words)
 
 
-def test_keys_of_training_are_unknown(here):
-    changes = {"methods.trak-2.checkpoints": [1.0]}
-    source = OWN_MODEL
-    assert_refused(made, changes, key=source, words="methods.trak-2.checkpoints: unknown key")
+RECIPE = {"epochs": 1, "batch_size": 1, "learning_rate": 1.0}
+MEASUREMENT = {
+    "subsets": {"lds": {"count": 8, "fraction": 0.5, "seeds": [0]}},
+    "losses": {"n_timesteps": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("training", RECIPE, "a pretrained model is not trained here; remove it"),
+        ("full_model.checkpoints", [0.5], "a pretrained model has none; remove it"),
+        ("measurement", MEASUREMENT, "it needs section training, to retrain on subsets; remove it"),
+    ],
+)
+def test_what_only_training_gives_is_refused(here, key, value, words):
+    changes = {key: value} if "." not in key else {"full_model": {"checkpoints": value}}
+    if key == "measurement":
+        for method in ("d-trak-2", "trak-2"):
+            changes[f"methods.{method}.lambda"] = DELETED
+    lines = refusal(changes)
+    assert any(line.startswith(f"{key}: found beside") and words in line for line in lines)
+
+
+def refusal(changes):
+    with pytest.raises(ConfigError) as caught:
+        made(changes)
+    return str(caught.value).splitlines()
+
+
+def test_a_measured_benchmark_selects_lambda_itself():
+    assert_refused(
+        benchmark_of,
+        {"methods.trak-4.lambda": 0.1},
+        key="methods.trak-4.lambda",
+        words="found, but LDS selects lambda here; remove the key",
+    )
+
+
+def test_without_measurement_a_model_is_trained_and_explained_all_the_same():
+    changes = {"measurement": DELETED}
+    for method in ("trak-4", "trak-8", "d-trak-4", "d-trak-8"):
+        changes[f"methods.{method}.lambda"] = 0.1
+    trained = benchmark_of(changes)
+    rules = {job.rule for job in plan.jobs(trained, plan.NetworkSize(1000, 1_000_000))}
+    assert "train_full" in rules
+    assert not {"train_block", "subsets", "losses", "predictions", "lds_of_method"} & rules
+
+
+def test_a_config_without_training_says_what_to_add():
+    lines = []
+    with pytest.raises(ConfigError) as caught:
+        benchmark_of({"training": DELETED})
+    lines = str(caught.value).splitlines()
+    assert any(line.startswith("training: this key is missing; add it, or name") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +284,7 @@ def test_keys_of_training_are_unknown(here):
         ),
         ("unet/config.json", {"num_class_embeds": 10}, "model.pretrained", "is told classes"),
         ("unet/config.json", {"time_embedding_type": "fourier"}, "model.pretrained", "not trained"),
-        ("unet/config.json", {"sample_size": None}, "model.pretrained", "of no stated size"),
+        ("unet/config.json", {"sample_size": None}, "data.resolution", "this key is missing"),
         (
             "scheduler/scheduler_config.json",
             {"rescale_betas_zero_snr": True},
@@ -195,12 +302,6 @@ def test_keys_of_training_are_unknown(here):
             {"beta_schedule": None},
             "model.pretrained",
             "the schedule None",
-        ),
-        (
-            "scheduler/scheduler_config.json",
-            {"clip_sample": False},
-            "sampling.clip_sample",
-            f"found True, the scheduler of {FOLDER} has False",
         ),
         (
             "scheduler/scheduler_config.json",
@@ -241,12 +342,8 @@ def test_a_ddim_pipeline_s_schedule_is_read_too(here):
     scheduler = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.001, beta_end=0.01)
     scheduler.save_pretrained(here / FOLDER / "scheduler")
     rewrite(here / FOLDER / "model_index.json", _class_name="DDIMPipeline")
-    assert made(
-        {
-            "noise_schedule.beta_schedule": "scaled_linear",
-            "noise_schedule.beta_start": 0.001,
-            "noise_schedule.beta_end": 0.01,
-        }
+    assert made().config.noise_schedule == NoiseSchedule(
+        beta_schedule="scaled_linear", beta_start=0.001, beta_end=0.01
     )
 
 
@@ -255,7 +352,7 @@ def test_a_network_s_config_may_be_written_otherwise(here, values):
     rewrite(here / FOLDER / "unet/config.json", **values)
     benchmark = made()
     assert plan.network_size(benchmark).n_parameters > 1000
-    network, model = family("unet2d").pretrained(own_model().model, None)
+    network, model = family("unet2d").pretrained(made().config.model, None)
     assert model.config["sample_size"] == 16
     write_network("copy", trained(network), model)
     assert isinstance(UNet2DModel.from_pretrained("copy"), UNet2DModel)
@@ -263,9 +360,9 @@ def test_a_network_s_config_may_be_written_otherwise(here, values):
 
 def test_a_pipeline_of_the_hub_is_read_as_one_in_a_folder(here, monkeypatch):
     """The libraries take a folder for a name as well; ours asks them as it does for a name."""
-    read = [pipeline_of(own_model().model).config(name) for name in ("unet", "scheduler")]
+    read = [pipeline_of(made().config.model).config(name) for name in ("unet", "scheduler")]
     monkeypatch.setattr(Pipeline, "is_local", False)
-    pipeline = pipeline_of(own_model().model)
+    pipeline = pipeline_of(made().config.model)
     for name, expected in zip(("unet", "scheduler"), read, strict=True):
         found = pipeline.config(name)
         assert {key: found[key] for key in expected} == expected
@@ -278,14 +375,14 @@ def test_a_pipeline_of_the_hub_is_read_as_one_in_a_folder(here, monkeypatch):
 def test_a_folder_without_a_lora_is_refused(here):
     lora = {"family": "sd-lora", "pretrained": "data/mini/asked", "config": LORA}
     words = "data/mini/asked holds no pytorch_lora_weights.safetensors"
-    changes = {"model": lora, "sampling.clip_sample": False}
+    changes = {"model": lora, "sampling.clip_sample": False, "data.resolution": 32}
     assert_refused(made, changes, key="model.pretrained", words=words)
 
 
 def test_weights_that_are_not_those_of_the_config_are_refused(here):
     config = UNet2DModel.load_config(here / FOLDER / "unet")
     rewrite(here / FOLDER / "unet/config.json", layers_per_block=config["layers_per_block"] + 1)
-    model = own_model().model
+    model = made().config.model
     assert_refused(
         family("unet2d").pretrained, model, None, key="model.pretrained", words="the unet of"
     )

@@ -133,7 +133,7 @@ def _value_errors(config: Config) -> Iterator[str]:
             yield f"embeddings.{name}.{error}"
     if MODEL_FAMILIES[config.model.family].captions:
         yield from _caption_errors(config)
-    else:
+    elif config.model.pretrained is None:
         yield from _network_errors(config)
 
 

@@ -38,6 +38,12 @@ def said_by_pipeline(model: Model) -> dict[str, Any]:
     for key, source in {"model.pretrained": model.pretrained, pipeline.key: pipeline.source}.items():
         if errors := list(source_errors(key, str(source))):
             raise ConfigError("\n".join(errors))
+    family = MODEL_FAMILIES[model.family]
+    if family.captions and Path(str(model.pretrained)).is_dir() and not files_of(model):
+        raise ConfigError(
+            f"model.pretrained: {model.pretrained} holds no {family.weights_file}, the file of a"
+            " LoRA"
+        )
     pipeline.check_kind()
     scheduler = pipeline.config("scheduler")
     schedule = noise_schedule(scheduler, f"{pipeline.key}: {pipeline.source}")
@@ -45,7 +51,7 @@ def said_by_pipeline(model: Model) -> dict[str, Any]:
         "noise_schedule": msgspec.to_builtins(schedule),
         "sampling": {key: scheduler[key] for key in SAMPLER_KEYS if key in scheduler},
     }
-    if not MODEL_FAMILIES[model.family].captions:
+    if not family.captions:
         said["config"] = pipeline.config("unet")
         # Where it comes from and which version wrote it are not part of the network.
         for key in ("_name_or_path", "_diffusers_version"):
@@ -57,7 +63,7 @@ def said_by_pipeline(model: Model) -> dict[str, Any]:
 
 def pretrained_errors(config: Config) -> Iterator[str]:
     """Yield what is wrong with a config of a pretrained model."""
-    model, family = config.model, MODEL_FAMILIES[config.model.family]
+    model = config.model
     absent = {
         "training": (config.training, "a pretrained model is not trained here"),
         "measurement": (config.measurement, "it needs section training, to retrain on subsets"),
@@ -69,11 +75,6 @@ def pretrained_errors(config: Config) -> Iterator[str]:
         if found:
             yield f"{key}: found beside model.pretrained, but {why}; remove it"
     try:
-        if family.captions and Path(str(model.pretrained)).is_dir() and not files_of(model):
-            yield (
-                f"model.pretrained: {model.pretrained} holds no {family.weights_file}, the file of"
-                " a LoRA"
-            )
         if pipeline_of(model).is_local:
             yield from pipeline_errors(
                 model, config.noise_schedule, config.sampling, config.data.resolution
