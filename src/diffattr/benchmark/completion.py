@@ -1,7 +1,8 @@
 """What is filled in where a config leaves a key out, and the reading of configs.
 
 * With `model.pretrained` the pipeline says the noise schedule, the resolution, the sampler's
-  settings and the network's config.
+  settings and the network's config; the file of a LoRA says its rank.
+* For a LoRA the pipeline says `model.config.unet`.
 * `data.resolution` is else `model.config.sample_size`.
 * `data.n_train` and `queries.n_images` are all images of their folders; `data.n_val` is
   `queries.n_images` where queries come from a folder.
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 
 from diffattr.attribution import method_of
-from diffattr.benchmark.pretrained import said_by_pipeline
+from diffattr.benchmark.pretrained import adapter_config, said_by_pipeline
 from diffattr.config import Config, ConfigError, Model, check, refuse, typed
 from diffattr.data import DATA_SOURCES
 from diffattr.data.images import n_files
@@ -55,10 +56,13 @@ def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
     """
     whole = copy.deepcopy(dict(raw))
     data, model = whole["data"], msgspec.convert(whole["model"], Model)
+    if MODEL_FAMILIES[model.family].captions:
+        model = msgspec.structs.replace(model, config=adapter_config(model))
+        whole["model"]["config"] = model.config
+    else:
+        _default(data, "resolution", model.config.get("sample_size"))
     if model.pretrained is not None:
         _add_pipeline(whole, model)
-    if not MODEL_FAMILIES[model.family].captions:
-        _default(data, "resolution", whole["model"].get("config", {}).get("sample_size"))
     if (queries := whole.get("queries")) is not None:
         _default(queries, "n_images", _n_files("queries.folder", queries["folder"]))
         if data.setdefault("n_val", queries["n_images"]) != queries["n_images"]:
@@ -87,16 +91,16 @@ def _n_files(key: str, folder: str) -> int:
 
 def _add_pipeline(whole: dict[str, Any], model: Model) -> None:
     said = said_by_pipeline(model)
-    network = said.get("config", model.config)
-    if model.config not in ({}, network):
+    if model.config not in ({}, said["config"]):
         raise ConfigError(
             f"model.config: found {', '.join(model.config)}; remove it, the pipeline"
             f" {model.pretrained} says it"
         )
-    whole["model"]["config"] = network
+    whole["model"]["config"] = said["config"]
     whole["noise_schedule"] = {**said["noise_schedule"], **whole.get("noise_schedule", {})}
     if whole.get("sampling") is not None:
         whole["sampling"] = {**said["sampling"], **whole["sampling"]}
+    _default(whole["data"], "resolution", said["resolution"])
 
 
 def _add_passes(whole: dict[str, Any]) -> None:

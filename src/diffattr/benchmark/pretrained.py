@@ -10,6 +10,7 @@ from diffattr.config import Config, ConfigError, Model, NoiseSchedule, Sampling
 from diffattr.diffusion.families import MODEL_FAMILIES, pipeline_of
 from diffattr.diffusion.pipelines import (
     SAMPLER_KEYS,
+    Pipeline,
     network_errors,
     noise_schedule,
     schedule_errors,
@@ -19,46 +20,95 @@ from diffattr.diffusion.pipelines import (
 
 
 def files_of(model: Model) -> list[str]:
-    """Return the files on this machine that a network comes from; there are none of the Hub's."""
+    """Return the files on this machine that a network comes from; there are none of the Hub's.
+
+    Raises:
+        ConfigError: a folder holds no LoRA.
+    """
     folder = Path(model.pretrained or "")
-    if MODEL_FAMILIES[model.family].captions:
-        return sorted(map(str, folder.glob(MODEL_FAMILIES[model.family].weights_file)))
+    family = MODEL_FAMILIES[model.family]
+    if family.captions:
+        found = sorted(map(str, folder.glob(family.weights_file)))
+        if folder.is_dir() and not found:
+            raise ConfigError(
+                f"model.pretrained: {folder} holds no {family.weights_file}, the file of a LoRA"
+            )
+        return found
     return sorted(str(path) for path in (folder / "unet").glob("*") if path.is_file())
 
 
-def said_by_pipeline(model: Model) -> dict[str, Any]:
-    """Return the sections of a config that a pretrained model's pipeline answers.
+def adapter_config(model: Model) -> dict[str, Any]:
+    """Return the config of a family that adapts a pipeline, completed from the pipeline's files.
 
-    `noise_schedule`, the `sampling` of its scheduler and, for a network on pixels, its `config`.
+    `unet` is what its unet/config.json says, `rank` that of a pretrained model's LoRA.
 
     Raises:
-        ConfigError: the pipeline cannot be read, or is of another type than the model's family.
+        ConfigError: a file cannot be read.
     """
+    config, family = dict(model.config), MODEL_FAMILIES[model.family]
+    if "unet" not in config and isinstance(config.get("pipeline"), str):
+        config["unet"] = _network(Pipeline(config["pipeline"], family.unet))
+    if "rank" not in config and model.pretrained is not None:
+        for path in files_of(model):
+            config["rank"] = _rank(path)
+    return config
+
+
+def _rank(path: str) -> int:
+    """Return the rank of the LoRA in a file, by the shapes in its header."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"model.pretrained: {path} cannot be read: {error}") from error
+    ranks = [shape[0] for name, shape in shapes.items() if "lora_A" in name or "lora.down" in name]
+    if not ranks:
+        raise ConfigError(f"model.pretrained: {path} holds no LoRA; expected weights lora_A, lora_B")
+    return ranks[0]
+
+
+def _network(pipeline: Pipeline) -> dict[str, Any]:
+    """Return the config of a pipeline's network."""
+    config = pipeline.config("unet")
+    # Where it comes from and which version wrote it are not part of the network.
+    for key in ("_name_or_path", "_diffusers_version"):
+        config.pop(key, None)
+    if isinstance(size := config.get("sample_size"), list):
+        config["sample_size"] = size[0]
+    return config
+
+
+def said_by_pipeline(model: Model) -> dict[str, Any]:
+    """Return what the files of a pretrained model say.
+
+    `noise_schedule`, the `sampling` of its scheduler, the network's `config` and the `resolution`
+    of its images, None where they do not say it.
+
+    Raises:
+        ConfigError: they cannot be read, or the pipeline is of another type than the family.
+    """
+    family = MODEL_FAMILIES[model.family]
     pipeline = pipeline_of(model)
     for key, source in {"model.pretrained": model.pretrained, pipeline.key: pipeline.source}.items():
         if errors := list(source_errors(key, str(source))):
             raise ConfigError("\n".join(errors))
-    family = MODEL_FAMILIES[model.family]
-    if family.captions and Path(str(model.pretrained)).is_dir() and not files_of(model):
-        raise ConfigError(
-            f"model.pretrained: {model.pretrained} holds no {family.weights_file}, the file of a"
-            " LoRA"
-        )
-    pipeline.check_kind()
+    files_of(model)  # a folder without a LoRA is refused before the pipeline is asked
     scheduler = pipeline.config("scheduler")
     schedule = noise_schedule(scheduler, f"{pipeline.key}: {pipeline.source}")
-    said = {
+    config = model.config if family.captions else _network(pipeline)
+    unet = config["unet"] if family.captions else config
+    resolution = unet.get("sample_size")
+    if family.captions and resolution is not None:
+        # Every level of the VAE but the last halves the image.
+        resolution *= 2 ** (len(pipeline.config("vae").get("block_out_channels", [0])) - 1)
+    return {
         "noise_schedule": msgspec.to_builtins(schedule),
         "sampling": {key: scheduler[key] for key in SAMPLER_KEYS if key in scheduler},
+        "config": config,
+        "resolution": resolution,
     }
-    if not family.captions:
-        said["config"] = pipeline.config("unet")
-        # Where it comes from and which version wrote it are not part of the network.
-        for key in ("_name_or_path", "_diffusers_version"):
-            said["config"].pop(key, None)
-        if isinstance(size := said["config"].get("sample_size"), list):
-            said["config"]["sample_size"] = size[0]
-    return said
 
 
 def pretrained_errors(config: Config) -> Iterator[str]:

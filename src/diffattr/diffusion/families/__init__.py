@@ -29,18 +29,18 @@ class SdLora(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     Attributes:
         pipeline: the pipeline's folder, or its name on the hub.
-        unet: what its unet/config.json says, so that plans need no weights; what is left out has
-            diffusers' default.
+        unet: what its unet/config.json says, read from there where a config leaves it out;
+            diffusers' defaults for keys that are missing.
         rank: of the LoRA on the q, k, v and output projections of every attention layer.
         dropout: of the outputs of attention layers, in training.
-        caption: what an image is called, with {} in the place of its class.
+        caption: the prompt of an image, with {} in the place of its class.
     """
 
     pipeline: Annotated[str, Meta(min_length=1)]
     unet: dict[str, Any]
     rank: Positive
-    dropout: Share
-    caption: str
+    dropout: Share = 0.0
+    caption: str = "{}"
 
 
 @runtime_checkable

@@ -95,7 +95,7 @@ def outline(config: Mapping[str, Any]) -> tuple[CaptionedUNet, dict[str, Any]]:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     chosen = _options(config)
-    unet: Any = UNet2DConditionModel(**chosen.unet)
+    unet: Any = UNet2DConditionModel.from_config(chosen.unet)
     captions = torch.empty(1, 77, unet.config["cross_attention_dim"])
     network = CaptionedUNet(_adapted(unet, chosen), captions)
     return network, {"labels": torch.zeros(1, dtype=torch.int64)}
