@@ -1,6 +1,5 @@
 """Configs that name another file and say only what differs from it."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,24 +29,15 @@ def extended(raw: Any, files: Sequence[str | Path]) -> Any:
     saying = [file for file in map(Path, files) if _read(file).get("extends") == wanted]
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not saying:
         raise ConfigError(f"extends: found {wanted!r}, expected paths of config files")
-    merged: dict[str, Any] = {}
+    merged: Any = {}
     for name in names:
         base = _read(saying[-1].parent / name)
         if "extends" in base:
             raise ConfigError(
                 f"extends: {name} extends {base['extends']} in turn; name both files here, in a list"
             )
-        _lay_over(merged, base)
-    _lay_over(merged, {key: value for key, value in raw.items() if key != "extends"})
-    return merged
-
-
-def _lay_over(merged: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    from snakemake.utils import update_config
-
-    before = copy.deepcopy(merged)
-    update_config(merged, changes)
-    _remove_nulls(merged, changes, before)
+        merged = _merged(merged, base)
+    return _merged(merged, {key: value for key, value in raw.items() if key != "extends"})
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -60,10 +50,17 @@ def _read(file: Path) -> Mapping[str, Any]:
     return found
 
 
-def _remove_nulls(merged: dict[str, Any], changes: Mapping[str, Any], base: Any) -> None:
+def _merged(base: Any, changes: Any) -> Any:
+    """Return a JSON merge patch (RFC 7396) applied to a value.
+
+    Unlike there, null stays where there is nothing to remove.
+    """
+    if not isinstance(changes, Mapping):
+        return changes
+    merged = dict(base) if isinstance(base, Mapping) else {}
     for key, value in changes.items():
-        there = base.get(key) if isinstance(base, Mapping) else None
-        if value is None and there is not None:
+        if value is None and merged.get(key) is not None:
             del merged[key]
-        elif isinstance(value, Mapping) and isinstance(merged.get(key), dict):
-            _remove_nulls(merged[key], value, there)
+        else:
+            merged[key] = _merged(merged.get(key), value)
+    return merged
