@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from accelerate.state import AcceleratorState
 from numbers_of_stages import MODEL, SCHEDULE, TRAINING
 
 from diffattr import rng
+from diffattr.artifacts import ArtifactError
 from diffattr.config import ConfigError, Model, Recipe
-from diffattr.diffusion import training
+from diffattr.data.subsets import membership
 from diffattr.diffusion.models import build
-from diffattr.diffusion.training import TrainingSet, train
+from diffattr.diffusion.training import TrainingSet, loop, train
+from diffattr.diffusion.training.batches import batches
+from diffattr.diffusion.training.stack import Stack
+from diffattr.diffusion.training.state import Saved
 
 SEED = 5
 RECIPE = Recipe(model=MODEL, noise_schedule=SCHEDULE, training=TRAINING)
@@ -184,22 +187,21 @@ class Killed(BaseException):
 def test_a_killed_run_goes_on_bit_for_bit(data, steps_before, stack, tmp_path, monkeypatch):
     options = {"stack": stack, "keep_steps": (0, 2), "save_state_every_s": 0.0}
     whole = run(data, SUBSETS, tmp_path / "whole", **options)
-    batches = training._Stack._batches
 
-    def interrupted(self, done):
-        yield from itertools.islice(batches(self, done), steps_before)
+    def interrupted(*arguments):
+        yield from itertools.islice(batches(*arguments), steps_before)
         raise Killed
 
-    monkeypatch.setattr(training._Stack, "_batches", interrupted)
+    monkeypatch.setattr(loop, "batches", interrupted)
     with pytest.raises(Killed):
         run(data, SUBSETS, tmp_path / "killed", **options)
     resumed = []
 
-    def watched(self, done):
-        resumed.append(done)
-        return batches(self, done)
+    def watched(*arguments):
+        resumed.append(arguments[-1])
+        return batches(*arguments)
 
-    monkeypatch.setattr(training._Stack, "_batches", watched)
+    monkeypatch.setattr(loop, "batches", watched)
     same(run(data, SUBSETS, tmp_path / "killed", **options), whole)
     assert resumed[0] == steps_before
 
@@ -209,15 +211,14 @@ def test_a_run_killed_at_every_step_goes_on_bit_for_bit(data, stack, tmp_path, m
     """Each attempt gets one step further; with one model per stack, through all the stacks."""
     options = {"stack": stack, "keep_steps": (0, 1, 3), "save_state_every_s": 0.0}
     whole = run(data, SUBSETS, tmp_path / "whole", **options)
-    batches = training._Stack._batches
 
-    def interrupted(self, done):
-        remaining = list(batches(self, done))
+    def interrupted(*arguments):
+        remaining = list(batches(*arguments))
         yield from remaining[:1]
         if len(remaining) > 1:
             raise Killed
 
-    monkeypatch.setattr(training._Stack, "_batches", interrupted)
+    monkeypatch.setattr(loop, "batches", interrupted)
     attempts = 0
     while True:
         attempts += 1
@@ -238,15 +239,15 @@ def test_a_run_killed_before_it_saved_its_state_goes_on_from_the_one_before(
     """The kept weights of the step are written by then, and are written again."""
     options = {"stack": 3, "keep_steps": (0, 2, 3), "save_state_every_s": 0.0}
     whole = run(data, SUBSETS, tmp_path / "whole", **options)
-    save_state = training._Stack._save_state
+    save = Saved.save
 
     def dying(self, step, *state):
         if step == dies_at:
             raise Killed
-        save_state(self, step, *state)
+        save(self, step, *state)
 
     with monkeypatch.context() as patched:
-        patched.setattr(training._Stack, "_save_state", dying)
+        patched.setattr(Saved, "save", dying)
         with pytest.raises(Killed):
             run(data, SUBSETS, tmp_path / "killed", **options)
     same(run(data, SUBSETS, tmp_path / "killed", **options), whole)
@@ -277,7 +278,7 @@ def test_a_finished_run_is_read_and_not_trained_again(data, tmp_path, monkeypatc
     def forbidden(*_):
         raise AssertionError("a step was taken")
 
-    monkeypatch.setattr(training._Stack, "_forward", forbidden)
+    monkeypatch.setattr(Stack, "predict", forbidden)
     same(run(data, SUBSETS, tmp_path, stack=3), whole)
 
 
@@ -339,18 +340,8 @@ def test_a_process_killed_twice_goes_on_bit_for_bit(data, tmp_path):
     same(run(data, SUBSETS, tmp_path / "killed", **options), whole)
 
 
-@pytest.fixture
-def fresh_accelerate():
-    """Let accelerate, which allows one precision per process, forget the one it has."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
-
-
-@pytest.mark.usefixtures("fresh_accelerate")
 def test_bf16_keeps_float32_weights_near_those_of_float32(data, tmp_path):
     mixed = last(run(data, SUBSETS, tmp_path / "mixed", recipe=recipe(mixed_precision="bf16")))
-    AcceleratorState._reset_state()
     whole = last(run(data, SUBSETS, tmp_path / "whole"))
     start = build(MODEL, SEED).state_dict()
     moved = sum(float((whole[name] - start[name]).square().sum()) for name in whole)
@@ -364,6 +355,47 @@ def test_the_state_of_another_recipe_is_never_taken_up(data, tmp_path):
     other = recipe(learning_rate=0.02)
     fresh = run(data, SUBSETS[:1], tmp_path / "fresh", recipe=other)
     same(run(data, SUBSETS[:1], tmp_path, recipe=other), fresh)
+
+
+def test_a_damaged_state_is_refused_with_the_folder_to_delete(data, tmp_path):
+    run(data, SUBSETS[:1], tmp_path)
+    (state,) = tmp_path.glob("*/state.safetensors")
+    safetensors.torch.save_file({"step": torch.tensor(4)}, state)
+    for content in (state.read_bytes(), b"", bytes(100)):
+        state.write_bytes(content)
+        with pytest.raises(ArtifactError, match=f"{state}: .* damaged .*; delete {state.parent}"):
+            run(data, SUBSETS[:1], tmp_path)
+
+
+@pytest.mark.parametrize("done", [1, 2, 3, 4])
+def test_what_a_step_sees_does_not_depend_on_the_steps_before(data, done):
+    masks = membership(SUBSETS, N_TRAIN)
+    whole = list(batches(data, masks, SEED, RECIPE))
+    rest = list(batches(data, masks, SEED, RECIPE, done))
+    assert len(whole) == 4
+    assert len(rest) == 4 - done
+    for first, second in zip(whole[done:], rest, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(first[:3], second[:3], strict=True))
+
+
+def test_flips_show_the_mirrored_images_and_some_captions_are_dropped():
+    drawn = rng.generator("test", "mirrored").standard_normal((2, 6, 4, 5, 5), dtype=np.float32)
+    data = TrainingSet(drawn[0], np.arange(6), np.array([0, 1] * 3), mirrored=drawn[1])
+    abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))
+    n, dropped, flipped = 0, 0, 0
+    masks = np.ones((1, 6), bool)
+    for batch in batches(data, masks, SEED, recipe(epochs=100, caption_drop=0.3)):
+        a = torch.from_numpy(abar)[batch.timesteps[0]][:, None, None, None]
+        clean = ((batch.noised[0] - (1 - a).sqrt() * batch.noise[0]) / a.sqrt()).numpy()
+        for image, label in zip(clean, batch.labels[0].tolist(), strict=True):
+            distances = np.abs(drawn - image).mean(axis=(2, 3, 4))
+            side, number = np.unravel_index(distances.argmin(), distances.shape)
+            assert label in (-1, data.labels[number])
+            n, dropped, flipped = n + 1, dropped + (label == -1), flipped + side
+    assert n == 600
+    # Four standard deviations of a binomial draw.
+    assert abs(dropped / n - 0.3) < 4 * (0.3 * 0.7 / n) ** 0.5
+    assert abs(flipped / n - 0.5) < 4 * (0.25 / n) ** 0.5
 
 
 def test_when_states_are_saved_changes_nothing(data, tmp_path):
@@ -430,23 +462,16 @@ def test_dropout_is_keyed_by_the_step(data, tmp_path):
 def test_a_killed_run_with_dropout_goes_on_bit_for_bit(data, tmp_path, monkeypatch):
     options = {"recipe": DROPOUT, "save_state_every_s": 0.0}
     whole = run(data, SUBSETS[:2], tmp_path / "whole", **options)
-    batches = training._Stack._batches
+
+    def interrupted(*arguments):
+        yield from itertools.islice(batches(*arguments), 2)
+        raise Killed
+
     with monkeypatch.context() as patched:
-        patched.setattr(
-            training._Stack,
-            "_batches",
-            lambda self, done: itertools.chain(
-                itertools.islice(batches(self, done), 2), raising(Killed)
-            ),
-        )
+        patched.setattr(loop, "batches", interrupted)
         with pytest.raises(Killed):
             run(data, SUBSETS[:2], tmp_path / "killed", **options)
     same(run(data, SUBSETS[:2], tmp_path / "killed", **options), whole)
-
-
-def raising(error):
-    raise error
-    yield
 
 
 def test_a_network_with_frozen_parameters_is_refused(data, tmp_path):
