@@ -8,6 +8,7 @@ import pytest
 from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, own_model
 from diffusers import DDIMScheduler, UNet2DModel
 from diffusers.models.model_loading_utils import load_state_dict
+from stand_ins import write_ddpm
 
 from diffattr import plan
 from diffattr.benchmark import Benchmark
@@ -15,7 +16,6 @@ from diffattr.config import Config, OwnModel, kind_of
 from diffattr.diffusion.families import family, pipeline_of
 from diffattr.diffusion.models import trained, write_network
 from diffattr.diffusion.pipelines import Pipeline
-from diffattr.diffusion.stand_in import write_ddpm
 
 LORA = {"pipeline": "a/b", "unet": {}, "rank": 4, "dropout": 0.0, "caption": "a {}"}
 FOLDER = "data/mini/ddpm"
@@ -24,7 +24,7 @@ FOLDER = "data/mini/ddpm"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ddpm") / "pipeline"
-    write_ddpm(folder)
+    write_ddpm(folder, seed=0)
     return folder
 
 
@@ -51,7 +51,7 @@ def test_a_config_that_ships_is_right(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = own_model(name=name)
     if own.model.pretrained.startswith("data/"):
-        write_ddpm(tmp_path / own.model.pretrained, resolution=own.data.resolution)
+        write_ddpm(tmp_path / own.model.pretrained, 0, own.data.resolution)
     if own.queries is not None:
         (tmp_path / own.queries.folder).mkdir()
     assert set(Benchmark.of(own).methods) == set(own.methods)
