@@ -48,7 +48,7 @@ results: env             ## put the finished standard benchmarks into docs/resul
 	$(BIN)/python docs/update_results.py
 
 numbers: env             ## record every stage's numbers after RESULT_VERSION was raised
-	$(BIN)/python tests/numbers_of_stages.py
+	$(BIN)/python tests/record_numbers.py
 
 test-fast: env           ## under two minutes
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not workflow"
