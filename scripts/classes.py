@@ -1,6 +1,6 @@
 """Rule classes: the names of the data set's classes."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import write_json
