@@ -48,7 +48,7 @@ results: env             ## put the finished standard benchmarks into docs/resul
 	$(BIN)/python docs/update_results.py
 
 numbers: env             ## record every stage's numbers after RESULT_VERSION was raised
-	$(BIN)/python tests/numbers_of_stages.py
+	$(BIN)/python tests/record_numbers.py
 
 test-fast: env           ## under two minutes
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not workflow"
@@ -72,18 +72,18 @@ test-text: .venv-text/.done  ## text-to-image models
 	touch $@
 
 mini: env                ## the rules of configs/cifar2.yaml on a small drawn data set
-	$(BIN)/python -m diffattr.data.stand_ins cifar10 data/mini/cifar10
+	$(BIN)/python configs/mini/stand_ins.py cifar10 data/mini/cifar10
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/cifar2.yaml
 
 mini-text: .venv-text/.done  ## the rules of configs/artbench2.yaml on a small drawn data set
-	.venv-text/bin/python -m diffattr.data.stand_ins artbench data/mini/artbench
-	.venv-text/bin/python -m diffattr.diffusion.stand_in data/mini/pipeline
+	.venv-text/bin/python configs/mini/stand_ins.py artbench data/mini/artbench
+	.venv-text/bin/python configs/mini/stand_ins.py pipeline data/mini/pipeline
 	PATH="$(CURDIR)/.venv-text/bin:$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/artbench2.yaml
 
 mini-own: env            ## the rules of configs/own-model.yaml on a small untrained pipeline and drawn images
-	$(BIN)/python -m diffattr.diffusion.stand_in --ddpm data/mini/ddpm
-	$(BIN)/python -m diffattr.data.stand_ins images data/mini/images
-	$(BIN)/python -m diffattr.data.stand_ins images data/mini/asked --seed 1
+	$(BIN)/python configs/mini/stand_ins.py ddpm data/mini/ddpm
+	$(BIN)/python configs/mini/stand_ins.py images data/mini/images
+	$(BIN)/python configs/mini/stand_ins.py images data/mini/asked --seed 1
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/own-model.yaml
 
 test: env                ## all tests, on two cores

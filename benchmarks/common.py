@@ -9,7 +9,7 @@ import torch
 from tabulate import tabulate
 
 from diffattr.config import Model, NoiseSchedule
-from diffattr.jobs import host, versions
+from diffattr.job import host, versions
 
 SCHEDULE = NoiseSchedule(n_timesteps=1000, beta_schedule="linear", beta_start=0.0001, beta_end=0.02)
 

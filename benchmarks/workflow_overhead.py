@@ -26,7 +26,7 @@ snakemake = (python, "-m", "snakemake", "all", "--configfile", str(config))
 imports = {
     "heavy": "from diffattr.features.gradients import GradientPass;"
     "from diffusers.models.unets.unet_2d import UNet2DModel",
-    "training": "import diffattr.diffusion.training, accelerate;"
+    "training": "import diffattr.diffusion.training;"
     "from diffusers.models.unets.unet_2d import UNet2DModel",
     "light": "import diffattr.attribution.store",
 }

@@ -1,6 +1,6 @@
 """Rule audit_powers: what bending one method's scores does to its LDS."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, read_arrays, write_json

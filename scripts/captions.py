@@ -1,6 +1,6 @@
 """Rule captions: what networks are told of each class."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_json, write_array

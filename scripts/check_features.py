@@ -1,6 +1,6 @@
 """Rule check_features: features must not depend on batch size or order."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_json

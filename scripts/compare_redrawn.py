@@ -1,6 +1,6 @@
 """Rule compare_redrawn: how far queries moved without the images that each method names."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     import msgspec

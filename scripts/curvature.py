@@ -1,6 +1,6 @@
 """Rule curvature: the EK-FAC of one model."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array

@@ -1,6 +1,6 @@
 """Rule data: the data set's images, split."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import write_array, write_json, write_rows

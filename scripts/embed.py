@@ -1,6 +1,6 @@
 """Rule embed: the images of one split as vectors."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_array

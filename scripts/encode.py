@@ -1,6 +1,6 @@
 """Rules encode and mirror: the latents of one split of real images."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     import numpy as np

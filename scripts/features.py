@@ -1,6 +1,6 @@
 """Rule features: one shard of projected gradients at one model."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array

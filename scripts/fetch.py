@@ -2,7 +2,7 @@
 
 import sys
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 terminal = sys.stdout
 with job(snakemake) as this:

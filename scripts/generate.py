@@ -1,6 +1,6 @@
 """Rule generate: the generated queries, as arrays and as pictures."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     import numpy as np

@@ -1,6 +1,6 @@
 """Rule kernel: the eigendecomposition of one feature set's Gram matrix."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.attribution.kernel import Kernel

@@ -1,6 +1,6 @@
 """Rule lds: the LDS of one method on one split."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import as_list, read_arrays, write_json

@@ -1,6 +1,6 @@
 """Rule losses: the loss tables of one block on one split."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays

@@ -1,6 +1,6 @@
 """Rule maps: where in each query a patch method sees its reasons."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, read_arrays, write_arrays

@@ -1,6 +1,6 @@
 """Rule measurements: one quantity from all loss tables of one split, averaged over timesteps."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import write_arrays

@@ -1,6 +1,6 @@
 """Rule originals: the losses of the full model on the queries that are drawn again."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays

@@ -1,6 +1,6 @@
 """Rule build_report of one's own model: the pages, their numbers, and a table of proponents."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_json, write_text

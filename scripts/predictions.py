@@ -1,6 +1,6 @@
 """Rule predictions: sums of one method's scores over each subset, for every lambda."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     import numpy as np

@@ -1,6 +1,6 @@
 """Rule pretrained: the network of a pipeline that somebody has trained."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from pathlib import Path

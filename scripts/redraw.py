@@ -1,6 +1,6 @@
 """Rule redraw: the queries of one block under the models that were trained without some images."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays

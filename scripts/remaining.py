@@ -1,6 +1,6 @@
 """Rule subsets of a group of removals: what is left of the training set for each query."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     import numpy as np

@@ -1,6 +1,6 @@
 """Rule removals: in which order one method removes training images, per query."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_arrays, write_arrays

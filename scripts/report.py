@@ -1,6 +1,6 @@
 """Rule build_report: the page, its numbers, and a table for the terminal."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_json, write_text

@@ -1,6 +1,6 @@
 """Rule scores: one method's scores for one split, at the selected lambda."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     import numpy as np

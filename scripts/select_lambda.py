@@ -1,6 +1,6 @@
 """Rule select_lambda: the lambda at which one method's scores for one split are written."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_arrays, write_json

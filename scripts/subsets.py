@@ -1,6 +1,6 @@
 """Rule subsets: the subsets of one block."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_array

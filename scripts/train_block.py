@@ -1,6 +1,6 @@
 """Rule train_block: the models of one block."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, scratch

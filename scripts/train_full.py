@@ -1,6 +1,6 @@
 """Rule train_full: the full model and its checkpoints."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from pathlib import Path

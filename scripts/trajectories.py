@@ -1,6 +1,6 @@
 """Rule trajectories: the clean images that the sampler foresaw at each step of each query."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import write_array

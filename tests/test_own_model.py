@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
-from numbers_of_stages import images, network
+from tiny import images, network
 
 from diffattr import rng
 from diffattr.attribution.lambda_rule import RULE

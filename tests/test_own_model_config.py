@@ -10,6 +10,7 @@ from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, confi
 from changed_config import benchmark as benchmark_of
 from diffusers import DDIMScheduler, UNet2DModel
 from diffusers.models.model_loading_utils import load_state_dict
+from stand_ins import write_ddpm
 
 from diffattr import plan
 from diffattr.benchmark import Benchmark
@@ -18,7 +19,6 @@ from diffattr.config import ConfigError, NoiseSchedule, yaml_text
 from diffattr.diffusion.families import family, pipeline_of
 from diffattr.diffusion.models import trained, write_network
 from diffattr.diffusion.pipelines import Pipeline
-from diffattr.diffusion.stand_in import write_ddpm
 
 LORA = {"pipeline": "a/b", "unet": {}, "rank": 4, "dropout": 0.0, "caption": "a {}"}
 FOLDER = "data/mini/ddpm"
@@ -27,7 +27,7 @@ FOLDER = "data/mini/ddpm"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ddpm") / "pipeline"
-    write_ddpm(folder)
+    write_ddpm(folder, seed=0)
     return folder
 
 

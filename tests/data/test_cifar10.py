@@ -248,7 +248,7 @@ def test_a_package_that_is_not_installed_is_named(parquet, monkeypatch, package,
     assert package in text
 
 
-def test_a_hub_s_data_set_that_cannot_be_had_is_refused_in_words(tmp_path, monkeypatch):
+def test_a_hub_s_data_set_that_cannot_be_had_is_refused_in_words(monkeypatch):
     datasets = pytest.importorskip("datasets")
 
     def fails(name):

@@ -9,11 +9,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from data_sets import load, section
+from stand_ins import write_cifar10
 
 from diffattr.data import DATA_SOURCES, cifar10
 from diffattr.data.fetch import download, fetch
 from diffattr.data.source import DataError, DataSet, Download
-from diffattr.data.stand_ins import write_cifar10
 
 UNPACKS = pytest.mark.skipif(
     not hasattr(tarfile, "data_filter"), reason="unpacking safely takes Python 3.11.4"

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import MODEL, SCHEDULE, images, network
+from tiny import MODEL, SCHEDULE, images, network
 
 from diffattr import rng
 from diffattr.config import Losses

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 import torch
 from diffusers import UNet2DModel
-from numbers_of_stages import MODEL, network
+from tiny import MODEL, network
 
 from diffattr.artifacts import ArtifactError
 from diffattr.config import ConfigError

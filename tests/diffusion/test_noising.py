@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numbers_of_stages import SCHEDULE
+from tiny import SCHEDULE
 
 from diffattr import rng
 from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise, strata_midpoints

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numbers_of_stages import MODEL, SCHEDULE, images, network
+from tiny import MODEL, SCHEDULE, images, network
 
 from diffattr.config import Losses, Sampling
 from diffattr.diffusion.losses import loss_tables

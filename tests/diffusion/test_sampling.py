@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import SCHEDULE, network
 from PIL import Image
+from tiny import SCHEDULE, network
 
 from diffattr import rng
 from diffattr.config import Sampling

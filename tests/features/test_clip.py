@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import images
+from tiny import images
 
 from diffattr.config import ConfigError, Embedding
 from diffattr.features.embeddings import make

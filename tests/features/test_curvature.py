@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import MODEL, SCHEDULE, images, network
+from tiny import MODEL, SCHEDULE, images, network
 from torch import nn
 from torch.func import functional_call, jacrev, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import SCHEDULE, images, network
+from tiny import SCHEDULE, images, network
 
 from diffattr import rng
 from diffattr.config import ConfigError, Embedding

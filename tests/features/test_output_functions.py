@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import SCHEDULE
+from tiny import SCHEDULE
 
 from diffattr.diffusion.noising import elbo_weights
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS, Denoising

@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import MODEL, SCHEDULE, images, network
 from running import REPOSITORY
 from safetensors.torch import save_file
+from tiny import MODEL, SCHEDULE, images, network
 
 from diffattr import artifacts, rng
 from diffattr.artifacts import ArtifactError

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import stand_ins
 import yaml
 from one_node import obstacle, one_node
 from running import NO_DELAY, REPOSITORY, Workflow
@@ -17,7 +18,6 @@ from running import NO_DELAY, REPOSITORY, Workflow
 from diffattr.benchmark import Benchmark
 from diffattr.cluster import Requests, Site, known_size
 from diffattr.config import load_schema, parse
-from diffattr.data import stand_ins
 from diffattr.plan import jobs
 
 REASON = obstacle()

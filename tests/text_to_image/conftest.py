@@ -5,9 +5,10 @@ import pytest
 pytest.importorskip("peft", reason="needs pip install 'diffattr[text-to-image]'")
 pytest.importorskip("transformers", reason="needs pip install 'diffattr[text-to-image]'")
 
+from stand_ins import write_pipeline
+
 from diffattr.config import Model
 from diffattr.diffusion.latents import embedded_captions
-from diffattr.diffusion.stand_in import write_pipeline
 
 UNET = {"sample_size": 16, "cross_attention_dim": 16, "block_out_channels": [16, 32]}
 CAPTIONS = ["a ukiyo e painting", "a baroque painting", ""]
@@ -21,7 +22,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stand-in") / "pipeline"
-    write_pipeline(folder)
+    write_pipeline(folder, seed=0)
     return str(folder)
 
 

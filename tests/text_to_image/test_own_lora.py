@@ -11,12 +11,12 @@ from changed_config import REPOSITORY
 from diffusers import StableDiffusionPipeline
 from running import Workflow
 from safetensors.torch import load_file, save_file
+from stand_ins import write_images
 
 from diffattr import rng
 from diffattr.artifacts import read_arrays
 from diffattr.attribution.lambda_rule import RULE
 from diffattr.config import ConfigError, Pretrained
-from diffattr.data.stand_ins import STAND_INS
 from diffattr.diffusion.families import family
 from diffattr.diffusion.latents import Vae, embedded_captions
 from diffattr.own_model import attribute_images
@@ -145,8 +145,7 @@ def own_lora(pipeline, lora, tmp_path):
     """The mini config of one's own model, for a LoRA and folders of two classes."""
     workflow = Workflow(tmp_path)
     workflow.config = yaml.safe_load((REPOSITORY / "configs/mini/own-model.yaml").read_text())
-    (tmp_path / "images").mkdir()
-    STAND_INS["images"](tmp_path / "images", 0)
+    write_images(tmp_path / "images", seed=0)
     for number, kind in enumerate(("discs", "squares")):
         (tmp_path / "asked" / kind).mkdir(parents=True)
         source = tmp_path / "images" / kind / f"{number:03d}.png"

@@ -26,6 +26,7 @@ from diffattr.diffusion.models import (
 )
 from diffattr.diffusion.sampling import generate, labels_in_blocks
 from diffattr.diffusion.training import TrainingSet, train
+from diffattr.diffusion.training.stack import Stack
 from diffattr.features.gradients import GradientPass
 from diffattr.plan import network_size
 
@@ -243,9 +244,7 @@ def test_unit_gradients_are_taken_of_a_lora_too(model, captions):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(data, model, weights, tmp_path, monkeypatch):
-    from diffattr.diffusion.training import _Stack
-
-    real, calls = _Stack._clip, iter(range(100))
+    real, calls = Stack.clip, iter(range(100))
 
     def killed(self, clip_norm):
         if next(calls) == 2:
@@ -256,7 +255,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(data, model, weights, tmp_path, 
     arguments = (data, [np.arange(6)], SEED, recipe)
     options = {"models_per_stack": 1, "scratch": tmp_path / "again", "save_state_every_s": 0.0}
     with monkeypatch.context() as patched:
-        patched.setattr(_Stack, "_clip", killed)
+        patched.setattr(Stack, "clip", killed)
         with pytest.raises(KeyboardInterrupt):
             train(*arguments, **options)
     again = train(*arguments, **options)
@@ -270,33 +269,6 @@ def test_only_the_lora_is_trained_and_both_halves_of_it_are(model, captions, wei
     last = weights[4]
     assert set(last) == set(before)
     assert all(not torch.equal(last[name][0], before[name]) for name in before)
-
-
-def test_flips_take_the_mirrored_latents_and_some_captions_are_dropped(data, model, tmp_path):
-    from diffattr.diffusion.training import _Stack
-
-    training = msgspec.structs.replace(TRAINING, epochs=100, caption_drop=0.3)
-    recipe = Recipe(model=model, noise_schedule=SCHEDULE, training=training)
-    stack = _Stack(data, [np.arange(6)], SEED, recipe, set(), tmp_path, "cpu")
-    n, dropped, flipped = 0, 0, 0
-    for x, noise, t, labels in stack._batches(0):
-        abar = stack.abar[t[0]][:, None, None, None]
-        clean = ((x[0] - (1 - abar).sqrt() * noise[0]) / abar.sqrt()).numpy()
-        for image, label in zip(clean, labels[0].tolist(), strict=True):
-            to_plain = np.abs(data.images - image).mean(axis=(1, 2, 3))
-            to_mirrored = np.abs(data.mirrored - image).mean(axis=(1, 2, 3))
-            number = min(
-                to_plain.argmin(),
-                to_mirrored.argmin(),
-                key=lambda i: min(to_plain[i], to_mirrored[i]),
-            )
-            assert label in (-1, data.labels[number])
-            n, dropped = n + 1, dropped + (label == -1)
-            flipped += to_mirrored.min() < to_plain.min()
-    assert n == 600
-    # Four standard deviations of a binomial draw.
-    assert abs(dropped / n - 0.3) < 4 * (0.3 * 0.7 / n) ** 0.5
-    assert abs(flipped / n - 0.5) < 4 * (0.25 / n) ** 0.5
 
 
 def test_a_block_comes_back_model_by_model(model, captions, tmp_path):

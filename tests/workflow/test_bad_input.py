@@ -301,4 +301,3 @@ def test_a_second_config_file_replaces_the_default_one(empty):
     del empty.config["lds"]
     said = refused(empty, "-n")
     assert "lds: this key is missing" in said
-    assert json.loads((empty.directory / "config.json").read_text()).keys() >= {"name"}

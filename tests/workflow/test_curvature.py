@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffattr.artifacts import read_arrays, read_json
+from diffattr.artifacts import read_arrays
 
 pytestmark = pytest.mark.workflow
 
@@ -43,7 +43,6 @@ def test_methods_of_other_gradients_are_added_to_a_finished_benchmark(own_copy):
     for name in METHODS:
         assert np.isfinite(scores[name]).all()
         assert scores[name].std() > 0
-        assert -1 <= read_json(own_copy.root / "lds" / name / "val.json")["lds"] <= 1
     # The second full model was trained for the ensemble, and the finished one left alone.
     assert (own_copy.root / "models" / "full" / "seed-43").is_dir()
     assert own_copy.pending(wanted[0]) == {}

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from stand_ins import DATA_SETS, write_images
 
 from diffattr.artifacts import read_array
 from diffattr.config import Data
 from diffattr.data import DATA_SOURCES
-from diffattr.data.stand_ins import STAND_INS
 
 pytestmark = pytest.mark.workflow
 
@@ -25,8 +25,7 @@ CASES = {
 def test_a_stand_in_s_images_and_subsets_are_made(empty, source, case):
     keys, n_classes = case
     folder = empty.directory / "data"
-    folder.mkdir()
-    STAND_INS[source](folder, 0)
+    DATA_SETS[source](folder, 0)
     split = {"split": "d-trak"} if source != "images" else {}
     wanted = {"source": source, "folder": str(folder), "n_planted": 0, **keys, **split}
     empty.config["data"] |= wanted
@@ -52,8 +51,7 @@ def test_a_stand_in_s_images_and_subsets_are_made(empty, source, case):
 
 def test_images_that_cannot_be_used_are_refused_or_left_out(empty):
     folder = empty.directory / "data"
-    folder.mkdir()
-    STAND_INS["images"](folder, 0)
+    write_images(folder, seed=0)
     (folder / "notes.txt").write_text("mine")
     truncated = folder / "discs" / "007.png"
     truncated.write_bytes(truncated.read_bytes()[:-300])

@@ -11,10 +11,9 @@ from diffusers import DDPMPipeline
 from PIL import Image
 from running import REPOSITORY, Workflow
 from safetensors.torch import load_file, save_file
+from stand_ins import write_ddpm, write_images
 
 from diffattr.artifacts import read_array, read_arrays
-from diffattr.data.stand_ins import STAND_INS
-from diffattr.diffusion.stand_in import write_ddpm
 from diffattr.own_model import attribute_images
 
 pytestmark = pytest.mark.workflow
@@ -27,9 +26,8 @@ def own_model(directory):
     workflow = Workflow(directory)
     workflow.config = yaml.safe_load(CONFIG.read_text())
     data = directory / "data" / "mini"
-    write_ddpm(data / "ddpm")
-    (data / "images").mkdir()
-    STAND_INS["images"](data / "images", 0)
+    write_ddpm(data / "ddpm", seed=0)
+    write_images(data / "images", seed=0)
     asked = data / "asked"
     asked.mkdir()
     for number in range(N_ASKED):

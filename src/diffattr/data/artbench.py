@@ -25,7 +25,12 @@ DOWNLOADS = (
 
 
 def load(data: Data) -> Source:
-    """Return all images; a position is the number of a row of the table."""
+    """Return all images; a position is the number of a row of the table.
+
+    Raises:
+        DataError: data.folder or the table is missing, the table lacks a column, or a row names an
+            unknown split or something that is not the plain name of a file.
+    """
     folder = folder_of(data, f"{TABLE} and {IMAGES}/")
     path = folder / TABLE
     if not path.exists():

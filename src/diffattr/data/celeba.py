@@ -22,7 +22,11 @@ DOWNLOADS = (
 
 
 def load(data: Data) -> Source:
-    """Return all images; a position is the number of a line of the list of partitions."""
+    """Return all images; a position is the number of a line of the list of partitions.
+
+    Raises:
+        DataError: data.folder or the list is missing, or a line is not a file's name and 0, 1 or 2.
+    """
     folder = folder_of(data, f"{PARTITIONS} and {IMAGES}/")
     path = folder / PARTITIONS
     if not path.exists():

@@ -53,7 +53,12 @@ _Read = Callable[[Int64[np.ndarray, " chosen"], int], Images]
 
 
 def load(data: Data) -> Source:
-    """Return all images, from `data.hub` or from whatever layout `data.folder` has."""
+    """Return all images, from `data.hub` or from whatever layout `data.folder` has.
+
+    Raises:
+        DataError: both or neither of the two are set, the folder has none of the layouts, a file of
+            it is missing or damaged, or labels are not 0 to 9.
+    """
     if data.hub and data.folder is not None:
         raise DataError(f"data.hub: found {data.hub!r} next to data.folder; name one of the two")
     if data.hub:

@@ -15,7 +15,11 @@ NAMES = tuple("0123456789")
 
 
 def load(data: Data) -> Source:
-    """Return all 1797 images, 1x8x8; one pool."""
+    """Return all 1797 images, 1x8x8; one pool.
+
+    Raises:
+        DataError: data.folder or data.hub is set.
+    """
     for key in ("folder", "hub"):
         if value := getattr(data, key):
             raise DataError(f"digits come with scikit-learn: remove data.{key} ({value!r})")

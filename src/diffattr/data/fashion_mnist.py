@@ -44,7 +44,12 @@ _UNSIGNED_BYTE = 0x08
 
 
 def load(data: Data) -> Source:
-    """Return all 70,000 images; the last 10,000 are the test set."""
+    """Return all 70,000 images; the last 10,000 are the test set.
+
+    Raises:
+        DataError: data.folder or one of its files is missing or damaged, a part has more images
+            than labels or fewer, or labels are not 0 to 9.
+    """
     folder = folder_of(data, "the four idx .gz files")
     images, labels = [], []
     for part in ("train", "t10k"):

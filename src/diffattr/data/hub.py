@@ -20,7 +20,9 @@ def load(data: Data) -> Source:
     """Return the data set `data.hub`; its images are grey if the first one is.
 
     Raises:
-        DataError: it cannot be had, or it is not clear what of it to take.
+        DataError: data.hub is missing or stands beside data.folder, the data set cannot be
+            downloaded, has no part `train` or no images in it, or its columns or labels are not
+            clear.
     """
     if not data.hub or data.folder is not None:
         raise DataError("data.hub is missing, or stands beside data.folder: name it alone")

@@ -21,6 +21,7 @@ def load(data: Data) -> Source:
     Raises:
         UnreadableError: files are no images, or images that cannot stand beside the others, unless
             data.unreadable says skip.
+        DataError: data.folder is missing, or holds no image that can be used.
     """
     return in_folder(folder_of(data, "your images"), data)
 
@@ -34,7 +35,8 @@ def in_folder(folder: Path, data: Data) -> Source:
     """Return the images of a folder, for the resolution of `data`, as `load` does.
 
     Raises:
-        DataError: as `load`, or there is none.
+        UnreadableError: as `load`.
+        DataError: no image can be used.
     """
     files = listed(folder)
     is_grey: dict[Path, bool] = {}

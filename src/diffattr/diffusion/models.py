@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diffattr import rng
-from diffattr.artifacts import ArtifactError, beside, read_array, readable
+from diffattr.artifacts import ArtifactError, read_array, readable, write_tensors, write_text
 from diffattr.config import ConfigError, Model
 from diffattr.diffusion.families import MODEL_FAMILIES, Captions, family
 
@@ -85,25 +85,20 @@ def write_block(
     model: Model,
     subsets: list[int],
 ) -> None:
-    """Write the models of one block: one tensor (member, ...) per parameter.
-
-    The metadata has one key only: safetensors writes several in an order that changes.
-    """
-    from safetensors.torch import save_file
-
+    """Write the models of one block: one tensor (member, ...) per parameter."""
     about = {"family": model.family, "config": model.config, "subsets": subsets}
-    with beside(path) as temporary:
-        save_file(
-            {name: tensor.contiguous() for name, tensor in weights.items()},
-            temporary,
-            metadata={_METADATA: json.dumps(about, sort_keys=True)},
-        )
+    write_tensors(path, weights, {_METADATA: json.dumps(about, sort_keys=True)})
 
 
 def read_block(
     path: str | Path, captions: Captions | None = None
 ) -> tuple[list[int], list["torch.nn.Module"]]:
-    """Return the subsets of one block and their models, in evaluation mode, in that order."""
+    """Return the subsets of one block and their models, in evaluation mode, in that order.
+
+    Raises:
+        ArtifactError: the file is missing or damaged, says nothing of its models, or does not hold
+            one member of every trained weight per subset.
+    """
     from safetensors import safe_open
 
     networks = []
@@ -166,17 +161,14 @@ def write_network(folder: str | Path, weights: Mapping[str, "torch.Tensor"], mod
     `UNet2DModel.from_pretrained` reads a whole network's folder, `load_lora_weights` of a pipeline
     that of a LoRA.
     """
-    from safetensors.torch import save_file
-
     about = family(model.family).described(model.config)
     if model.family != "unet2d":  # diffusers' own configs stay as diffusers writes them
         about = {**about, _FAMILY: model.family}
-    with beside(Path(folder) / MODEL_FAMILIES[model.family].weights_file) as temporary:
-        contiguous = {_on_disk(name): tensor.contiguous() for name, tensor in weights.items()}
-        save_file(contiguous, temporary, metadata={"format": "pt"})
-    with beside(Path(folder) / CONFIG_FILE) as temporary:
-        text = json.dumps(about, indent=2, sort_keys=True) + "\n"
-        temporary.write_text(text, encoding="utf-8")
+    on_disk = {_on_disk(name): tensor for name, tensor in weights.items()}
+    path = Path(folder) / MODEL_FAMILIES[model.family].weights_file
+    write_tensors(path, on_disk, {"format": "pt"})
+    text = json.dumps(about, indent=2, sort_keys=True) + "\n"
+    write_text(Path(folder) / CONFIG_FILE, text)
 
 
 def _on_disk(name: str) -> str:

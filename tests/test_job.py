@@ -17,7 +17,7 @@ from diffattr.artifacts import (
     write_array,
 )
 from diffattr.config import Losses
-from diffattr.jobs import job
+from diffattr.job import job
 
 
 class Named(list):

@@ -1,102 +1,38 @@
-"""A few numbers of every stage, on inputs of its own, so that a change shows at its stage alone.
+"""A few numbers of every stage, on inputs of its own, so that a change shows at its stage alone."""
 
-`make numbers` records them with the stages' versions in numbers.json; test_numbers.py compares.
-"""
-
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tiny import RECIPE, SCHEDULE, images, network
 
 from diffattr import rng
-from diffattr.config import (
-    Data,
-    Lds,
-    Losses,
-    Model,
-    NoiseSchedule,
-    Pass,
-    Projector,
-    Recipe,
-    Sampling,
-    Training,
-)
-from diffattr.versions import RESULT_VERSION
+from diffattr.config import Data, Lds, Losses, Pass, Projector, Sampling
 
-RECORD = Path(__file__).with_name("numbers.json")
-
-MODEL = Model(
-    family="unet2d",
-    config={
-        "sample_size": 8,
-        "in_channels": 1,
-        "out_channels": 1,
-        "block_out_channels": [4, 8],
-        "down_block_types": ["DownBlock2D", "DownBlock2D"],
-        "up_block_types": ["UpBlock2D", "UpBlock2D"],
-        "layers_per_block": 1,
-        "norm_num_groups": 2,
-        "add_attention": False,
-    },
-)
-SCHEDULE = NoiseSchedule(n_timesteps=1000, beta_schedule="linear", beta_start=0.0001, beta_end=0.02)
-TRAINING = Training(
-    epochs=2,
-    batch_size=4,
-    learning_rate=0.01,
-    warmup_fraction=0.1,
-    betas=(0.95, 0.999),
-    epsilon=1e-8,
-    weight_decay=1e-6,
-    clip_norm=1.0,
-    horizontal_flip=True,
-    mixed_precision="no",
-)
+Numbers = dict[str, list[float]]
 
 
-def images(n: int) -> np.ndarray:
-    return np.tanh(rng.generator("numbers", "images").standard_normal((n, 1, 8, 8))).astype(
-        np.float32
-    )
-
-
-def network():
-    """Initial weights, made livelier: diffusers starts its output layer near zero."""
-    import torch
-
-    from diffattr.diffusion.models import build
-
-    built = build(MODEL, seed=3)
-    generator = rng.generator("numbers", "weights")
-    with torch.no_grad():
-        for parameter in built.parameters():
-            noise = generator.standard_normal(tuple(parameter.shape), dtype=np.float32)
-            parameter.add_(0.1 * torch.from_numpy(noise))
-    return built.eval()
-
-
-def data() -> list[float]:
+def data() -> Numbers:
     from diffattr.data import DATA_SOURCES
     from diffattr.data.splits import split
 
     options = Data(source="digits", resolution=6, n_train=50, n_val=20, n_planted=5)
     parts = split(DATA_SOURCES["digits"].load(options), options, seed=1)
-    return [
-        number
-        for part in parts.values()
-        for number in (*part.positions[:3].tolist(), float(np.square(part.images).mean()))
-    ]
+    return {
+        name: [*part.positions[:3].tolist(), float(np.square(part.images).mean())]
+        for name, part in parts.items()
+    }
 
 
-def subsets() -> list[float]:
+def subsets() -> Numbers:
     from diffattr.data.subsets import subset
 
     labels = np.arange(40) % 4
-    return [float(np.square(subset(labels, 0.5, 1, "lds", index)).sum()) for index in range(4)]
+    chosen = [subset(labels, 0.5, 1, "lds", index) for index in range(4)]
+    return {"lds": [float(np.square(positions).sum()) for positions in chosen]}
 
 
-def latents() -> list[float]:
+def latents() -> Numbers:
     import tempfile
 
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -115,36 +51,35 @@ def latents() -> list[float]:
         (Path(folder) / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
         pictures = rng.generator("numbers", "pictures").integers(0, 256, (1, 3, 8, 8))
         found = Vae(folder).encode(pictures.astype(np.uint8), (4, 4, 4))
-    return found[0, :, 0, 0].tolist()
+    return {"channels": found[0, :, 0, 0].tolist()}
 
 
-def training() -> list[float]:
+def training() -> Numbers:
     import tempfile
 
     from diffattr.diffusion.training import TrainingSet, train
 
-    recipe = Recipe(model=MODEL, noise_schedule=SCHEDULE, training=TRAINING)
     with tempfile.TemporaryDirectory() as scratch:
         weights = train(
             TrainingSet(images(10), np.arange(10)),
             [np.arange(6), np.arange(4, 10)],
             5,
-            recipe,
+            RECIPE,
             models_per_stack=2,
             scratch=Path(scratch),
         )
     last = weights[max(weights)]
-    return [float(tensor.square().mean()) for name, tensor in sorted(last.items())[:8] if name]
+    return {name: [float(tensor.square().mean())] for name, tensor in sorted(last.items())[:8]}
 
 
-def sampling() -> list[float]:
+def sampling() -> Numbers:
     from diffattr.diffusion.sampling import generate
 
     made = generate(network(), 2, SCHEDULE, Sampling(n_images=2, n_steps=5), seed=1)
-    return [float(value) for value in np.abs(made).mean(axis=(1, 2, 3))]
+    return {"images": np.abs(made).mean(axis=(1, 2, 3)).tolist()}
 
 
-def losses() -> list[float]:
+def losses() -> Numbers:
     from diffattr.diffusion.losses import loss_tables
 
     tables = loss_tables(
@@ -157,33 +92,39 @@ def losses() -> list[float]:
         seed=1,
         with_squares=True,
     )
-    return [value for table in tables.values() for value in table.ravel().tolist()]
+    return {name: table.ravel().tolist() for name, table in tables.items()}
 
 
-def measurements() -> list[float]:
+def measurements() -> Numbers:
     from diffattr.evaluation.measurements import LOSS, Quantity
 
     table = rng.generator("numbers", "tables").random((2, 4, 3)).astype(np.float32)
     weighted = Quantity("losses", np.array([4.0, 2.0, 1.0, 0.5]))
-    return [*LOSS.mean(table).ravel().tolist(), *weighted.mean(table).ravel().tolist()]
+    quantities = {"loss": LOSS, "weighted": weighted}
+    return {name: kind.mean(table).ravel().tolist() for name, kind in quantities.items()}
 
 
-def curvature() -> list[float]:
+def curvature() -> Numbers:
     from diffattr.config import Curvature
     from diffattr.features.curvature import EkFac
 
     options = Curvature(n_timesteps=2, draws=1, approximation="expand")
     ekfac = EkFac.fit(network(), images(6), np.arange(6), SCHEDULE, options, 1)
-    return [float(ekfac.eigenvalues.sum()), float(ekfac.eigenvalues.square().sum())]
+    values = ekfac.eigenvalues
+    return {"eigenvalues": [float(values.sum()), float(values.square().sum())]}
 
 
-def features() -> list[float]:
+def features() -> Numbers:
     from diffattr.features.gradients import GradientPass
     from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 
-    numbers = []
-    kinds = (("sjlt", False), ("sjlt", True), ("rademacher", False), ("normal", False))
-    for kind, unit_gradients in kinds:
+    numbers = {}
+    for kind, unit_gradients in (
+        ("sjlt", False),
+        ("sjlt", True),
+        ("rademacher", False),
+        ("normal", False),
+    ):
         options = Pass(
             n_timesteps=3,
             noise="per-image",
@@ -191,14 +132,16 @@ def features() -> list[float]:
             projector=Projector(kind=kind, k=16),
             unit_gradients=unit_gradients,
         )
-        taken = GradientPass(network(), SCHEDULE, options, seed=1).features(
+        rows_by_function = GradientPass(network(), SCHEDULE, options, seed=1).features(
             images(2), np.array([4, 8]), "train"
         )
-        numbers += [float(value) for rows in taken.values() for value in rows[:, :2].ravel()]
+        for function, rows in rows_by_function.items():
+            name = f"{kind}{', unit' if unit_gradients else ''}: {function}"
+            numbers[name] = [float(value) for value in rows[:, :2].ravel()]
     return numbers
 
 
-def attribution() -> list[float]:
+def attribution() -> Numbers:
     from diffattr.attribution import METHODS
     from diffattr.attribution.base import PatchMethod, RetrainingMethod, attribute
     from diffattr.attribution.file_scores import FileScores
@@ -209,8 +152,8 @@ def attribution() -> list[float]:
     losses = 1 + generator.random((6, 5))
     masks = np.array([generator.permutation(6) < 3 for _ in range(12)])
     measured = generator.standard_normal((12, 2))
-    numbers = []
-    for method in METHODS.values():
+    numbers = {}
+    for name, method in METHODS.items():
         lam = 0.3 if method.has_lambda else None
         if isinstance(method, FileScores):
             continue
@@ -220,11 +163,11 @@ def attribution() -> list[float]:
             scores = method.scores_from_losses(masks, measured)
         else:
             scores = attribute(method, train, queries, losses=losses).scores(lam)
-        numbers += scores[0, :2].tolist()
+        numbers[name] = scores[0, :2].tolist()
     return numbers
 
 
-def embeddings() -> list[float]:
+def embeddings() -> Numbers:
     from diffattr.config import Embedding
     from diffattr.features.embeddings import make
 
@@ -236,10 +179,10 @@ def embeddings() -> list[float]:
         batch_size=2,
         device="cpu",
     )
-    return [float(value) for value in embedding(images(3))[:, :2].ravel()]
+    return {"bottleneck": [float(value) for value in embedding(images(3))[:, :2].ravel()]}
 
 
-def evaluation() -> list[float]:
+def evaluation() -> Numbers:
     from diffattr.evaluation.powers import audit
     from diffattr.evaluation.result import evaluate
     from diffattr.evaluation.selection import selected_lambda
@@ -253,19 +196,21 @@ def evaluation() -> list[float]:
     result = evaluate(predictions, [0.1, 1.0, 10.0], measured, options, 1, "val")
     masks = generator.random((12, 8)) < 0.5
     scores = generator.standard_normal((10, 8))
-    return [
-        result["lds"],
-        *result["interval"]["both"],
-        result["oracle"]["lds"],
-        result["ceiling"]["bound"],
-        result["ceiling"]["one_more_retraining"],
-        result["measured"]["weighted-mse"]["lds"],
-        *(row["lds"] for row in audit(scores, masks, measurements, options, 1, "val")),
-        selected_lambda(predictions, [0.1, 1.0, 10.0], measurements, 3, 1, "val"),
-    ]
+    ceiling = result["ceiling"]
+    return {
+        "lds": [result["lds"]],
+        "interval": result["interval"]["both"],
+        "oracle": [result["oracle"]["lds"]],
+        "ceiling": [ceiling["bound"], ceiling["one_more_retraining"]],
+        "measured": [result["measured"]["weighted-mse"]["lds"]],
+        "audit": [row["lds"] for row in audit(scores, masks, measurements, options, 1, "val")],
+        "selected lambda": [
+            selected_lambda(predictions, [0.1, 1.0, 10.0], measurements, 3, 1, "val")
+        ],
+    }
 
 
-def counterfactual() -> list[float]:
+def counterfactual() -> Numbers:
     from diffattr.diffusion.redrawing import own_losses, redrawn
     from diffattr.evaluation.counterfactual import (
         chance_overlap,
@@ -280,18 +225,18 @@ def counterfactual() -> list[float]:
     values = rng.generator("numbers", "moves").standard_normal((2, 9))
     found = summary(values[0], values[1], 100, 0.9, seed=1)
     order = removal_order(values)["opponents"][:, :3]
-    return [
-        float(pixel_distances(images(1), made)[0]),
-        *losses.ravel().tolist(),
-        *found["interval"],
-        found["versus_random"]["sign_test_p"],
-        *order.ravel().tolist(),
-        chance_overlap(3, 9),
-    ]
+    return {
+        "distances": [float(pixel_distances(images(1), made)[0])],
+        "losses": losses.ravel().tolist(),
+        "interval": found["interval"],
+        "sign test": [found["versus_random"]["sign_test_p"]],
+        "opponents": order.ravel().tolist(),
+        "chance overlap": [chance_overlap(3, 9)],
+    }
 
 
 # The report, and a network that somebody else has trained, have no numbers of their own.
-STAGES: dict[str, Callable[[], list[float]]] = {
+STAGES: dict[str, Callable[[], Numbers]] = {
     "data": data,
     "latents": latents,
     "subsets": subsets,
@@ -306,14 +251,3 @@ STAGES: dict[str, Callable[[], list[float]]] = {
     "evaluation": evaluation,
     "counterfactual": counterfactual,
 }
-
-
-if __name__ == "__main__":
-    record = {
-        stage: {
-            "version": RESULT_VERSION[stage],
-            "numbers": [float(f"{value:.4g}") for value in numbers()],
-        }
-        for stage, numbers in STAGES.items()
-    }
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,59 @@
+"""The only reader and writer of files.
+
+An artifact appears whole or not at all: it is written beside its place, flushed to the disk and
+renamed. Its bytes are a pure function of the config, so that building it again gives the same
+file; what differs between two runs (time, host, versions) stands in a sidecar,
+`<artifact>.provenance.json`, together with the artifact's checksum.
+"""
+
+from diffattr.artifacts.atomic import beside, remove_stale_temporaries, scratch
+from diffattr.artifacts.formats import (
+    Arrays,
+    ArtifactError,
+    as_list,
+    read_array,
+    read_arrays,
+    read_json,
+    readable,
+    write_array,
+    write_arrays,
+    write_json,
+    write_rows,
+    write_tensors,
+    write_text,
+)
+from diffattr.artifacts.provenance import (
+    PROVENANCE_SUFFIX,
+    checksum,
+    damage,
+    damaged,
+    provenance_path,
+    read_provenance,
+    set_aside,
+)
+
+__all__ = [
+    "PROVENANCE_SUFFIX",
+    "Arrays",
+    "ArtifactError",
+    "as_list",
+    "beside",
+    "checksum",
+    "damage",
+    "damaged",
+    "provenance_path",
+    "read_array",
+    "read_arrays",
+    "read_json",
+    "read_provenance",
+    "readable",
+    "remove_stale_temporaries",
+    "scratch",
+    "set_aside",
+    "write_array",
+    "write_arrays",
+    "write_json",
+    "write_rows",
+    "write_tensors",
+    "write_text",
+]

@@ -1,0 +1,216 @@
+"""Readers and writers: text, JSON, one array, a store of arrays, tensors."""
+
+import contextlib
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diffattr.artifacts.atomic import beside
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ArtifactError(ValueError):
+    """A file is missing, damaged, or not what its reader expects."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Named arrays with their attributes, as read from one store."""
+
+    path: Path
+    arrays: Mapping[str, np.ndarray]
+    attributes: Mapping[str, Any]
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute.
+
+        Raises:
+            ArtifactError: the store has none of this name.
+        """
+        if name not in self.attributes:
+            raise ArtifactError(
+                f"{self.path}: has no attribute {name!r}; remake it: snakemake --force {self.path}"
+            )
+        return self.attributes[name]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return an array.
+
+        Raises:
+            ArtifactError: the store has none of this name.
+        """
+        if name not in self.arrays:
+            raise ArtifactError(
+                f"{self.path}: has no array {name!r}, only {', '.join(sorted(self.arrays))};"
+                f" remake it: snakemake --force {self.path}"
+            )
+        return self.arrays[name]
+
+
+@contextlib.contextmanager
+def readable(path: str | Path, kind: str, remake: str | Path | None = None) -> Iterator[None]:
+    """Turn whatever a parser raises inside the block into one sentence about the file.
+
+    A file may be anything, and the parsers beneath (numpy, zarr, zipfile, safetensors, diffusers)
+    raise nearly anything on a bad one, MemoryError and RecursionError included.
+
+    Raises:
+        ArtifactError: says what is wrong and what remakes the file (`remake`, or itself).
+    """
+    try:
+        yield
+    except ArtifactError:
+        raise
+    except Exception as error:
+        remedy = f"make it: snakemake --force {remake or path}"
+        if not Path(path).exists():
+            raise ArtifactError(f"{path}: does not exist; {remedy}") from error
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path}: is not a readable {kind} ({reason}); re{remedy}") from error
+
+
+def as_list(paths: Any) -> list[str]:
+    """Return a list, whether one path or several were named."""
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file."""
+    with beside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON.
+
+    Raises:
+        ValueError: it holds NaN or an infinity, which JSON does not have.
+    """
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        ArtifactError: the file is missing or is not JSON.
+    """
+    with readable(path, "JSON"):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_array(path: str | Path, array: np.ndarray) -> None:
+    """Write one array as `.npy`.
+
+    Raises:
+        ValueError: it holds Python objects, which only pickle could store.
+    """
+    with beside(path) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
+
+
+def write_rows(path: str | Path, n_rows: int, chunks: Iterable[np.ndarray]) -> None:
+    """Write one array of `n_rows` rows as `.npy`, of which a chunk at a time is in memory.
+
+    Raises:
+        ValueError: the chunks have more rows, or fewer.
+    """
+    written = 0
+    with beside(path) as temporary, temporary.open("wb") as file:
+        for number, chunk in enumerate(chunks):
+            rows = np.asarray(chunk, order="C")
+            if number == 0:
+                header = np.lib.format.header_data_from_array_1_0(rows)
+                whole = {**header, "shape": (n_rows, *rows.shape[1:])}
+                np.lib.format.write_array_header_1_0(file, whole)
+            file.write(rows.data)
+            written += len(rows)
+        if written != n_rows:
+            raise ValueError(f"{path}: {written} rows were made, {n_rows} expected")
+
+
+def read_array(path: str | Path, *, mmap: bool = False) -> np.ndarray:
+    """Return an array from `.npy`; `mmap` reads only what is touched.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, or holds several arrays or pickled objects.
+    """
+    with readable(path, ".npy array"):
+        array = np.load(path, allow_pickle=False, mmap_mode="r" if mmap else None)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("holds several arrays")
+        return array
+
+
+def write_arrays(
+    path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+) -> None:
+    """Write named arrays and JSON attributes as one zarr v3 store in one zip file.
+
+    One file, since Snakemake sees only a time stamp of a directory and zarr reads a lost chunk as
+    zeros; one chunk per array, since readers take whole arrays. The zip's own time stamps are
+    constant, so that equal content gives equal bytes.
+    """
+    import zarr
+    from zarr.storage import MemoryStore
+
+    memory: dict[str, Any] = {}
+    group = zarr.create_group(MemoryStore(memory), attributes=dict(attributes))
+    for name, array in arrays.items():
+        # A chunk of zeros is written too: a reader can then tell a lost chunk, which zarr reads as
+        # zeros, from one that holds them.
+        config: Any = {"write_empty_chunks": True}
+        data = np.asarray(array, order="C")
+        group.create_array(name, data=data, compressors=None, config=config)
+    with beside(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for key in sorted(memory):
+            archive.writestr(zipfile.ZipInfo(key, (1980, 1, 1, 0, 0, 0)), memory[key].to_bytes())
+
+
+def read_arrays(path: str | Path) -> Arrays:
+    """Return all arrays and attributes of one store.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, no zarr store, or has lost a chunk.
+    """
+    import zarr
+    from zarr.storage import ZipStore
+
+    with readable(path, "zarr store"), zipfile.ZipFile(path) as archive:
+        # Compares every member's name and checksum.
+        if (damaged_member := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"{damaged_member} is damaged")
+        members = archive.namelist()
+    with readable(path, "zarr store"), ZipStore(path, mode="r") as store:
+        group = zarr.open_group(store, mode="r")
+        arrays = {}
+        for name, member in group.arrays():
+            # zarr's own count takes chunks of `mean-squared-l2-norm` for some of `mean`, and fails.
+            n_found = sum(f"{key}/".startswith(f"{name}/c/") for key in members)
+            if n_found != member.nchunks:
+                raise ValueError(f"{name}: {member.nchunks - n_found} chunks lost")
+            arrays[name] = np.asarray(member[...])
+        return Arrays(Path(path), arrays, dict(group.attrs))
+
+
+def write_tensors(
+    path: str | Path,
+    tensors: Mapping[str, "torch.Tensor"],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write named tensors as safetensors.
+
+    Metadata of several keys are written in an order that changes: one key gives the same bytes.
+    """
+    from safetensors.torch import save_file
+
+    with beside(path) as temporary:
+        contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+        save_file(contiguous, temporary, metadata=None if metadata is None else dict(metadata))

@@ -1,0 +1,118 @@
+"""Models that are trained together, as one network whose parameters have a member axis.
+
+Small networks spend most of a step on overhead, which the members share (`torch.func.vmap`). One
+model is a stack of one.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from diffattr import rng
+from diffattr.config import ConfigError, Recipe
+from diffattr.diffusion.families import MODEL_FAMILIES, Captions
+from diffattr.diffusion.models import build, told, trained
+
+Weights = dict[str, Tensor]
+
+
+class Stack:
+    """Models of the same shape and the same initial weights."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        n_members: int,
+        image_shape: tuple[int, ...],
+        captions: Captions | None,
+        device: str,
+    ):
+        network = build(recipe.model, seed, captions).train()
+        _check_fit(network, image_shape, recipe.model.family)
+        self.seed = seed
+        self.drops_out = any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in network.modules())
+        if n_members > 1:
+            _check_stackable(network, self.drops_out)
+        self.parameters: Weights = {
+            name: tensor.detach().expand(n_members, *tensor.shape).clone().to(device)
+            for name, tensor in trained(network).items()
+        }
+        for tensor in self.parameters.values():
+            tensor.requires_grad_(True)
+        # Of a network that is trained as a whole, the weights in use are those above.
+        whole = len(self.parameters) == len(list(network.parameters()))
+        self.network = network.to("meta" if whole else device)
+
+    def predict(
+        self,
+        x: Float[Tensor, "member image channel height width"],
+        timesteps: Int64[Tensor, "member image"],
+        labels: Int64[Tensor, "member image"] | None,
+    ) -> Float[Tensor, "member image channel height width"]:
+        """Return every member's prediction for its own images."""
+
+        def one(parameters: Weights, x: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
+            arguments = {**told(labels), "return_dict": False}
+            return functional_call(self.network, parameters, (x, timesteps), arguments)[0]
+
+        if len(x) == 1:
+            only = {name: tensor[0] for name, tensor in self.parameters.items()}
+            return one(only, x[0], timesteps[0], None if labels is None else labels[0])[None]
+        in_dims = (0, 0, 0, None if labels is None else 0)
+        return vmap(one, in_dims)(self.parameters, x, timesteps, labels)
+
+    @contextlib.contextmanager
+    def randomness(self, step: int) -> Iterator[None]:
+        """Key what dropout draws inside the block by the step."""
+        if not self.drops_out:
+            yield
+            return
+        with rng.torch_seeded(self.seed, "dropout", step):
+            yield
+
+    @torch.no_grad()
+    def clip(self, clip_norm: float) -> None:
+        """Scale each member's gradient to a norm of at most `clip_norm`."""
+        gradients = [tensor.grad for tensor in self.parameters.values() if tensor.grad is not None]
+        squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)
+        scale = (clip_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))
+
+
+def _check_fit(network: torch.nn.Module, image_shape: tuple[int, ...], family: str) -> None:
+    """Compare what the network was built as, its family's defaults included, with the images."""
+    channels, height = image_shape[:2]
+    config: Any = network.config
+    wanted = (("in_channels", channels), ("out_channels", channels), ("sample_size", height))
+    for key, expected in wanted:
+        if config[key] not in (None, expected):
+            raise ConfigError(
+                f"model.config.{key}: found {config[key]}, the images have {channels} channels and"
+                f" are {height} pixels wide"
+            )
+    frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
+    if frozen and not MODEL_FAMILIES[family].captions:
+        raise ConfigError(
+            f"model.config: the network has parameters that are not trained ({frozen[0]}), which"
+            " gradients and stacks do not support; choose another time_embedding_type"
+        )
+
+
+def _check_stackable(network: torch.nn.Module, drops_out: bool) -> None:
+    if drops_out:
+        raise ConfigError(
+            "jobs.models_per_stack: a model with dropout cannot be trained in a stack, since its"
+            " dropped units would depend on its neighbours; set models_per_stack to 1"
+        )
+    if any(type(module).__name__ == "Attention" for module in network.modules()):
+        raise ConfigError(
+            "jobs.models_per_stack: a model with attention cannot be trained in a stack, since"
+            " torch.func.vmap has no rule for it; set models_per_stack to 1"
+        )
