@@ -7,11 +7,11 @@ from snakemake.exceptions import WorkflowError
 
 from diffattr.benchmark import LDS_SPLITS, Benchmark
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
-from diffattr.benchmark.removals import counterfactual_of
 from diffattr.cluster import Requests, kept_size, known_size, place_of, read_site
 from diffattr.config import ConfigError
 from diffattr.config import read as read_config
-from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
+from diffattr.counterfactual.removals import PATTERN as REMOVAL_PATTERN
+from diffattr.counterfactual.removals import counterfactual_of
 from diffattr.plan import NetworkSize
 
 CONFIG_SOURCE = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"

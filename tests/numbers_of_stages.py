@@ -266,13 +266,10 @@ def evaluation() -> list[float]:
 
 
 def counterfactual() -> list[float]:
-    from diffattr.diffusion.redrawing import own_losses, redrawn
-    from diffattr.evaluation.counterfactual import (
-        chance_overlap,
-        pixel_distances,
-        removal_order,
-        summary,
-    )
+    from diffattr.counterfactual.outcomes import pixel_distances
+    from diffattr.counterfactual.redrawing import own_losses, redrawn
+    from diffattr.counterfactual.removals import removal_order
+    from diffattr.counterfactual.result import chance_overlap, summary
 
     networks = [network()]
     made = redrawn(networks, [5], SCHEDULE, Sampling(n_images=6, n_steps=4), seed=1)
@@ -283,8 +280,8 @@ def counterfactual() -> list[float]:
     return [
         float(pixel_distances(images(1), made)[0]),
         *losses.ravel().tolist(),
-        *found["interval"],
-        found["versus_random"]["sign_test_p"],
+        *found.interval,
+        found.versus_random.sign_test_p,
         *order.ravel().tolist(),
         chance_overlap(3, 9),
     ]

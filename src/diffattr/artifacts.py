@@ -17,9 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
+
+T = TypeVar("T")
 
 PROVENANCE_SUFFIX = ".provenance.json"
 # Written into directory outputs by Snakemake itself.
@@ -112,6 +115,16 @@ def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file."""
     with readable(path, "JSON"):
         return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_struct(path: str | Path, kind: type[T]) -> T:
+    """Return the content of a JSON file as a value of a type: a `msgspec.Struct`, a list of them.
+
+    Raises:
+        ArtifactError: the file is missing, is not JSON, or does not fit the type.
+    """
+    with readable(path, "JSON"):
+        return msgspec.json.decode(Path(path).read_bytes(), type=kind)
 
 
 def write_array(path: str | Path, array: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from tabulate import tabulate
 from diffattr.artifacts import provenance_path, read_provenance
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import TRAJECTORY, seed_model
-from diffattr.data.removals import is_removal
+from diffattr.counterfactual.removals import is_removal
 
 _FLOAT32, _FLOAT64 = 4, 8
 _EMBEDDING_BYTES = 512 * _FLOAT32

@@ -18,11 +18,17 @@ from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
 from diffattr.benchmark.own_model import as_benchmark, lambda_of, own_model_errors
 from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths, checkpoint_model
-from diffattr.benchmark.removals import chosen_queries, counterfactual_of, removal_errors, removals
 from diffattr.benchmark.sweeps import Cell, expanded
 from diffattr.config import PRIMARY, Config, ConfigError, OwnModel, SubsetGroup
+from diffattr.counterfactual.removals import (
+    Removal,
+    chosen_queries,
+    counterfactual_of,
+    is_removal,
+    removal_errors,
+    removals,
+)
 from diffattr.data import DATA_SOURCES
-from diffattr.data.removals import Removal, is_removal
 from diffattr.diffusion.families import MODEL_FAMILIES, SdLora, options, sample_shape
 from diffattr.diffusion.models import CONFIG_FILE
 from diffattr.features.embeddings import EMBEDDINGS

@@ -1,14 +1,62 @@
-"""What is taken out of the training set for the counterfactual evaluation, and what for.
+"""Which training images are removed for a query, and the group of models trained without them.
 
 The models without a method's top images form a group of subsets of their own, one subset per query,
 so that they are trained, block by block, by the rules that train every other group.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int64
 
 from diffattr import rng
+from diffattr.artifacts import read_arrays, readable
 from diffattr.config import Config, ConfigError, Counterfactual
-from diffattr.data.removals import SIDES, Removal
+
+Side = Literal["proponents", "opponents"]
+SIDES: tuple[Side, ...] = ("proponents", "opponents")
+PATTERN = r"counterfactual/[a-z0-9-]+/(?:proponents|opponents)-[0-9.]+"
+"""Matches the name of every group of removals."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """The share of training images to which one method gives the highest or the lowest scores."""
+
+    method: str
+    side: Side
+    fraction: float
+
+    @property
+    def group(self) -> str:
+        """The name of the group of models that are trained without them."""
+        # Digits alone: a small fraction would be written with an exponent.
+        share = np.format_float_positional(self.fraction, trim="-")
+        return f"counterfactual/{self.method}/{self.side}-{share}"
+
+    @property
+    def word(self) -> str:
+        """The group's name as one word, for the names of rules."""
+        return self.group.replace("/", "_")
+
+    @classmethod
+    def of(cls, group: str) -> "Removal":
+        """Return the removal of a group, from its name."""
+        _, method, last = group.split("/")
+        side, _, fraction = last.partition("-")
+        return cls(method, SIDES[SIDES.index(side)], float(fraction))  # pyright: ignore[reportArgumentType]
+
+
+def is_removal(group: str) -> bool:
+    """Return whether a group is one of removals."""
+    return re.fullmatch(PATTERN, group) is not None
+
+
+# --- what a config asks for -------------------------------------------------------------------
 
 
 def removals(config: Config) -> list[Removal]:
@@ -94,3 +142,42 @@ def removal_errors(config: Config) -> Iterator[str]:
         if name not in config.embeddings:
             defined = ", ".join(config.embeddings) or "none; add one under embeddings"
             yield f"counterfactual.embeddings: found {name!r}, defined: {defined}"
+
+
+# --- in which order ---------------------------------------------------------------------------
+
+
+def removal_order(
+    scores: Float[np.ndarray, "query train"],
+) -> dict[Side, Int64[np.ndarray, "query train"]]:
+    """Return, per query, the training images by falling scores and by rising ones.
+
+    A removal of any size is the beginning of such an order. Ties go by position.
+    """
+    return {
+        "proponents": np.argsort(-scores, axis=1, kind="stable"),
+        "opponents": np.argsort(scores, axis=1, kind="stable"),
+    }
+
+
+def read_orders(
+    path: str | Path, queries: Sequence[int], n_train: int
+) -> dict[Side, Int64[np.ndarray, "query train"]]:
+    """Return, by side, the order in which one method removes all training images, per query.
+
+    Raises:
+        ArtifactError: it is of other queries, or not an order of all training images.
+    """
+    stored = read_arrays(path)
+    orders: dict[Side, np.ndarray] = {side: stored[side] for side in SIDES}
+    with readable(path, "order of removal"):
+        if stored.attribute("queries") != list(queries):
+            raise ValueError(f"of queries {stored.attribute('queries')}, expected {list(queries)}")
+        every = np.broadcast_to(np.arange(n_train), (len(queries), n_train))
+        for side, order in orders.items():
+            if order.dtype != np.int64 or not np.array_equal(np.sort(order, axis=-1), every):
+                raise ValueError(
+                    f"{side} are not all {n_train} training images, each once, for each of"
+                    f" {len(queries)} queries"
+                )
+    return orders
