@@ -254,13 +254,13 @@ def evaluation() -> list[float]:
     masks = generator.random((12, 8)) < 0.5
     scores = generator.standard_normal((10, 8))
     return [
-        result["lds"],
-        *result["interval"]["both"],
-        result["oracle"]["lds"],
-        result["ceiling"]["bound"],
-        result["ceiling"]["one_more_retraining"],
-        result["measured"]["weighted-mse"]["lds"],
-        *(row["lds"] for row in audit(scores, masks, measurements, options, 1, "val")),
+        result.lds,
+        *result.interval.both,
+        result.oracle.lds,
+        result.ceiling.bound,
+        result.ceiling.one_more_retraining,
+        result.measured["weighted-mse"].lds,
+        *(row.lds for row in audit(scores, masks, measurements, options, 1, "val")),
         selected_lambda(predictions, [0.1, 1.0, 10.0], measurements, 3, 1, "val"),
     ]
 

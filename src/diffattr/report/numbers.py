@@ -11,15 +11,15 @@ import msgspec
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from diffattr.artifacts import ArtifactError, read_array, read_arrays, read_json
+from diffattr.artifacts import ArtifactError, read_array, read_arrays, read_json, read_struct
 from diffattr.benchmark import LDS_SPLITS, Benchmark
-from diffattr.benchmark.methods import PlannedMethod
+from diffattr.counterfactual.result import Result
+from diffattr.evaluation import comparison
+from diffattr.evaluation.controls import TOLERANCE, is_chance, is_invariant
 from diffattr.evaluation.planted import planted_truth
-from diffattr.report import comparison, cost, method_cost, published, sweeps
-
-TOLERANCE = 1e-4
-"""Largest relative error at which features count as independent of batch size and order: float32
-sums over some hundred timesteps in another order differ by up to some 1e-5."""
+from diffattr.evaluation.powers import Bent
+from diffattr.evaluation.result import LdsResult
+from diffattr.report import cost, method_cost, published, sweeps
 
 
 def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
@@ -29,19 +29,20 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
     counted in costs and provenance.
     """
     config, paths = benchmark.written, benchmark.paths
-    everything = {
+    read = {
         split: {
-            name: read_json(paths.lds(name, split))
+            name: read_struct(paths.lds(name, split), LdsResult)
             for name in benchmark.methods
             if split in benchmark.lds_splits_of(name)
         }
         for split in LDS_SPLITS
     }
+    everything = plain(read)
     results = {
         split: {name: everything[split][name] for name in benchmark.methods_of(split)}
         for split in LDS_SPLITS
     }
-    lds = [_lds(split, results[split], benchmark) for split in LDS_SPLITS]
+    lds = [_lds(split, results[split], read[split], benchmark) for split in LDS_SPLITS]
     planted = planted_ranks(benchmark) if config.data.n_planted else None
     roots = list(roots)
     records = cost.lineage(cost.read_records(paths.root), roots)
@@ -58,7 +59,9 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
             for name in benchmark.named_methods
         ],
         "lds": lds,
-        "claim": _claim(lds),
+        "claim": plain(
+            comparison.tally(pair["verdict"] for table in lds for pair in table["d_trak"])
+        ),
         "published": published.beside(benchmark, everything),
         "planted": planted,
         "queries": [
@@ -74,7 +77,9 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         },
         "sweeps": list(sweeps.sweep_numbers(benchmark, everything, method_costs)),
         "counterfactual": (
-            read_json(paths.counterfactual()) if config.counterfactual is not None else None
+            plain(read_struct(paths.counterfactual(), Result))
+            if config.counterfactual is not None
+            else None
         ),
         "costs": cost.costs(records),
         "origin": cost.origin(records, roots),
@@ -118,14 +123,24 @@ def method_row(benchmark: Benchmark, name: str) -> dict[str, Any]:
     }
 
 
-def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[str, Any]:
+def plain(value: Any) -> Any:
+    """Return typed values as JSON values."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _lds(
+    split: str,
+    results: Mapping[str, Any],
+    read: Mapping[str, LdsResult],
+    benchmark: Benchmark,
+) -> dict[str, Any]:
     """Return one split's table (best method first) and comparisons."""
     ranking = sorted(results, key=lambda name: (-results[name]["lds"], name))
     best, first = ranking[0], results[ranking[0]]
     confidence = benchmark.config.lds.confidence
 
     def compared(method: str, baseline: str) -> dict[str, Any]:
-        return comparison.difference(results, method, baseline, confidence)
+        return plain(comparison.difference(read, method, baseline, confidence))
 
     return {
         "split": split,
@@ -135,17 +150,16 @@ def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[s
         "methods": [_row(benchmark, name, split, results[name]) for name in ranking],
         "best": best,
         "sole_best": {
-            needs: comparison.sole_best(results, names, confidence)
+            needs: comparison.sole_best(read, names, confidence)
             for needs, names in _by_needs(benchmark, ranking).items()
         },
-        "pairs": comparison.pairs(results, ranking, confidence),
+        "pairs": plain(comparison.pairs(read, ranking, confidence)),
         "to_best": [compared(name, best) for name in ranking[1:]],
         "d_trak": [
             {
-                **compared(d_trak.name, trak.name),
-                "passes": [d_trak.gradient_pass, trak.gradient_pass],
-                "oracle_difference": results[d_trak.name]["oracle"]["lds"]
-                - results[trak.name]["oracle"]["lds"],
+                **compared(d_trak, trak),
+                "passes": [benchmark.methods[name].gradient_pass for name in (d_trak, trak)],
+                "oracle_difference": read[d_trak].oracle.lds - read[trak].oracle.lds,
             }
             for d_trak, trak in _d_trak_pairs(benchmark)
         ],
@@ -164,7 +178,7 @@ def _row(benchmark: Benchmark, name: str, split: str, result: Mapping[str, Any])
     method = benchmark.methods[name]
     audit = None
     if benchmark.config.lds.powers:
-        audit = read_json(benchmark.paths.audit(name, split))
+        audit = plain(read_struct(benchmark.paths.audit(name, split), list[Bent]))
     return {
         "name": name,
         "needs": method.needs,
@@ -182,35 +196,20 @@ def _row(benchmark: Benchmark, name: str, split: str, result: Mapping[str, Any])
     }
 
 
-def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[PlannedMethod, PlannedMethod]]:
-    """Return each D-TRAK with each TRAK at the same models and noise, on as many timesteps or more.
-
-    The paper's claims: D-TRAK is better on the same pass, and with 10 timesteps than TRAK with 100.
-    """
-    methods = [benchmark.methods[name] for name in benchmark.named_methods]
-    passes = benchmark.config.features
-
-    def comparable(d_trak: PlannedMethod, trak: PlannedMethod) -> bool:
-        ours, theirs = passes[d_trak.feature_set[0]], passes[trak.feature_set[0]]
-        same = msgspec.structs.replace(
-            theirs, n_timesteps=ours.n_timesteps, output_functions=ours.output_functions
-        )
-        return (
-            d_trak.models == trak.models and ours == same and ours.n_timesteps <= theirs.n_timesteps
-        )
-
-    return [
-        (d_trak, trak)
-        for d_trak in methods
-        for trak in methods
-        if (d_trak.kind, trak.kind) == ("d-trak", "trak") and comparable(d_trak, trak)
-    ]
-
-
-def _claim(lds: list[dict[str, Any]]) -> dict[str, int]:
-    """Return in how many comparisons D-TRAK is higher than TRAK, lower, or neither."""
-    verdicts = [pair["verdict"] for table in lds for pair in table["d_trak"]]
-    return {verdict: verdicts.count(verdict) for verdict in ("higher", "lower", "undecided")}
+def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[str, str]]:
+    """Return the names of each D-TRAK and a TRAK that it may be compared with."""
+    methods = {name: benchmark.methods[name] for name in benchmark.named_methods}
+    return comparison.d_trak_pairs(
+        {
+            name: comparison.OnGradients(
+                kind=method.kind,
+                models=method.models,
+                gradient_pass=benchmark.config.features[method.gradient_pass],
+            )
+            for name, method in methods.items()
+            if method.gradient_pass is not None
+        }
+    )
 
 
 def planted_ranks(benchmark: Benchmark) -> dict[str, Any]:
@@ -334,7 +333,7 @@ def checks_of(benchmark: Benchmark) -> Iterable[dict[str, Any]]:
                 "n_images": check["n_images"],
                 "largest_relative_error": error,
                 "tolerance": TOLERANCE,
-                "passed": error <= TOLERANCE,
+                "passed": is_invariant(error),
             }
 
 
@@ -343,11 +342,10 @@ def _controls(benchmark: Benchmark, lds: list[dict[str, Any]]) -> Iterable[dict[
     for table in lds:
         for row in table["methods"]:
             if benchmark.config.methods[row["name"]].method == "random":
-                low, high = row["interval"]
                 yield {
                     "split": table["split"],
                     "name": row["name"],
                     "lds": row["lds"],
                     "interval": row["interval"],
-                    "passed": low <= 0 <= high,
+                    "passed": is_chance(row["interval"]),
                 }
