@@ -37,6 +37,7 @@ if benchmark.captioned:
 include: "rules/generation.smk"
 include: "rules/features.smk"
 include: "rules/attribution.smk"
+include: "rules/planted.smk"
 
 
 if benchmark.own:

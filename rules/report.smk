@@ -34,6 +34,7 @@ rule build_report:
             for split in benchmark.mapped_splits_of(method)
         ],
         counterfactual=COUNTERFACTUAL_FILES,
+        planted=PLANTED_FILES,
         checks=[paths.check(gradient_pass) for gradient_pass in benchmark.used_passes],
         images=[
             benchmark.pictures(split) for split in ("train", *benchmark.query_splits)

@@ -60,6 +60,7 @@ CALIBRATION: dict[str, Calibration] = {
     "select_lambda": Calibration(0.2),
     "lds_of_method": Calibration(0.5),
     "scores": Calibration(0.2),
+    "planted": Calibration(0.2),
     "maps": Calibration(5.0),
     "audit_powers": Calibration(0.5),
     "removals": Calibration(0.2),
@@ -462,6 +463,10 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
             n_held = benchmark.n_images(split) * n_train * (_FLOAT32 + 2 * _FLOAT64)
             audit = (paths.audit(name, split),)
             yield PlannedJob("audit_powers", audit, n_bytes=2000, n_held=n_held, of=of)
+    if n := benchmark.n_images("planted"):
+        n_bytes = 20 * n * (1 + len(benchmark.methods_of("planted")))
+        n_held = n * n_train * (_FLOAT32 + 1)
+        yield PlannedJob("planted", (paths.planted(),), n_bytes=n_bytes, n_held=n_held)
 
 
 def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
@@ -602,6 +607,7 @@ _WAITS_FOR: dict[str, tuple[str, ...]] = {
     "lds_of_method": ("predictions", "predictions_direct", "measurements"),
     "audit_powers": ("scores", "scores_direct", "measurements"),
     "maps": ("scores", "scores_direct"),
+    "planted": ("scores", "scores_direct"),
     "removals": ("scores", "scores_direct"),
     "subsets_removed": ("removals",),
     "train_block_removed": ("subsets_removed",),
@@ -610,7 +616,7 @@ _WAITS_FOR: dict[str, tuple[str, ...]] = {
     "compare_redrawn": ("redraw", "originals"),
     "build_report": (
         *("scores", "scores_direct", "lds_of_method", "audit_powers", "maps", "check_features"),
-        "compare_redrawn",
+        *("planted", "compare_redrawn"),
     ),
 }
 

@@ -1,11 +1,9 @@
 import json
 from statistics import NormalDist, stdev
 
-import numpy as np
 import pytest
 
-from diffattr.artifacts import ArtifactError
-from diffattr.report.numbers import copy_positions, evenly_spaced, gather
+from diffattr.report.numbers import evenly_spaced, gather
 
 TRAIN_IDS = [3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]
 
@@ -82,16 +80,6 @@ def test_planted_ranks_equal_a_count_by_hand(folder, numbers):
         assert row["ranks"] == ranks
         assert row["mean_rank"] == pytest.approx(sum(ranks) / 3)
         assert row["recall_at_1"] == pytest.approx(ranks.count(1) / 3)
-
-
-def test_planted_copies_are_found_in_an_unsorted_training_set():
-    train = np.array([30, 10, 20])
-    assert copy_positions(train, np.array([20, 30])).tolist() == [2, 0]
-
-
-def test_a_planted_query_without_a_copy_is_an_error():
-    with pytest.raises(ArtifactError, match="image 99 of the data set is not in"):
-        copy_positions(np.array([1, 2]), np.array([2, 99]))
 
 
 def test_shown_queries_have_their_own_highest_and_lowest_scores(folder, numbers):

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, UInt8
 
-from diffattr.artifacts import ArtifactError, read_array, read_arrays, read_json, read_struct
+from diffattr.artifacts import read_array, read_arrays, read_json, read_struct
 from diffattr.benchmark import LDS_SPLITS, Benchmark
 from diffattr.counterfactual.result import Result
 from diffattr.evaluation import comparison
 from diffattr.evaluation.controls import TOLERANCE, is_chance, is_invariant
-from diffattr.evaluation.planted import planted_truth
+from diffattr.evaluation.planted import Planted
 from diffattr.evaluation.powers import Bent
 from diffattr.evaluation.result import LdsResult
 from diffattr.report import cost, method_cost, published, sweeps
@@ -43,7 +43,7 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         for split in LDS_SPLITS
     }
     lds = [_lds(split, results[split], read[split], benchmark) for split in LDS_SPLITS]
-    planted = planted_ranks(benchmark) if config.data.n_planted else None
+    planted = planted_truth(benchmark)
     roots = list(roots)
     records = cost.lineage(cost.read_records(paths.root), roots)
     method_costs = method_cost.method_costs(benchmark, records)
@@ -212,49 +212,11 @@ def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[str, str]]:
     )
 
 
-def planted_ranks(benchmark: Benchmark) -> dict[str, Any]:
-    """Return the ranks of the planted queries' copies, best method first."""
-    paths = benchmark.paths
-    train, queries = read_array(paths.indices("train")), read_array(paths.indices("planted"))
-    copies = copy_positions(train, queries)
-    rows = []
-    for name in benchmark.methods_of("planted"):
-        store = read_arrays(paths.scores(name, "planted"))
-        truth = planted_truth(store["scores"], copies)
-        rows.append(
-            {
-                "name": name,
-                "lambda": store.attribute("lambda"),
-                "recall_at_1": truth.recall_at_1,
-                "mean_rank": truth.mean_rank,
-                "ranks": truth.ranks.tolist(),
-            }
-        )
-    return {
-        "n_queries": len(queries),
-        "copies": copies.tolist(),
-        "chance": {"recall_at_1": 1 / len(train), "mean_rank": (len(train) + 1) / 2},
-        "methods": sorted(rows, key=lambda row: (row["mean_rank"], row["name"])),
-    }
-
-
-def copy_positions(
-    train: Int64[np.ndarray, " train"], queries: Int64[np.ndarray, " query"]
-) -> Int64[np.ndarray, " query"]:
-    """Return where in the training set each planted query's copy stands.
-
-    Raises:
-        ArtifactError: a query is not in the training set.
-    """
-    order = np.argsort(train)
-    found = order[np.searchsorted(train, queries, sorter=order).clip(max=len(train) - 1)]
-    if (missing := queries[train[found] != queries]).size:
-        raise ArtifactError(
-            f"indices/planted.npy: image {missing[0]} of the data set is not in indices/train.npy,"
-            " though every planted image is part of the training set; remake both:"
-            " snakemake --forcerun data"
-        )
-    return found
+def planted_truth(benchmark: Benchmark) -> dict[str, Any] | None:
+    """Return the ranks of the planted queries' copies, None where none are planted."""
+    if not benchmark.config.data.n_planted:
+        return None
+    return plain(read_struct(benchmark.paths.planted(), Planted))
 
 
 def shown_queries(
