@@ -43,6 +43,7 @@ if benchmark.config.sampling:
 
 include: "rules/features.smk"
 include: "rules/attribution.smk"
+include: "rules/planted.smk"
 
 
 if benchmark.config.training:

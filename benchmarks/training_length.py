@@ -15,8 +15,9 @@ import numpy as np
 import yaml
 from tabulate import tabulate
 
-from diffattr.artifacts import read_json, write_text
-from diffattr.report.comparison import difference
+from diffattr.artifacts import read_struct, write_text
+from diffattr.evaluation.comparison import difference
+from diffattr.evaluation.result import LdsResult
 
 METHODS = ("trak-10", "d-trak-10", "trak-100", "d-trak-100")
 ROOT = Path(__file__).parents[1]
@@ -59,15 +60,18 @@ for epochs in options.epochs:
     quiet = ["--quiet", "rules", "host", "--configfile", str(path)]
     subprocess.run([*command, *quiet], cwd=ROOT, check=True)
     for split in ("val", "gen"):
-        results = {name: read_json(folder / "lds" / name / f"{split}.json") for name in methods}
-        ceiling = next(iter(results.values()))["ceiling"]
+        results = {
+            name: read_struct(folder / "lds" / name / f"{split}.json", LdsResult)
+            for name in methods
+        }
+        ceiling = next(iter(results.values())).ceiling
         for trak in (name for name in methods if name.startswith("trak")):
             found = difference(results, f"d-{trak}", trak, config["lds"]["confidence"])
-            low, high = found["interval"]
-            lds = [results[name]["lds"] for name in (trak, f"d-{trak}")]
-            bound = np.nan if ceiling is None else ceiling["bound"]
+            low, high = found.interval
+            lds = [results[name].lds for name in (trak, f"d-{trak}")]
+            bound = np.nan if ceiling is None else ceiling.bound
             between = f"{low:+.3f} to {high:+.3f}"
-            rows.append([epochs, split, trak, *lds, found["difference"], between, bound])
+            rows.append([epochs, split, trak, *lds, found.difference, between, bound])
 headers = ["epochs", "split", "TRAK", "its LDS", "D-TRAK", "difference", "interval", "bound"]
 found = tabulate(rows, headers, tablefmt="github", floatfmt=".3f")
 print(found)

@@ -10,7 +10,7 @@ from diffattr.benchmark.completion import read_config
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.cluster import Requests, kept_size, known_size, place_of, read_site
 from diffattr.config import ConfigError, extended, load_schema, yaml_text
-from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
+from diffattr.counterfactual.removals import PATTERN as REMOVAL_PATTERN
 from diffattr.plan import NetworkSize
 
 CONFIG_FILES = workflow.overwrite_configfiles or ["config.yaml"]

@@ -34,6 +34,7 @@ rule build_report:
             for split in benchmark.splits.mapped_of(method)
         ],
         counterfactual=[paths.counterfactual()] if benchmark.counts.removals else [],
+        planted=PLANTED_FILES,
         checks=[paths.check(gradient_pass) for gradient_pass in benchmark.passes.used],
         images=[
             benchmark.inputs.pictures(split) for split in ("train", *benchmark.splits.queries)

@@ -3,6 +3,8 @@
 from diffattr.job import job
 
 with job(snakemake) as this:
+    import msgspec
+
     from diffattr.artifacts import read_array, read_arrays, write_json
     from diffattr.config import Lds
     from diffattr.data.subsets import membership
@@ -18,4 +20,4 @@ with job(snakemake) as this:
         this.config["seed"],
         this.wildcards.split,
     )
-    write_json(this.output[0], rows)
+    write_json(this.output[0], msgspec.to_builtins(rows))

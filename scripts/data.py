@@ -14,7 +14,9 @@ with job(snakemake) as this:
     source = data_source(data.source)(data)
     parts = split(source, data, this.config["seed"], queries)
     for name, part in parts.items():
-        chunks = (eight_bit(chunk) if this.config["eight_bit"] else chunk for chunk in part.chunks())
+        chunks = (
+            eight_bit(chunk) if this.config["eight_bit"] else chunk for chunk in part.chunks()
+        )
         write_array(this.output[f"{name}_indices"], part.positions)
         write_rows(this.output[f"{name}_images"], len(part.positions), chunks)
         write_array(this.output[f"{name}_labels"], part.labels)

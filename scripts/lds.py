@@ -3,6 +3,8 @@
 from diffattr.job import job
 
 with job(snakemake) as this:
+    import msgspec
+
     from diffattr.artifacts import as_list, read_arrays, write_json
     from diffattr.config import PRIMARY, Lds
     from diffattr.evaluation.result import evaluate
@@ -17,4 +19,4 @@ with job(snakemake) as this:
         this.config["seed"],
         this.wildcards.split,
     )
-    write_json(this.output[0], result)
+    write_json(this.output[0], msgspec.to_builtins(result))

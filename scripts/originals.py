@@ -5,8 +5,8 @@ from diffattr.job import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays
     from diffattr.config import Losses, NoiseSchedule
+    from diffattr.counterfactual.redrawing import own_losses
     from diffattr.diffusion.models import read_captions, read_network
-    from diffattr.diffusion.redrawing import own_losses
 
     queries = this.config["queries"]
     network = read_network(this.input.network, read_captions(this.input.get("captions")))

@@ -14,8 +14,8 @@ with job(snakemake) as this:
     benchmark = Benchmark.of(own)
     numbers = gather(benchmark, own, this.input)
     images = {
-        split: read_array(benchmark.pictures(split), mmap=True)
-        for split in ("train", *benchmark.query_splits)
+        split: read_array(benchmark.inputs.pictures(split), mmap=True)
+        for split in ("train", *benchmark.splits.queries)
     }
     write_json(this.output.numbers, numbers)
     write_text(this.output.page, page.own_model_html(numbers, images))

@@ -5,8 +5,8 @@ from diffattr.job import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_arrays
     from diffattr.config import Losses, NoiseSchedule, Sampling
+    from diffattr.counterfactual.redrawing import own_losses, redrawn
     from diffattr.diffusion.models import read_block, read_captions
-    from diffattr.diffusion.redrawing import own_losses, redrawn
 
     queries, seed = this.config["queries"], this.config["seed"]
     schedule = this.section("noise_schedule", NoiseSchedule)

@@ -6,7 +6,7 @@ with job(snakemake) as this:
     import numpy as np
 
     from diffattr.artifacts import write_array
-    from diffattr.data.removals import read_orders
+    from diffattr.counterfactual.removals import read_orders
 
     config = this.config
     orders = read_orders(this.input.removals, config["queries"], config["n_train"])

@@ -4,7 +4,7 @@ from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_arrays, write_arrays
-    from diffattr.evaluation.counterfactual import removal_order
+    from diffattr.counterfactual.removals import removal_order
 
     queries = this.config["queries"]
     scores = read_arrays(this.input.scores)["scores"][queries]

@@ -196,14 +196,13 @@ def evaluation() -> Numbers:
     result = evaluate(predictions, [0.1, 1.0, 10.0], measured, options, 1, "val")
     masks = generator.random((12, 8)) < 0.5
     scores = generator.standard_normal((10, 8))
-    ceiling = result["ceiling"]
     return {
-        "lds": [result["lds"]],
-        "interval": result["interval"]["both"],
-        "oracle": [result["oracle"]["lds"]],
-        "ceiling": [ceiling["bound"], ceiling["one_more_retraining"]],
-        "measured": [result["measured"]["weighted-mse"]["lds"]],
-        "audit": [row["lds"] for row in audit(scores, masks, measurements, options, 1, "val")],
+        "lds": [result.lds],
+        "interval": result.interval.both,
+        "oracle": [result.oracle.lds],
+        "ceiling": [result.ceiling.bound, result.ceiling.one_more_retraining],
+        "measured": [result.measured["weighted-mse"].lds],
+        "audit": [row.lds for row in audit(scores, masks, measurements, options, 1, "val")],
         "selected lambda": [
             selected_lambda(predictions, [0.1, 1.0, 10.0], measurements, 3, 1, "val")
         ],
@@ -211,13 +210,10 @@ def evaluation() -> Numbers:
 
 
 def counterfactual() -> Numbers:
-    from diffattr.diffusion.redrawing import own_losses, redrawn
-    from diffattr.evaluation.counterfactual import (
-        chance_overlap,
-        pixel_distances,
-        removal_order,
-        summary,
-    )
+    from diffattr.counterfactual.outcomes import pixel_distances
+    from diffattr.counterfactual.redrawing import own_losses, redrawn
+    from diffattr.counterfactual.removals import removal_order
+    from diffattr.counterfactual.result import chance_overlap, summary
 
     networks = [network()]
     made = redrawn(networks, [5], SCHEDULE, Sampling(n_images=6, n_steps=4), seed=1)
@@ -228,8 +224,8 @@ def counterfactual() -> Numbers:
     return {
         "distances": [float(pixel_distances(images(1), made)[0])],
         "losses": losses.ravel().tolist(),
-        "interval": found["interval"],
-        "sign test": [found["versus_random"]["sign_test_p"]],
+        "interval": found.interval,
+        "sign test": [found.versus_random.sign_test_p],
         "opponents": order.ravel().tolist(),
         "chance overlap": [chance_overlap(3, 9)],
     }

@@ -176,7 +176,11 @@ def test_the_impossible_is_refused_in_one_line_that_starts_with_the_key(what):
     "changes",
     [
         {},
-        {"features.t4.n_timesteps": 1000, "measurement.losses.n_timesteps": 1000, "sampling.n_steps": 1000},
+        {
+            "features.t4.n_timesteps": 1000,
+            "measurement.losses.n_timesteps": 1000,
+            "sampling.n_steps": 1000,
+        },
         {"features.t4.projector": {"kind": "none"}},
         {"features.t4.projector": {**SJLT, "nonzeros": 256}},
         {"features.t4.projector": {"kind": "fast-jl", "k": 1024}},
@@ -381,7 +385,12 @@ def test_params_follow_neither_name_nor_sizes_that_they_are_not_given():
         changed = benchmark(changes)
         return changed.params("losses", losses=changed.config.measurement.losses)
 
-    unrelated = {"name": "other", "training.epochs": 9, "jobs.threads": 2, "measurement.losses.n_timesteps": 5}
+    unrelated = {
+        "name": "other",
+        "training.epochs": 9,
+        "jobs.threads": 2,
+        "measurement.losses.n_timesteps": 5,
+    }
     assert text(unrelated) == text({})
     assert text({"measurement.losses.draws": 2}) != text({})
 

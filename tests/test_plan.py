@@ -39,6 +39,7 @@ BY_HAND = {
     "lds_of_method": (2 * N_METHODS, 0, 0, 0),
     "select_lambda": (2 * 4, 0, 0, 0),
     "scores": (3 * N_METHODS, 0, 0, 0),
+    "planted": (1, 0, 0, 0),
     "build_report": (1, 0, 0, 0),
 }
 BYTES_BY_HAND = {

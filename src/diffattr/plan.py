@@ -16,7 +16,7 @@ from tabulate import tabulate
 from diffattr.artifacts import provenance_path, read_provenance
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import TRAJECTORY, seed_model
-from diffattr.data.removals import is_removal
+from diffattr.counterfactual.removals import is_removal
 
 _FLOAT32, _FLOAT64 = 4, 8
 _EMBEDDING_BYTES = 512 * _FLOAT32
@@ -59,6 +59,7 @@ CALIBRATION: dict[str, Calibration] = {
     "select_lambda": Calibration(0.2),
     "lds_of_method": Calibration(0.5),
     "scores": Calibration(0.2),
+    "planted": Calibration(0.2),
     "maps": Calibration(5.0),
     "audit_powers": Calibration(0.5),
     "removals": Calibration(0.2),
@@ -146,7 +147,9 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
     names += ["sweeps.html"] if benchmark.cells else []
     names += ["counterfactual.html"] if benchmark.counts.removals else []
     report = tuple(benchmark.paths("report", name) for name in names)
-    n_shown = sum(benchmark.counts.n_images(split) for split in ("train", *benchmark.splits.queries))
+    n_shown = sum(
+        benchmark.counts.n_images(split) for split in ("train", *benchmark.splits.queries)
+    )
     n_held = 4 * n_shown * _pixels(benchmark) * _FLOAT32
     return [*planned, PlannedJob("build_report", report, n_bytes=1_000_000, n_held=n_held)]
 
@@ -285,7 +288,12 @@ def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
                     "measurements",
                     (paths.measurements(group, split, quantity),),
                     n_bytes=n_models * n * _FLOAT64,
-                    n_held=2 * n_tables * n_models * benchmark.measurement.losses.n_timesteps * n * _FLOAT32,
+                    n_held=2
+                    * n_tables
+                    * n_models
+                    * benchmark.measurement.losses.n_timesteps
+                    * n
+                    * _FLOAT32,
                     of=group,
                 )
 
@@ -459,6 +467,10 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
             n_held = benchmark.counts.n_images(split) * n_train * (_FLOAT32 + 2 * _FLOAT64)
             audit = (paths.audit(name, split),)
             yield PlannedJob("audit_powers", audit, n_bytes=2000, n_held=n_held, of=of)
+    if n := benchmark.n_images("planted"):
+        n_bytes = 20 * n * (1 + len(benchmark.methods_of("planted")))
+        n_held = n * n_train * (_FLOAT32 + 1)
+        yield PlannedJob("planted", (paths.planted(),), n_bytes=n_bytes, n_held=n_held)
 
 
 def _counterfactual_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
@@ -599,6 +611,7 @@ _WAITS_FOR: dict[str, tuple[str, ...]] = {
     "lds_of_method": ("predictions", "predictions_direct", "measurements"),
     "audit_powers": ("scores", "scores_direct", "measurements"),
     "maps": ("scores", "scores_direct"),
+    "planted": ("scores", "scores_direct"),
     "removals": ("scores", "scores_direct"),
     "subsets_removed": ("removals",),
     "train_block_removed": ("subsets_removed",),
@@ -607,7 +620,7 @@ _WAITS_FOR: dict[str, tuple[str, ...]] = {
     "compare_redrawn": ("redraw", "originals"),
     "build_report": (
         *("scores", "scores_direct", "lds_of_method", "audit_powers", "maps", "check_features"),
-        "compare_redrawn",
+        *("planted", "compare_redrawn"),
     ),
 }
 

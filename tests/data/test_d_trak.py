@@ -156,7 +156,9 @@ def test_as_many_subsets_of_lds_as_can_be_are_none_of_retrain():
 
 def test_more_subsets_than_that_are_refused_before_anything_runs():
     like = {"data.split": "d-trak", "measurement.subsets.lds.count": 257}
-    assert_refused(benchmark, like, key="measurement.subsets.lds.count", words="257 256 d-trak retrain")
+    assert_refused(
+        benchmark, like, key="measurement.subsets.lds.count", words="257 256 d-trak retrain"
+    )
     benchmark({**like, "measurement.subsets.lds.count": 256})
     benchmark({"measurement.subsets.lds.count": 257})
 

@@ -8,7 +8,7 @@ from tiny import SCHEDULE, network
 
 from diffattr import rng
 from diffattr.config import Sampling
-from diffattr.diffusion.sampling import generate, write_pictures
+from diffattr.diffusion.sampling import generate, sampling_timesteps, trajectories, write_pictures
 
 SEED, N_STEPS = 3, 10
 SAMPLING = Sampling(n_images=3, n_steps=N_STEPS)
@@ -82,3 +82,18 @@ def test_pictures_are_the_images_in_8_bits(channels, tmp_path):
             pixels = np.asarray(picture).reshape(4, 4, channels).transpose(2, 0, 1)
         # Half of a step between two 8-bit values.
         np.testing.assert_allclose(pixels / 127.5 - 1, image, atol=0.5 / 127.5 + 1e-6)
+
+
+def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():
+    sampling = Sampling(n_images=3, n_steps=4)
+    drawn = generate(network(), 3, SCHEDULE, sampling, SEED)
+    found = trajectories(network(), 3, SCHEDULE, sampling, SEED, batch_size=2)
+    assert found.shape == (3, 4, 1, 8, 8)
+    assert np.abs(found).max() <= 1  # the sampler clips what it foresees
+    np.testing.assert_allclose(found[:, -1], drawn, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_steps", [1, 4, 10, 50])
+def test_the_sampler_s_timesteps_go_down_to_zero_in_equal_strides(n_steps):
+    found = sampling_timesteps(SCHEDULE, Sampling(n_images=1, n_steps=n_steps))
+    assert found == [1000 // n_steps * step for step in range(n_steps)][::-1]

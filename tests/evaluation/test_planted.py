@@ -1,11 +1,16 @@
 """The rank of a query's own copy, counted by hand."""
 
+import json
+
+import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from diffattr.evaluation.planted import planted_truth
+from diffattr.artifacts import ArtifactError, read_struct, write_json
+from diffattr.evaluation.planted import Planted, copy_positions, planted_ranks, planted_truth
 
 
 def test_ranks_recall_and_mean_by_hand():
@@ -45,3 +50,33 @@ def test_the_rank_is_the_number_of_images_that_score_no_less(data):
     for query, copy in enumerate(copies):
         expected = sum(score >= scores[query, copy] for score in scores[query])
         assert ranks[query] == expected
+
+
+def test_planted_copies_are_found_in_an_unsorted_training_set():
+    train = np.array([30, 10, 20])
+    assert copy_positions(train, np.array([20, 30])).tolist() == [2, 0]
+
+
+def test_a_planted_query_without_a_copy_is_an_error():
+    with pytest.raises(ArtifactError, match="image 99 of the data set is not in"):
+        copy_positions(np.array([1, 2]), np.array([2, 99]))
+
+
+def test_methods_are_ranked_by_how_well_they_find_the_copies(tmp_path):
+    train, queries = np.array([30, 10, 20]), np.array([20, 30])
+    perfect = np.array([[0.1, 0.2, 0.9], [0.9, 0.3, 0.1]])
+    methods = [("worst", None, -perfect), ("best", 0.5, perfect), ("another best", 2.0, perfect)]
+    found = planted_ranks(iter(methods), train, queries)
+    rows = [(row.name, row.lam, row.recall_at_1, row.mean_rank, row.ranks) for row in found.methods]
+    assert rows == [
+        ("another best", 2.0, 1.0, 1.0, (1, 1)),
+        ("best", 0.5, 1.0, 1.0, (1, 1)),
+        ("worst", None, 0.0, 3.0, (3, 3)),
+    ]
+    assert (found.n_queries, found.copies) == (2, (2, 0))
+    # Three images, each equally likely in every place.
+    assert found.chance.mean_rank == np.mean([1, 2, 3])
+    assert found.chance.recall_at_1 == 1 / 3
+    write_json(tmp_path / "planted.json", msgspec.to_builtins(found))
+    assert read_struct(tmp_path / "planted.json", Planted) == found
+    assert json.loads((tmp_path / "planted.json").read_text())["methods"][0]["lambda"] == 2.0

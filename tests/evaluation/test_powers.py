@@ -33,14 +33,14 @@ TRANSFORMS = {
 
 def test_every_row_is_the_lds_of_the_bent_scores():
     rows = audit(SCORES, MASKS, MEASUREMENTS, OPTIONS, 1, "val")
-    assert [row["power"] for row in rows] == list(TRANSFORMS)
+    assert [row.power for row in rows] == list(TRANSFORMS)
     for row in rows:
-        assert row["lds"] == pytest.approx(by_hand(TRANSFORMS[row["power"]]), abs=1e-12)
-        assert row["difference"] == pytest.approx(row["lds"] - rows[0]["lds"], abs=1e-12)
-        low, high = row["interval"]
-        assert low < row["lds"] < high
-        low, high = row["difference_interval"]
-        assert low <= row["difference"] <= high
+        assert row.lds == pytest.approx(by_hand(TRANSFORMS[row.power]), abs=1e-12)
+        assert row.difference == pytest.approx(row.lds - rows[0].lds, abs=1e-12)
+        low, high = row.interval
+        assert low < row.lds < high
+        low, high = row.difference_interval
+        assert low <= row.difference <= high
 
 
 def test_squares_of_scores_of_one_sign_are_the_power_of_two():

@@ -98,5 +98,7 @@ def test_the_folds_are_keyed_by_seed_and_split():
 
 
 def test_fewer_queries_than_folds_are_refused():
-    with pytest.raises(ValueError, match=r"measurement.lds.folds: 5 folds asked for, split gen has 4 queries"):
+    with pytest.raises(
+        ValueError, match=r"measurement.lds.folds: 5 folds asked for, split gen has 4 queries"
+    ):
         cross_fitted(path(4), 5, 1, "gen")

@@ -21,7 +21,7 @@ from diffattr.artifacts import ArtifactError
 from diffattr.attribution.kernel import Kernel
 from diffattr.attribution.store import write_kernel
 from diffattr.config import Counterfactual, Curvature, Lds, Pass, Projector
-from diffattr.data.removals import Removal
+from diffattr.counterfactual.removals import Removal
 from diffattr.diffusion.families import MODEL_FAMILIES
 from diffattr.diffusion.models import (
     CONFIG_FILE,

@@ -13,6 +13,7 @@ import yaml
 from diffattr import artifacts
 from diffattr.benchmark import Benchmark
 from diffattr.config import Config
+from diffattr.evaluation.planted import planted_ranks
 from diffattr.report import page
 from diffattr.report.numbers import gather
 
@@ -137,6 +138,11 @@ def fill(folder: Folder) -> None:
             folder.scores[name, split] = scores
             artifacts.write_arrays(paths.scores(name, split), {"scores": scores}, {"lambda": 0.25})
             folder.roots.append(paths.scores(name, split))
+    if "planted" in splits:
+        methods = [(name, 0.25, folder.scores[name, "planted"]) for name in benchmark.methods]
+        found = planted_ranks(methods, ids["train"], ids["planted"])
+        artifacts.write_json(paths.planted(), msgspec.to_builtins(found))
+        folder.roots.append(paths.planted())
     for split in ("val", "gen"):
         folder.lds[split] = {}
         for name in benchmark.config.methods:

@@ -31,7 +31,12 @@ def leftovers(workflow):
         ("training", "epoch", 3, "training.epoch: unknown key; did you mean 'epochs'?"),
         ("training", "epochs", "many", 'training.epochs: found "many", expected integer'),
         ("jobs", "models_per_block", 0, "jobs.models_per_block: found 0, allowed: at least 1"),
-        ("losses", "n_timesteps", 2000, "measurement.losses.n_timesteps: found 2000, allowed: at most"),
+        (
+            "losses",
+            "n_timesteps",
+            2000,
+            "measurement.losses.n_timesteps: found 2000, allowed: at most",
+        ),
         ("methods", "mine", {"method": "trak", "features": "t9/loss"}, "defined: t4/loss"),
     ],
 )

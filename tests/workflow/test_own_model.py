@@ -145,7 +145,7 @@ def test_another_lambda_makes_scores_and_pages_alone(asked_about):
     assert pending.pop("scores") == {
         f"scores/trak-2/{s}.zarr.zip" for s in ("val", "gen", "planted")
     }
-    assert set(pending) == {"build_report"}
+    assert set(pending) == {"planted", "build_report"}
     asked_about.config["methods"]["trak-2"]["lambda"] = "rule"
     assert asked_about.pending() == {}
     assert "Models: 0." in asked_about.run("plan").stdout

@@ -6,14 +6,17 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from diffattr.artifacts.atomic import beside
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 
 class ArtifactError(ValueError):
@@ -104,6 +107,16 @@ def read_json(path: str | Path) -> Any:
     """
     with readable(path, "JSON"):
         return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_struct(path: str | Path, kind: type[T]) -> T:
+    """Return the content of a JSON file as a value of a type: a `msgspec.Struct`, a list of them.
+
+    Raises:
+        ArtifactError: the file is missing, is not JSON, or does not fit the type.
+    """
+    with readable(path, "JSON"):
+        return msgspec.json.decode(Path(path).read_bytes(), type=kind)
 
 
 def write_array(path: str | Path, array: np.ndarray) -> None:

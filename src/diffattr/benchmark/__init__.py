@@ -127,9 +127,7 @@ class Benchmark:
     @cached_property
     def inputs(self) -> Inputs:
         """Which files jobs read."""
-        return Inputs(
-            self.config, self.paths, self.counts, self.splits, self.models, self.methods
-        )
+        return Inputs(self.config, self.paths, self.counts, self.splits, self.models, self.methods)
 
     @cached_property
     def params(self) -> Params:

@@ -6,8 +6,8 @@ from diffattr.attribution import method_of
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.benchmark.methods import method_errors
 from diffattr.benchmark.pretrained import pretrained_errors
-from diffattr.benchmark.removals import removal_errors
 from diffattr.config import Config, ConfigError, Measurement
+from diffattr.counterfactual.removals import removal_errors
 from diffattr.data import data_source
 from diffattr.data.sampling import D_TRAK_LDS_SUBSETS
 from diffattr.diffusion.families import MODEL_FAMILIES, sample_shape

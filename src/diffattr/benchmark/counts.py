@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from diffattr.benchmark.paths import TRAJECTORY
-from diffattr.benchmark.removals import chosen_queries, removals
 from diffattr.config import Config, ConfigError, SubsetGroup, present
-from diffattr.data.removals import Removal, is_removal
+from diffattr.counterfactual.removals import Removal, chosen_queries, is_removal, removals
 
 
 @dataclass(frozen=True)

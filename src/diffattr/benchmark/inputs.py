@@ -146,9 +146,7 @@ class Inputs:
         queries = TRAJECTORY if planned.follows_trajectory else split
         sides = {
             side: [
-                path
-                for model in planned.models
-                for path in self.shards(gradient_pass, of, model)
+                path for model in planned.models for path in self.shards(gradient_pass, of, model)
             ]
             for side, of in (("train", "train"), ("queries", queries))
         }

@@ -150,8 +150,7 @@ def _mean_learning_rates(config: Config, steps: list[int]) -> tuple[float, ...]:
     weights, training = [], present(config.training, "training")
     for start, stop in zip([0, *steps[:-1]], steps, strict=True):
         factors = [
-            training.learning_rate_factor(step, config.n_steps)
-            for step in range(start, stop)
+            training.learning_rate_factor(step, config.n_steps) for step in range(start, stop)
         ]
         mean = sum(factors) / len(factors) if factors else 0.0
         weights.append(training.learning_rate * mean)

@@ -150,6 +150,10 @@ class Paths:
         """Scores (query, train) at the selected lambda."""
         return self("scores", method, f"{split}.zarr.zip")
 
+    def planted(self) -> str:
+        """Ranks of the planted queries' copies, by method."""
+        return self("planted.json")
+
     def maps(self, method: str = "{method}", split: str = "{split}") -> str:
         """Where in each query a method sees its reasons, for the images that the report shows."""
         return self("maps", method, f"{split}.zarr.zip")

@@ -65,7 +65,9 @@ def _rank(path: str) -> int:
         raise ConfigError(f"model.pretrained: {path} cannot be read: {error}") from error
     ranks = [shape[0] for name, shape in shapes.items() if "lora_A" in name or "lora.down" in name]
     if not ranks:
-        raise ConfigError(f"model.pretrained: {path} holds no LoRA; expected weights lora_A, lora_B")
+        raise ConfigError(
+            f"model.pretrained: {path} holds no LoRA; expected weights lora_A, lora_B"
+        )
     return ranks[0]
 
 
@@ -91,7 +93,10 @@ def said_by_pipeline(model: Model) -> dict[str, Any]:
     """
     family = MODEL_FAMILIES[model.family]
     pipeline = pipeline_of(model)
-    for key, source in {"model.pretrained": model.pretrained, pipeline.key: pipeline.source}.items():
+    for key, source in {
+        "model.pretrained": model.pretrained,
+        pipeline.key: pipeline.source,
+    }.items():
         if errors := list(source_errors(key, str(source))):
             raise ConfigError("\n".join(errors))
     files_of(model)  # a folder without a LoRA is refused before the pipeline is asked

@@ -56,6 +56,7 @@ from diffattr.config.sections import (
 )
 
 __all__ = [
+    "PRIMARY",
     "Axes",
     "Config",
     "ConfigError",
@@ -76,7 +77,6 @@ __all__ = [
     "Name",
     "NoiseSchedule",
     "NonNegative",
-    "PRIMARY",
     "Pass",
     "Positive",
     "PositiveFloat",
@@ -98,8 +98,8 @@ __all__ = [
     "extended",
     "json_schema",
     "load_schema",
-    "refuse",
     "present",
+    "refuse",
     "typed",
     "yaml_text",
 ]

@@ -44,7 +44,9 @@ def _read(file: Path) -> Mapping[str, Any]:
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"extends: {file} cannot be read: {' '.join(str(error).split())}") from error
+        raise ConfigError(
+            f"extends: {file} cannot be read: {' '.join(str(error).split())}"
+        ) from error
     if not isinstance(found, Mapping):
         raise ConfigError(f"extends: {file} holds no mapping; a config is expected")
     return found

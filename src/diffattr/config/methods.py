@@ -2,8 +2,6 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
-
 from diffattr.config.base import (
     UNIQUE,
     NonNegative,
@@ -34,9 +32,7 @@ class Pass(Section, frozen=True):
 
     n_timesteps: Positive
     noise: Literal["common", "per-image"]
-    output_functions: Annotated[
-        tuple[Annotated[str, registered("output-functions")], ...], UNIQUE
-    ]
+    output_functions: Annotated[tuple[Annotated[str, registered("output-functions")], ...], UNIQUE]
     projector: Projector
     timesteps: Literal["uniform", "cumulative"] = "uniform"
     draws: Positive = 1

@@ -14,16 +14,15 @@ scores" (1968), ch. 3-4.
 
 import itertools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64
 
+from diffattr.config import Section
 from diffattr.evaluation.lds import standardised_ranks
 
 
-@dataclass(frozen=True)
-class Ceiling:
+class Ceiling(Section, frozen=True):
     """What the measurement's noise allows, as means over queries."""
 
     n_seeds: int
@@ -53,4 +52,9 @@ def noise_ceiling(measurements: Float[np.ndarray, "seed subset query"]) -> Ceili
     # Below zero there is no signal to bound.
     signal = max(repeat, 0.0)
     reliability = n_seeds * signal / (1 + (n_seeds - 1) * signal)
-    return Ceiling(n_seeds, repeat, math.sqrt(reliability), math.sqrt(signal * reliability))
+    return Ceiling(
+        n_seeds=n_seeds,
+        repeat=repeat,
+        bound=math.sqrt(reliability),
+        one_more_retraining=math.sqrt(signal * reliability),
+    )

@@ -9,16 +9,25 @@ are comparable only if all are treated alike, which is what this audit does.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from diffattr.config import Lds
+from diffattr.config import Lds, Section
 from diffattr.evaluation.bootstrap import interval, resampled
 from diffattr.evaluation.lds import lds
 
 SQUARES = "squares"
+
+
+class Bent(Section, frozen=True):
+    """The LDS of scores bent by one power, and its paired difference to that of plain scores."""
+
+    power: float | str
+    lds: float
+    interval: tuple[float, float]
+    difference: float
+    difference_interval: tuple[float, float]
 
 
 def bent(
@@ -38,9 +47,9 @@ def audit(
     options: Lds,
     seed: int,
     split: str,
-) -> list[dict[str, Any]]:
-    """Return the LDS of each transformation, and its paired difference to plain scores."""
-    measurement = measurements.mean(axis=0)
+) -> list[Bent]:
+    """Return the LDS of each transformation: plain scores, the powers of the config, squares."""
+    measurement, confidence = measurements.mean(axis=0), options.confidence
 
     def judged(power: float | str) -> tuple[float, Float64[np.ndarray, " resample"]]:
         predictions = masks.astype(np.float64) @ bent(scores, power).T
@@ -48,21 +57,19 @@ def audit(
         return float(lds(predictions, measurement).mean()), draws.both
 
     plain, plain_draws = judged(1.0)
-    rows = []
-    powers: Sequence[float | str] = [*options.powers, SQUARES]
-    for power in powers:
-        point, draws = judged(power)
+
+    def row(power: float | str, point: float, draws: Float64[np.ndarray, " resample"]) -> Bent:
         difference = point - plain
-        rows.append(
-            {
-                "power": power,
-                "lds": point,
-                "interval": interval(point, draws, options.confidence),
-                "difference": difference,
-                "difference_interval": interval(
-                    difference, draws - plain_draws, options.confidence
-                ),
-            }
+        return Bent(
+            power=power,
+            lds=point,
+            interval=interval(point, draws, confidence),
+            difference=difference,
+            difference_interval=interval(difference, draws - plain_draws, confidence),
         )
-    own = {"power": 1.0, "lds": plain, "interval": interval(plain, plain_draws, options.confidence)}
-    return [{**own, "difference": 0.0, "difference_interval": (0.0, 0.0)}, *rows]
+
+    powers: Sequence[float | str] = [*options.powers, SQUARES]
+    return [
+        row(1.0, plain, plain_draws),
+        *(row(power, *judged(power)) for power in powers),
+    ]

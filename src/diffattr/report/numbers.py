@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, UInt8
 
-from diffattr.artifacts import ArtifactError, read_array, read_arrays, read_json
+from diffattr.artifacts import read_array, read_arrays, read_json, read_struct
 from diffattr.benchmark import LDS_SPLITS, Benchmark
-from diffattr.benchmark.methods import PlannedMethod
-from diffattr.evaluation.planted import planted_truth
-from diffattr.report import comparison, cost, method_cost, published, sweeps
-
-TOLERANCE = 1e-4
-"""Largest relative error at which features count as independent of batch size and order: float32
-sums over some hundred timesteps in another order differ by up to some 1e-5."""
+from diffattr.counterfactual.result import Result
+from diffattr.evaluation import comparison
+from diffattr.evaluation.controls import TOLERANCE, is_chance, is_invariant
+from diffattr.evaluation.planted import Planted
+from diffattr.evaluation.powers import Bent
+from diffattr.evaluation.result import LdsResult
+from diffattr.report import cost, method_cost, published, sweeps
 
 
 def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
@@ -29,20 +29,21 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
     counted in costs and provenance.
     """
     config, paths = benchmark.written, benchmark.paths
-    everything = {
+    read = {
         split: {
-            name: read_json(paths.lds(name, split))
+            name: read_struct(paths.lds(name, split), LdsResult)
             for name in benchmark.methods
             if split in benchmark.splits.lds_of(name)
         }
         for split in LDS_SPLITS
     }
+    everything = plain(read)
     results = {
         split: {name: everything[split][name] for name in benchmark.splits.methods_of(split)}
         for split in LDS_SPLITS
     }
-    lds = [_lds(split, results[split], benchmark) for split in LDS_SPLITS]
-    planted = planted_ranks(benchmark) if config.data.n_planted else None
+    lds = [_lds(split, results[split], read[split], benchmark) for split in LDS_SPLITS]
+    planted = planted_truth(benchmark)
     roots = list(roots)
     records = cost.lineage(cost.read_records(paths.root), roots)
     method_costs = method_cost.method_costs(benchmark, records)
@@ -58,7 +59,9 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
             for name in benchmark.splits.named
         ],
         "lds": lds,
-        "claim": _claim(lds),
+        "claim": plain(
+            comparison.tally(pair["verdict"] for table in lds for pair in table["d_trak"])
+        ),
         "published": published.beside(benchmark, everything),
         "planted": planted,
         "queries": [
@@ -74,7 +77,9 @@ def gather(benchmark: Benchmark, roots: Iterable[str]) -> dict[str, Any]:
         },
         "sweeps": list(sweeps.sweep_numbers(benchmark, everything, method_costs)),
         "counterfactual": (
-            read_json(paths.counterfactual()) if config.counterfactual is not None else None
+            plain(read_struct(paths.counterfactual(), Result))
+            if config.counterfactual is not None
+            else None
         ),
         "costs": cost.costs(records),
         "origin": cost.origin(records, roots),
@@ -118,14 +123,24 @@ def method_row(benchmark: Benchmark, name: str) -> dict[str, Any]:
     }
 
 
-def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[str, Any]:
+def plain(value: Any) -> Any:
+    """Return typed values as JSON values."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _lds(
+    split: str,
+    results: Mapping[str, Any],
+    read: Mapping[str, LdsResult],
+    benchmark: Benchmark,
+) -> dict[str, Any]:
     """Return one split's table (best method first) and comparisons."""
     ranking = sorted(results, key=lambda name: (-results[name]["lds"], name))
     best, first = ranking[0], results[ranking[0]]
     confidence = benchmark.config.measurement.lds.confidence
 
     def compared(method: str, baseline: str) -> dict[str, Any]:
-        return comparison.difference(results, method, baseline, confidence)
+        return plain(comparison.difference(read, method, baseline, confidence))
 
     return {
         "split": split,
@@ -135,17 +150,16 @@ def _lds(split: str, results: Mapping[str, Any], benchmark: Benchmark) -> dict[s
         "methods": [_row(benchmark, name, split, results[name]) for name in ranking],
         "best": best,
         "sole_best": {
-            needs: comparison.sole_best(results, names, confidence)
+            needs: comparison.sole_best(read, names, confidence)
             for needs, names in _by_needs(benchmark, ranking).items()
         },
-        "pairs": comparison.pairs(results, ranking, confidence),
+        "pairs": plain(comparison.pairs(read, ranking, confidence)),
         "to_best": [compared(name, best) for name in ranking[1:]],
         "d_trak": [
             {
-                **compared(d_trak.name, trak.name),
-                "passes": [d_trak.gradient_pass, trak.gradient_pass],
-                "oracle_difference": results[d_trak.name]["oracle"]["lds"]
-                - results[trak.name]["oracle"]["lds"],
+                **compared(d_trak, trak),
+                "passes": [benchmark.methods[name].gradient_pass for name in (d_trak, trak)],
+                "oracle_difference": read[d_trak].oracle.lds - read[trak].oracle.lds,
             }
             for d_trak, trak in _d_trak_pairs(benchmark)
         ],
@@ -164,7 +178,7 @@ def _row(benchmark: Benchmark, name: str, split: str, result: Mapping[str, Any])
     method = benchmark.methods[name]
     audit = None
     if benchmark.config.measurement.lds.powers:
-        audit = read_json(benchmark.paths.audit(name, split))
+        audit = plain(read_struct(benchmark.paths.audit(name, split), list[Bent]))
     return {
         "name": name,
         "needs": method.needs,
@@ -182,80 +196,27 @@ def _row(benchmark: Benchmark, name: str, split: str, result: Mapping[str, Any])
     }
 
 
-def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[PlannedMethod, PlannedMethod]]:
-    """Return each D-TRAK with each TRAK at the same models and noise, on as many timesteps or more.
-
-    The paper's claims: D-TRAK is better on the same pass, and with 10 timesteps than TRAK with 100.
-    """
-    methods = [benchmark.methods[name] for name in benchmark.splits.named]
-    passes = benchmark.config.features
-
-    def comparable(d_trak: PlannedMethod, trak: PlannedMethod) -> bool:
-        ours, theirs = passes[d_trak.feature_set[0]], passes[trak.feature_set[0]]
-        same = msgspec.structs.replace(
-            theirs, n_timesteps=ours.n_timesteps, output_functions=ours.output_functions
-        )
-        return (
-            d_trak.models == trak.models and ours == same and ours.n_timesteps <= theirs.n_timesteps
-        )
-
-    return [
-        (d_trak, trak)
-        for d_trak in methods
-        for trak in methods
-        if (d_trak.kind, trak.kind) == ("d-trak", "trak") and comparable(d_trak, trak)
-    ]
+def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[str, str]]:
+    """Return the names of each D-TRAK and a TRAK that it may be compared with."""
+    methods = {name: benchmark.methods[name] for name in benchmark.splits.named}
+    return comparison.d_trak_pairs(
+        {
+            name: comparison.OnGradients(
+                kind=method.kind,
+                models=method.models,
+                gradient_pass=benchmark.config.features[method.gradient_pass],
+            )
+            for name, method in methods.items()
+            if method.gradient_pass is not None
+        }
+    )
 
 
-def _claim(lds: list[dict[str, Any]]) -> dict[str, int]:
-    """Return in how many comparisons D-TRAK is higher than TRAK, lower, or neither."""
-    verdicts = [pair["verdict"] for table in lds for pair in table["d_trak"]]
-    return {verdict: verdicts.count(verdict) for verdict in ("higher", "lower", "undecided")}
-
-
-def planted_ranks(benchmark: Benchmark) -> dict[str, Any]:
-    """Return the ranks of the planted queries' copies, best method first."""
-    paths = benchmark.paths
-    train, queries = read_array(paths.indices("train")), read_array(paths.indices("planted"))
-    copies = copy_positions(train, queries)
-    rows = []
-    for name in benchmark.splits.methods_of("planted"):
-        store = read_arrays(paths.scores(name, "planted"))
-        truth = planted_truth(store["scores"], copies)
-        rows.append(
-            {
-                "name": name,
-                "lambda": store.attribute("lambda"),
-                "recall_at_1": truth.recall_at_1,
-                "mean_rank": truth.mean_rank,
-                "ranks": truth.ranks.tolist(),
-            }
-        )
-    return {
-        "n_queries": len(queries),
-        "copies": copies.tolist(),
-        "chance": {"recall_at_1": 1 / len(train), "mean_rank": (len(train) + 1) / 2},
-        "methods": sorted(rows, key=lambda row: (row["mean_rank"], row["name"])),
-    }
-
-
-def copy_positions(
-    train: Int64[np.ndarray, " train"], queries: Int64[np.ndarray, " query"]
-) -> Int64[np.ndarray, " query"]:
-    """Return where in the training set each planted query's copy stands.
-
-    Raises:
-        ArtifactError: a query is not in the training set.
-    """
-    order = np.argsort(train)
-    found = order[np.searchsorted(train, queries, sorter=order).clip(max=len(train) - 1)]
-    if (missing := queries[train[found] != queries]).size:
-        raise ArtifactError(
-            f"indices/planted.npy: image {missing[0]} of the data set is not in indices/train.npy,"
-            " though every planted image is part of the training set; remake both:"
-            " snakemake --forcerun data"
-        )
-    return found
+def planted_truth(benchmark: Benchmark) -> dict[str, Any] | None:
+    """Return the ranks of the planted queries' copies, None where none are planted."""
+    if not benchmark.config.data.n_planted:
+        return None
+    return plain(read_struct(benchmark.paths.planted(), Planted))
 
 
 def shown_queries(
@@ -334,7 +295,7 @@ def checks_of(benchmark: Benchmark) -> Iterable[dict[str, Any]]:
                 "n_images": check["n_images"],
                 "largest_relative_error": error,
                 "tolerance": TOLERANCE,
-                "passed": error <= TOLERANCE,
+                "passed": is_invariant(error),
             }
 
 
@@ -343,11 +304,10 @@ def _controls(benchmark: Benchmark, lds: list[dict[str, Any]]) -> Iterable[dict[
     for table in lds:
         for row in table["methods"]:
             if benchmark.config.methods[row["name"]].method == "random":
-                low, high = row["interval"]
                 yield {
                     "split": table["split"],
                     "name": row["name"],
                     "lds": row["lds"],
                     "interval": row["interval"],
-                    "passed": low <= 0 <= high,
+                    "passed": is_chance(row["interval"]),
                 }

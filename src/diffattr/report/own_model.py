@@ -15,7 +15,7 @@ from diffattr.benchmark import Benchmark
 from diffattr.benchmark.own_model import lambda_of
 from diffattr.config import OwnModel
 from diffattr.report import cost, method_cost, viewer
-from diffattr.report.numbers import checks_of, method_row, planted_ranks, shown_queries
+from diffattr.report.numbers import checks_of, method_row, planted_truth, shown_queries
 from diffattr.report.queries import class_names
 
 
@@ -24,7 +24,7 @@ def gather(benchmark: Benchmark, own: OwnModel, roots: Iterable[str]) -> dict[st
     roots, paths = list(roots), benchmark.paths
     records = cost.lineage(cost.read_records(paths.root), roots)
     costs = method_cost.method_costs(benchmark, records)
-    planted = planted_ranks(benchmark) if own.data.n_planted else None
+    planted = planted_truth(benchmark)
     named = read_json(paths.names())
     return {
         "name": own.name,

@@ -1,11 +1,14 @@
 """What is removed for the counterfactual evaluation, and the refusal of what cannot be."""
 
+import numpy as np
 import pytest
 from changed_config import DELETED, assert_refused, benchmark
+from hypothesis import given
+from hypothesis import strategies as st
 
 from diffattr import plan
 from diffattr.config import ConfigError
-from diffattr.data.removals import Removal, is_removal
+from diffattr.counterfactual.removals import Removal, is_removal, removal_order
 from diffattr.plan import NetworkSize
 
 EVERY = "configs/every-method.yaml"
@@ -117,3 +120,20 @@ def test_random_under_methods_is_asked_for_where_there_is_none():
     }
     with pytest.raises(ConfigError, match=r"add \{method: random\} under methods"):
         benchmark(changes, EVERY)
+
+
+@given(st.integers(1, 6), st.integers(2, 12), st.data())
+def test_removals_follow_the_scores_down_or_up(q, n, data):
+    values = st.lists(st.integers(-3, 3), min_size=n, max_size=n)
+    scores = np.array(data.draw(st.lists(values, min_size=q, max_size=q)), dtype=np.float32)
+    found = removal_order(scores)
+    for side, sign in (("proponents", 1), ("opponents", -1)):
+        assert found[side].shape == (q, n)
+        for row, order in zip(scores, found[side], strict=True):
+            assert sorted(order.tolist()) == list(range(n))
+            assert (np.diff(sign * row[order]) <= 0).all()
+
+
+def test_ties_are_removed_by_position():
+    found = removal_order(np.zeros((1, 4), np.float32))
+    assert found["proponents"].tolist() == found["opponents"].tolist() == [[0, 1, 2, 3]]

@@ -26,7 +26,7 @@ def redrawn(
 ) -> Float32[np.ndarray, "query channel height width"]:
     """Return what each network makes of its own query's starting noise.
 
-    `labels` are those of all generated images, for networks that are told captions.
+    `labels` are those of all generated images, for networks with captions.
     """
     drawn = [
         Sampler(network, schedule, sampling, seed, device, labels).drawn([number])

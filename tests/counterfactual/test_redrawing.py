@@ -1,14 +1,13 @@
 """Queries drawn again against drawing and measuring them one by one."""
 
 import numpy as np
-import pytest
 from tiny import MODEL, SCHEDULE, images, network
 
 from diffattr.config import Losses, Sampling
+from diffattr.counterfactual.redrawing import own_losses, redrawn
 from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.models import build
-from diffattr.diffusion.redrawing import own_losses, redrawn
-from diffattr.diffusion.sampling import generate, sampling_timesteps, trajectories
+from diffattr.diffusion.sampling import generate
 
 SEED, N_STEPS = 3, 4
 SAMPLING = Sampling(n_images=3, n_steps=N_STEPS)
@@ -35,17 +34,3 @@ def test_own_losses_are_the_diagonal_of_the_loss_table():
     table = loss_tables(networks, images(3), np.array(numbers), "gen", SCHEDULE, options, SEED)
     for query in range(3):
         np.testing.assert_allclose(found[query], table["losses"][query, :, query], rtol=1e-5)
-
-
-def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():
-    drawn = generate(network(), 3, SCHEDULE, SAMPLING, SEED)
-    found = trajectories(network(), 3, SCHEDULE, SAMPLING, SEED, batch_size=2)
-    assert found.shape == (3, N_STEPS, 1, 8, 8)
-    assert np.abs(found).max() <= 1  # the sampler clips what it foresees
-    np.testing.assert_allclose(found[:, -1], drawn, atol=1e-5)
-
-
-@pytest.mark.parametrize("n_steps", [1, 4, 10, 50])
-def test_the_sampler_s_timesteps_go_down_to_zero_in_equal_strides(n_steps):
-    found = sampling_timesteps(SCHEDULE, Sampling(n_images=1, n_steps=n_steps))
-    assert found == [1000 // n_steps * step for step in range(n_steps)][::-1]

@@ -1,0 +1,29 @@
+# Planted queries have their copy in the training set: a check of every benchmark and of one's own model.
+
+PLANTED_FILES = [paths.planted()] if "planted" in benchmark.splits.queries else []
+
+if PLANTED_FILES:
+
+    rule planted:
+        """Rank the copies of the planted queries among all training images, by every method."""
+        input:
+            scores=[
+                paths.scores(method, "planted")
+                for method in benchmark.splits.methods_of("planted")
+            ],
+            train=paths.indices("train"),
+            queries=paths.indices("planted"),
+        output:
+            paths.planted(),
+        log:
+            log_path("planted"),
+        conda:
+            ENVIRONMENT
+        resources:
+            **asked("planted", paths.planted()),
+        params:
+            config=benchmark.params(
+                "evaluation", methods=benchmark.splits.methods_of("planted")
+            ),
+        script:
+            "../scripts/planted.py"

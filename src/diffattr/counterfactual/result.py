@@ -1,0 +1,179 @@
+"""What the counterfactual evaluation found, as one typed value."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from scipy.stats import binomtest, hypergeom
+
+from diffattr import rng
+from diffattr.config import Lds, Section
+from diffattr.counterfactual.removals import Removal, Side
+from diffattr.evaluation.bootstrap import interval
+
+
+class VersusRandom(Section, frozen=True):
+    """Paired differences to removing as many images at random.
+
+    `n_higher` and `n_lower` count queries above and below the control, `sign_test_p` is two-sided.
+    """
+
+    difference: float
+    median_difference: float
+    interval: tuple[float, float]
+    n_higher: int
+    n_lower: int
+    sign_test_p: float
+
+
+class Moved(Section, frozen=True):
+    """How far the queries moved by one measure; the control itself is compared with nothing."""
+
+    per_query: tuple[float, ...]
+    mean: float
+    median: float
+    interval: tuple[float, float]
+    versus_random: VersusRandom | None
+
+
+class Retrained(Section, frozen=True):
+    """What one removal did, by measure."""
+
+    method: str
+    side: Side
+    fraction: float
+    measures: dict[str, Moved]
+
+
+class Overlap(Section, frozen=True):
+    """The mean Jaccard overlap of two methods' proponents, and that of two random lists."""
+
+    fraction: float
+    first: str
+    second: str
+    jaccard: float
+    chance: float
+
+
+class Result(Section, frozen=True):
+    """The whole evaluation; `queries` are the numbers of generated images, `seeds` of training."""
+
+    queries: tuple[int, ...]
+    n_train: int
+    seeds: tuple[int, ...]
+    removals: tuple[Retrained, ...]
+    overlaps: tuple[Overlap, ...]
+
+
+def overlap(
+    first: Int64[np.ndarray, "query n"], second: Int64[np.ndarray, "query n"]
+) -> Float64[np.ndarray, " query"]:
+    """Return the Jaccard overlap |A and B| / |A or B| of two removal lists, per query."""
+    shared = np.array(
+        [len(np.intersect1d(a, b)) for a, b in zip(first, second, strict=True)], dtype=np.float64
+    )
+    return shared / (2 * first.shape[1] - shared)
+
+
+def chance_overlap(n: int, n_train: int) -> float:
+    """Return the expected Jaccard overlap of two random lists of n out of n_train images.
+
+    The number of shared images is hypergeometric.
+    """
+    shared = np.arange(max(0, 2 * n - n_train), n + 1)
+    probability = hypergeom.pmf(shared, n_train, n, n)
+    return float((probability * shared / (2 * n - shared)).sum())
+
+
+def overlaps(
+    removed: Mapping[str, Int64[np.ndarray, "query train"]],
+    sizes: Mapping[float, int],
+    n_train: int,
+) -> tuple[Overlap, ...]:
+    """Return the mean overlap of every pair of methods' proponents, for every size of removal."""
+    names = list(removed)
+    return tuple(
+        Overlap(
+            fraction=fraction,
+            first=first,
+            second=second,
+            jaccard=float(overlap(removed[first][:, :n], removed[second][:, :n]).mean()),
+            chance=chance_overlap(n, n_train),
+        )
+        for fraction, n in sizes.items()
+        for i, first in enumerate(names)
+        for second in names[i + 1 :]
+    )
+
+
+def summary(
+    values: Float64[np.ndarray, " query"],
+    control: Float64[np.ndarray, " query"] | None,
+    n_resamples: int,
+    confidence: float,
+    seed: int,
+) -> Moved:
+    """Return mean and median over queries with an interval, and how they compare with a control.
+
+    Intervals are by bootstrap over queries, the same draws for every method. The sign test asks
+    whether more queries are above the control than below it; equal ones are left out.
+    """
+    generator = rng.generator(seed, "bootstrap", "counterfactual")
+    rows = generator.integers(len(values), size=(n_resamples, len(values)))
+
+    def around(mean: float, values: Float64[np.ndarray, " query"]) -> tuple[float, float]:
+        return interval(mean, values[rows].mean(axis=1), confidence)
+
+    versus, mean = None, float(values.mean())
+    if control is not None:
+        difference = values - control
+        n_higher, n_lower = int((difference > 0).sum()), int((difference < 0).sum())
+        n_decided = n_higher + n_lower
+        mean_difference = float(difference.mean())
+        versus = VersusRandom(
+            difference=mean_difference,
+            median_difference=float(np.median(difference)),
+            interval=around(mean_difference, difference),
+            n_higher=n_higher,
+            n_lower=n_lower,
+            sign_test_p=float(binomtest(n_higher, n_decided).pvalue) if n_decided else 1.0,
+        )
+    return Moved(
+        per_query=tuple(values.tolist()),
+        mean=mean,
+        median=float(np.median(values)),
+        interval=around(mean, values),
+        versus_random=versus,
+    )
+
+
+def compared(
+    removals: Sequence[Removal],
+    measures: Sequence[Mapping[str, Float64[np.ndarray, " query"]]],
+    control: str,
+    options: Lds,
+    seed: int,
+) -> tuple[Retrained, ...]:
+    """Return what each removal did, compared with removing as many images at random.
+
+    `measures` are those of `outcomes.moves`, one per removal; `control` is the random method.
+    """
+    random = {
+        removal.fraction: found
+        for removal, found in zip(removals, measures, strict=True)
+        if removal.method == control and removal.side == "proponents"
+    }
+
+    def moved(removal: Removal, name: str, values: Float64[np.ndarray, " query"]) -> Moved:
+        others = None if removal.method == control else random[removal.fraction][name]
+        return summary(values, others, options.resamples, options.confidence, seed)
+
+    return tuple(
+        Retrained(
+            method=removal.method,
+            side=removal.side,
+            fraction=removal.fraction,
+            measures={name: moved(removal, name, values) for name, values in found.items()},
+        )
+        for removal, found in zip(removals, measures, strict=True)
+    )

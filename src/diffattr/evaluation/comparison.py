@@ -1,0 +1,135 @@
+"""Differences between methods, with confidence.
+
+The bootstrap draws the same subsets and queries for every method, so draw i of one method and draw
+i of another belong together: what the two share (hard queries, odd subsets) cancels in their
+difference, whose interval is narrower than the methods' own intervals suggest.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+from scipy.special import ndtr
+
+from diffattr.config import Pass, Section
+from diffattr.evaluation.bootstrap import interval
+from diffattr.evaluation.result import LdsResult
+
+Verdict = Literal["higher", "lower", "undecided"]
+
+
+class Difference(Section, frozen=True):
+    """LDS of `method` minus LDS of `baseline` on one split."""
+
+    method: str
+    baseline: str
+    difference: float
+    interval: tuple[float, float]
+    verdict: Verdict
+    """Whether the interval lies above zero, below it, or around it."""
+    confidence_higher: float
+    """One-sided confidence that the difference is above zero, Phi(difference / sd of the draws)."""
+
+
+class Pairs(Section, frozen=True):
+    """Every method against every other: entry [i][j] is about LDS i minus LDS j."""
+
+    names: tuple[str, ...]
+    difference: tuple[tuple[float, ...], ...]
+    confidence_higher: tuple[tuple[float, ...], ...]
+    verdict: tuple[tuple[Verdict, ...], ...]
+
+
+class Tally(Section, frozen=True):
+    """How many comparisons ended with each verdict."""
+
+    higher: int
+    lower: int
+    undecided: int
+
+
+def verdict(around: Sequence[float]) -> Verdict:
+    """Return whether an interval (low, high) lies above zero, below it, or around it."""
+    low, high = around
+    return "higher" if low > 0 else "lower" if high < 0 else "undecided"
+
+
+def difference(
+    results: Mapping[str, LdsResult], method: str, baseline: str, confidence: float
+) -> Difference:
+    """Return by how much the LDS of two methods differs; `results` are those of one split."""
+    ours, theirs = results[method], results[baseline]
+    point = ours.lds - theirs.lds
+    draws = np.array(ours.resamples.both) - np.array(theirs.resamples.both)
+    around = interval(point, draws, confidence)
+    # Two methods with equal scores have no spread at all: a tie.
+    spread = float(draws.std(ddof=1))
+    return Difference(
+        method=method,
+        baseline=baseline,
+        difference=point,
+        interval=around,
+        verdict=verdict(around),
+        confidence_higher=float(ndtr(point / spread)) if spread > 0 else 0.5,
+    )
+
+
+def pairs(results: Mapping[str, LdsResult], names: Sequence[str], confidence: float) -> Pairs:
+    """Return the differences between any two of `names`."""
+    square = [
+        [difference(results, first, second, confidence) for second in names] for first in names
+    ]
+    return Pairs(
+        names=tuple(names),
+        difference=tuple(tuple(found.difference for found in row) for row in square),
+        confidence_higher=tuple(tuple(found.confidence_higher for found in row) for row in square),
+        verdict=tuple(tuple(found.verdict for found in row) for row in square),
+    )
+
+
+def sole_best(
+    results: Mapping[str, LdsResult], names: Sequence[str], confidence: float
+) -> str | None:
+    """Return the method that is higher than every other of `names`, None where there is none."""
+    ranked = sorted(names, key=lambda name: -results[name].lds)
+    rest = (difference(results, ranked[0], other, confidence) for other in ranked[1:])
+    return ranked[0] if all(found.verdict == "higher" for found in rest) else None
+
+
+def tally(verdicts: Iterable[Verdict]) -> Tally:
+    """Return how often each verdict was reached."""
+    count = Counter(verdicts)
+    return Tally(higher=count["higher"], lower=count["lower"], undecided=count["undecided"])
+
+
+class OnGradients(Section, frozen=True):
+    """What a gradient-based method of a config is computed from."""
+
+    kind: str
+    models: tuple[str, ...]
+    gradient_pass: Pass
+
+
+def d_trak_pairs(methods: Mapping[str, OnGradients]) -> list[tuple[str, str]]:
+    """Return each D-TRAK with each TRAK at the same models and noise, on as many timesteps or more.
+
+    The paper's claims: D-TRAK is better on the same pass, and with 10 timesteps than TRAK with 100.
+    """
+
+    def comparable(d_trak: OnGradients, trak: OnGradients) -> bool:
+        ours, theirs = d_trak.gradient_pass, trak.gradient_pass
+        same = msgspec.structs.replace(
+            theirs, n_timesteps=ours.n_timesteps, output_functions=ours.output_functions
+        )
+        return (
+            d_trak.models == trak.models and ours == same and ours.n_timesteps <= theirs.n_timesteps
+        )
+
+    return [
+        (d_trak, trak)
+        for d_trak, ours in methods.items()
+        for trak, theirs in methods.items()
+        if (ours.kind, theirs.kind) == ("d-trak", "trak") and comparable(ours, theirs)
+    ]
