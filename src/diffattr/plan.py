@@ -467,8 +467,8 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
             n_held = benchmark.counts.n_images(split) * n_train * (_FLOAT32 + 2 * _FLOAT64)
             audit = (paths.audit(name, split),)
             yield PlannedJob("audit_powers", audit, n_bytes=2000, n_held=n_held, of=of)
-    if n := benchmark.n_images("planted"):
-        n_bytes = 20 * n * (1 + len(benchmark.methods_of("planted")))
+    if n := benchmark.counts.n_images("planted"):
+        n_bytes = 20 * n * (1 + len(benchmark.splits.methods_of("planted")))
         n_held = n * n_train * (_FLOAT32 + 1)
         yield PlannedJob("planted", (paths.planted(),), n_bytes=n_bytes, n_held=n_held)
 
