@@ -7,7 +7,7 @@ with job(snakemake) as this:
     import numpy as np
 
     from diffattr.artifacts import as_list, read_array, write_json
-    from diffattr.config import Counterfactual, Embedding, Lds, NoiseSchedule
+    from diffattr.config import Counterfactual, EmbeddingOptions, Lds, NoiseSchedule
     from diffattr.data.removals import Removal, read_orders
     from diffattr.diffusion.models import read_captions, read_network
     from diffattr.evaluation.counterfactual import (
@@ -35,7 +35,7 @@ with job(snakemake) as this:
     embeddings = {
         name: of_outcomes(
             make(
-                msgspec.convert(options, Embedding),
+                msgspec.convert(options, EmbeddingOptions),
                 network=network,
                 schedule=this.section("noise_schedule", NoiseSchedule),
                 seed=config["seed"],

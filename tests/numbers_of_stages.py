@@ -17,7 +17,7 @@ from diffattr.config import (
     Model,
     NoiseSchedule,
     Pass,
-    Projector,
+    ProjectorOptions,
     Recipe,
     Sampling,
     Training,
@@ -188,7 +188,7 @@ def features() -> list[float]:
             n_timesteps=3,
             noise="per-image",
             output_functions=tuple(OUTPUT_FUNCTIONS),
-            projector=Projector(kind=kind, k=16),
+            projector=ProjectorOptions(kind=kind, k=16),
             unit_gradients=unit_gradients,
         )
         taken = GradientPass(network(), SCHEDULE, options, seed=1).features(
@@ -225,11 +225,11 @@ def attribution() -> list[float]:
 
 
 def embeddings() -> list[float]:
-    from diffattr.config import Embedding
+    from diffattr.config import EmbeddingOptions
     from diffattr.features.embeddings import make
 
     embedding = make(
-        Embedding(kind="bottleneck", options={"n_timesteps": 2}),
+        EmbeddingOptions(kind="bottleneck", options={"n_timesteps": 2}),
         network=network(),
         schedule=SCHEDULE,
         seed=1,

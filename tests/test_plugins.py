@@ -17,7 +17,7 @@ from diffattr import plugins
 from diffattr.attribution import METHODS, method_of
 from diffattr.attribution.base import answer, attribute, with_options
 from diffattr.attribution.maps import top_maps
-from diffattr.config import ConfigError, NoiseSchedule, Pass, Projector, parse
+from diffattr.config import ConfigError, NoiseSchedule, Pass, ProjectorOptions, parse
 from diffattr.data import data_source
 from diffattr.data.source import Source, UnreadableError
 from diffattr.features.gradients import GradientPass
@@ -370,7 +370,7 @@ def features(name, **values):
         n_timesteps=3,
         noise="common",
         output_functions=(name,),
-        projector=Projector(kind="none"),
+        projector=ProjectorOptions(kind="none"),
         **values,
     )
     schedule = msgspec.convert(raw()["noise_schedule"], NoiseSchedule)
@@ -569,7 +569,7 @@ def test_an_installed_package_is_named_with_its_version(install):
 
 def test_the_registries_that_plug_ins_extend_are_those_of_the_schema():
     definitions = schema()["$defs"]
-    assert definitions["Method"]["properties"]["method"]["registry"] == "methods"
+    assert definitions["MethodOptions"]["properties"]["method"]["registry"] == "methods"
     text = SCHEMA_FILE.read_text()
     assert {name for name in plugins.GROUPS if f'"registry": "{name}"' in text} == set(
         plugins.GROUPS

@@ -178,7 +178,7 @@ class Losses(Section, frozen=True):
     draws: Positive
 
 
-class Projector(Section, frozen=True):
+class ProjectorOptions(Section, frozen=True):
     """The random projection of gradients from their full length to k."""
 
     kind: Annotated[str, registered("projectors")]
@@ -201,7 +201,7 @@ class Pass(Section, frozen=True):
         tuple[Annotated[str, registered("output-functions")], ...],
         UNIQUE,
     ]
-    projector: Projector
+    projector: ProjectorOptions
     timesteps: Literal["uniform", "cumulative"] = "uniform"
     draws: Positive = 1
     unit_gradients: bool = False
@@ -216,7 +216,7 @@ class Curvature(Section, frozen=True):
     approximation: Literal["expand", "reduce"]
 
 
-class Embedding(Section, frozen=True):
+class EmbeddingOptions(Section, frozen=True):
     """A way to turn images into vectors without gradients."""
 
     kind: Annotated[str, registered("embeddings")]
@@ -234,7 +234,7 @@ class Ensemble(Section, frozen=True):
     count: Positive
 
 
-class Method(Section, frozen=True):
+class MethodOptions(Section, frozen=True):
     """A named way to turn features, pixels or nothing into scores.
 
     `checkpoints` (shares of the full model's training) or `ensemble` say at which models a method
@@ -373,12 +373,12 @@ class Config(Section, frozen=True):
     subsets: Subsets
     losses: Losses
     features: Annotated[dict[Name, Pass], Meta(min_length=1)]
-    methods: Annotated[dict[Name, Method], Meta(min_length=1)]
+    methods: Annotated[dict[Name, MethodOptions], Meta(min_length=1)]
     lambdas: Lambdas
     lds: Lds
     report: Report
     jobs: Jobs
-    embeddings: dict[Name, Embedding] = {}
+    embeddings: dict[Name, EmbeddingOptions] = {}
     curvatures: dict[Name, Curvature] = {}
     sweeps: dict[Name, Sweep] = {}
     counterfactual: Counterfactual | None = None
@@ -466,7 +466,7 @@ class OwnModel(Section, frozen=True):
     queries: Queries | None = None
     sampling: Sampling | None = None
     features: dict[Name, Pass] = {}
-    embeddings: dict[Name, Embedding] = {}
+    embeddings: dict[Name, EmbeddingOptions] = {}
     curvatures: dict[Name, Curvature] = {}
 
 

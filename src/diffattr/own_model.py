@@ -21,7 +21,7 @@ from torch import Tensor
 from diffattr.attribution import method_of
 from diffattr.attribution.base import attribute
 from diffattr.attribution.lambda_rule import named_lambda
-from diffattr.config import ConfigError, Pass, Projector
+from diffattr.config import ConfigError, Pass, ProjectorOptions
 from diffattr.data.pixels import eight_bit
 from diffattr.diffusion.families.sd_lora import CaptionedUNet
 from diffattr.diffusion.latents import Vae, embedded
@@ -73,11 +73,14 @@ def attribute_images(
     if chosen.follows_trajectory:
         raise ConfigError(f"method: {method} follows the sampler, which images alone do not tell")
     output_function = chosen.output_function or "loss"
+    projector = ProjectorOptions(kind="none")
+    if k is not None:
+        projector = ProjectorOptions(kind="sjlt", k=k, seed=seed)
     options = Pass(
         n_timesteps=n_timesteps,
         noise=noise,
         output_functions=(output_function,),
-        projector=Projector(kind="none") if k is None else Projector(kind="sjlt", k=k, seed=seed),
+        projector=projector,
         unit_gradients=chosen.unit_gradients,
     )
     if not chosen.has_lambda and lam is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from diffattr.attribution import method_of
-from diffattr.attribution.base import Method as AttributionMethod
+from diffattr.attribution.base import Method
 from diffattr.attribution.file_scores import FileScores
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.config import (
@@ -18,7 +18,7 @@ from diffattr.config import (
     Lambdas,
     Lds,
     Losses,
-    Method,
+    MethodOptions,
     NoiseSchedule,
     OwnMethod,
     OwnModel,
@@ -91,8 +91,8 @@ def as_benchmark(own: OwnModel) -> Config:
     )
 
 
-def _method(own: OwnMethod) -> Method:
-    return Method(
+def _method(own: OwnMethod) -> MethodOptions:
+    return MethodOptions(
         method=own.method, features=own.features, embedding=own.embedding, options=own.options
     )
 
@@ -175,7 +175,7 @@ def pipeline_errors(
         yield from size_errors(where, unet, resolution)
 
 
-def _method_errors(own: OwnModel, name: str, method: AttributionMethod) -> Iterator[str]:
+def _method_errors(own: OwnModel, name: str, method: Method) -> Iterator[str]:
     options = own.methods[name]
     if method.follows_trajectory and own.sampling is None:
         yield f"method: {options.method} follows the sampler; add sampling, to generate images"

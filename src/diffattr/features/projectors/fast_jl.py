@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from diffattr.config import ConfigError, Projector
+from diffattr.config import ConfigError, ProjectorOptions
 
 
 class FastJl:
@@ -18,7 +18,7 @@ class FastJl:
 
     rows = 32
 
-    def __init__(self, config: Projector, n_parameters: int, device: str):  # noqa: ARG002
+    def __init__(self, config: ProjectorOptions, n_parameters: int, device: str):  # noqa: ARG002
         if not device.startswith("cuda") or not torch.cuda.is_available():
             raise ConfigError(
                 "kind: projector fast-jl runs on CUDA only, and this job has no CUDA device; use"
