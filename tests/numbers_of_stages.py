@@ -200,7 +200,7 @@ def features() -> list[float]:
 
 def attribution() -> list[float]:
     from diffattr.attribution import METHODS
-    from diffattr.attribution.base import PatchMethod, RetrainingMethod, attribute
+    from diffattr.attribution.base import PatchMethod, RetrainingMethod
     from diffattr.attribution.file_scores import FileScores
 
     generator = rng.generator("numbers", "features")
@@ -219,7 +219,7 @@ def attribution() -> list[float]:
         elif isinstance(method, RetrainingMethod):
             scores = method.scores_from_losses(masks, measured)
         else:
-            scores = attribute(method, train, queries, losses=losses).scores(lam)
+            scores = method.attribute(train, queries, losses=losses).scores(lam)
         numbers += scores[0, :2].tolist()
     return numbers
 

@@ -131,7 +131,7 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
         (
             {"methods.own": {"method": "file", "options": {"val": "a.npy"}}, "queries": DELETED},
             "methods.own.options.val",
-            "no such queries are asked about",
+            "no queries of this split",
         ),
         ({"methods.own": {"method": "datamodel"}}, "methods.own.method", "needs retrained models"),
         (

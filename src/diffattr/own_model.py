@@ -19,7 +19,6 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from diffattr.attribution import method_of
-from diffattr.attribution.base import attribute
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.config import ConfigError, Pass, ProjectorOptions
 from diffattr.data.pixels import eight_bit
@@ -68,7 +67,7 @@ def attribute_images(
         ConfigError: the pipeline, the images, the method or lambda are not what is expected.
     """
     chosen = method_of(method)
-    if chosen.reads != "features" or chosen.over == "checkpoints" or chosen.curvature:
+    if "features" not in chosen.keys or chosen.over == "checkpoints" or chosen.curvature:
         raise ConfigError(f"method: {method} does not work from gradients of one model alone")
     if chosen.follows_trajectory:
         raise ConfigError(f"method: {method} follows the sampler, which images alone do not tell")
@@ -104,7 +103,7 @@ def attribute_images(
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(wanted_gradients[name])
     phi, psi = (features[side][output_function] for side in ("train", "queries"))
-    return attribute(chosen, phi, psi).scores(ridge).astype(np.float32)
+    return chosen.attribute(phi, psi).scores(ridge).astype(np.float32)
 
 
 _Images = dict[str, Float32[np.ndarray, "image c h w"]]

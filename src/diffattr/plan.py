@@ -14,6 +14,7 @@ from functools import cache, partial
 from tabulate import tabulate
 
 from diffattr.artifacts import provenance_path, read_provenance
+from diffattr.attribution.method import Work
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import TRAJECTORY, seed_model
 from diffattr.data.removals import is_removal
@@ -354,44 +355,19 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
         )
 
 
-@dataclass(frozen=True)
-class _Attribution:
-    """What it takes to score n_train images for some queries by one method.
-
-    With eigenvectors of the smaller Gram matrix there are `rank` numbers per image, else `dim`.
-    """
-
-    n_train: int
-    dim: int
-    n_models: int
-    solves: bool
-
-    @property
-    def rank(self) -> int:
-        return min(self.n_train, self.dim) if self.solves else self.dim
-
-    def held(self, n_queries: int) -> int:
-        """Return the bytes of what is read, as float32 and float64, and of one matrix of scores."""
-        vectors = (self.n_train + n_queries) * (self.dim * 20 + self.rank * _FLOAT64)
-        eigenvectors = self.rank**2 * _FLOAT64 if self.solves else 0
-        return vectors + eigenvectors + n_queries * self.n_train * 12
-
-    def operations(self, n_queries: int, n_products: int) -> int:
-        """Return the operations of `n_products` rows of scores, or of sums of them, per query."""
-        into_basis = self.n_train * self.dim + self.rank**2 if self.solves else 0
-        return 2 * self.n_models * n_queries * (into_basis + self.rank * n_products)
-
-
-def _attribution(benchmark: Benchmark, name: str, size: NetworkSize) -> _Attribution:
+def _attribution(benchmark: Benchmark, name: str, size: NetworkSize) -> Callable[[int, int], Work]:
+    """Return the work of a method's scores by the numbers of queries and of scores per query."""
     config, method = benchmark.config, benchmark.methods[name]
-    if method.method.reads == "features":
-        gradient_pass, _ = method.feature_set
-        dim = config.features[gradient_pass].projector.k or size.n_parameters
-    elif method.method.reads == "losses":
+    if method.gradient_pass is not None:
+        dim = config.features[method.gradient_pass].projector.k or size.n_parameters
+    elif method.n_retrained is not None:
         dim = benchmark.group("retrain").count
     else:
         dim = _pixels(benchmark)
-    return _Attribution(config.data.n_train, dim, max(1, len(method.models)), method.solves)
+    n_models = max(1, len(method.models))
+    return lambda n_queries, n_products: method.method.work(
+        config.data.n_train, n_queries, dim, n_models, n_products
+    )
 
 
 def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
@@ -400,7 +376,7 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
     kernels = {
         (*method.feature_set, model)
         for method in benchmark.methods.values()
-        if method.solves and not method.method.curvature
+        if method.method.solves and not method.method.curvature
         for model in method.models
     }
     for gradient_pass, output_function, model in sorted(kernels):
@@ -419,7 +395,7 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
     for name, method in benchmark.methods.items():
         work = _attribution(benchmark, name, size)
         variant = "" if method.has_lambda else "direct"
-        of = method.gradient_pass or method.embedding or method.method.reads
+        of = method.gradient_pass or method.embedding or method.needs
         n_lambdas = len(config.lambdas.relative) if method.has_lambda else 1
         for split in benchmark.lds_splits_of(name):
             n = benchmark.n_images(split)
@@ -427,8 +403,8 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 "predictions",
                 (paths.predictions(name, split),),
                 n_bytes=n_lambdas * n_subsets * n * _FLOAT32,
-                n_held=work.held(n),
-                algebra=work.operations(n, n_lambdas * n_subsets) if method.has_lambda else 0,
+                n_held=work(n, 0).held,
+                algebra=work(n, n_lambdas * n_subsets).operations if method.has_lambda else 0,
                 variant=variant,
                 of=of,
             )
@@ -446,8 +422,8 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 "scores",
                 (paths.scores(name, split),),
                 n_bytes=benchmark.n_images(split) * n_train * _FLOAT32,
-                n_held=work.held(benchmark.n_images(split)),
-                algebra=work.operations(benchmark.n_images(split), n_train),
+                n_held=work(benchmark.n_images(split), 0).held,
+                algebra=work(benchmark.n_images(split), n_train).operations,
                 variant=variant,
                 of=of,
             )
@@ -455,7 +431,7 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
             n, pixels = benchmark.n_images(split), config.data.resolution**2
             n_shown = 2 * min(config.report.top, n_train)
             n_bytes = n * n_shown * (pixels * _FLOAT32 + _FLOAT64)
-            maps, n_held = (paths.maps(name, split),), work.held(n) + 2 * n_bytes
+            maps, n_held = (paths.maps(name, split),), work(n, 0).held + 2 * n_bytes
             yield PlannedJob("maps", maps, n_bytes=n_bytes, n_held=n_held, of=of)
         audited = name in benchmark.named_methods and config.lds.powers
         for split in benchmark.lds_splits_of(name) if audited else ():

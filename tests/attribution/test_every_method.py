@@ -11,7 +11,6 @@ from diffattr.attribution.base import (
     PatchMethod,
     RetrainingMethod,
     Similarity,
-    attribute,
 )
 from diffattr.attribution.file_scores import FileScores
 from diffattr.evaluation.lds import lds
@@ -52,7 +51,7 @@ def lambda_of(name):
 def attributed(name, train, queries):
     """Every image has losses of its own, which follow it wherever it stands."""
     losses = np.abs(train[:, :3].astype(np.float64)) + 0.5
-    return attribute(METHODS[name], train, queries, losses=losses)
+    return METHODS[name].attribute(train, queries, losses=losses)
 
 
 def scores(name, train, queries):

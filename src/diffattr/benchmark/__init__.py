@@ -14,10 +14,11 @@ import msgspec
 
 from diffattr import plugins
 from diffattr.attribution import METHODS
+from diffattr.attribution.method import Files
 from diffattr.benchmark.checks import config_errors
 from diffattr.benchmark.methods import PlannedMethod, method_errors, planned_method
 from diffattr.benchmark.own_model import as_benchmark, lambda_of, own_model_errors
-from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths, checkpoint_model
+from diffattr.benchmark.paths import FULL, LDS_SPLITS, TRAJECTORY, Paths, checkpoint_model
 from diffattr.benchmark.removals import chosen_queries, counterfactual_of, removal_errors, removals
 from diffattr.benchmark.sweeps import Cell, expanded
 from diffattr.config import PRIMARY, Config, ConfigError, OwnModel, SubsetGroup
@@ -29,10 +30,6 @@ from diffattr.features.embeddings import EMBEDDINGS
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 from diffattr.features.projectors import PROJECTORS
 from diffattr.versions import RESULT_VERSION
-
-LDS_SPLITS = ("val", "gen")
-"""Query splits with measurements; `planted` would flatter them and has its own table."""
-
 
 _OWN = {
     "data-sources": DATA_SOURCES,
@@ -401,7 +398,7 @@ class Benchmark:
 
     def mapped_splits_of(self, method: str) -> list[str]:
         """Return the splits for whose queries a method has maps."""
-        is_shown = method in self.named_methods and self.methods[method].noises
+        is_shown = method in self.named_methods and self.methods[method].method.has_maps
         return self.splits_of(method) if is_shown else []
 
     def methods_of(self, split: str) -> list[str]:
@@ -414,7 +411,7 @@ class Benchmark:
             self.paths.features(gradient_pass, split, shard, model) for shard in self.shards(split)
         ]
 
-    def method_inputs(self, method: str, split: str) -> dict[str, Any]:
+    def method_inputs(self, method: str, split: str) -> dict[str, str | list[str]]:
         """Return the files that a method's scores for one split are made from.
 
         Of several models, the files stand one model after the other.
@@ -422,56 +419,30 @@ class Benchmark:
         Raises:
             ConfigError: the method has no scores for this split.
         """
+        planned = self.methods[method]
         if split not in self.splits_of(method):
-            why = "has a file of scores for some splits only"
-            if self.methods[method].follows_trajectory:
-                why = "follows the sampling trajectory, which only generated queries have"
             raise ConfigError(
-                f"methods.{method}: {self.methods[method].kind} {why}; found split {split},"
-                f" allowed: {', '.join(self.splits_of(method))}"
+                f"methods.{method}: {planned.kind} {planned.method.unanswered(split)}; found split"
+                f" {split}, allowed: {', '.join(self.splits_of(method))}"
             )
-        planned, paths = self.methods[method], self.paths
-        if planned.files:
-            return {
-                "file": planned.files[split],
-                "queries": paths.indices(split),
-                "train": paths.indices("train"),
-            }
-        if planned.method.reads == "losses":
-            group = self.group("retrain")
-            return {
-                "subsets": [paths.subset("retrain", index) for index in range(group.count)],
-                "measurements": paths.measurements("retrain", split),
-                "train": paths.indices("train"),
-            }
-        if planned.method.reads == "pixels":
-            return {"train": paths.images("train"), "queries": paths.images(split)}
-        if planned.embedding is not None:
-            return {
-                "train": paths.embedding(planned.embedding, "train"),
-                "queries": paths.embedding(planned.embedding, split),
-            }
-        gradient_pass, _ = planned.feature_set
-        queries = TRAJECTORY if planned.follows_trajectory else split
-        sides = {
-            side: [
-                path
-                for model in planned.models
-                for path in self.shard_paths(gradient_pass, of, model)
-            ]
-            for side, of in (("train", "train"), ("queries", queries))
-        }
-        if planned.solves:
-            return {**sides, "kernels": [self._solver(planned, model) for model in planned.models]}
-        return sides
+        return planned.method.inputs(planned, split, self._method_files)
 
-    def _solver(self, method: PlannedMethod, model: str) -> str:
-        """Return the file that a method solves with: a kernel, or a curvature in its place."""
-        gradient_pass, output_function = method.feature_set
-        curvature = self.config.features[gradient_pass].curvature
-        if curvature is not None:
-            return self.paths.curvature(curvature, model)
-        return self.paths.kernel(gradient_pass, output_function, model)
+    @property
+    def _method_files(self) -> Files:
+        paths, features = self.paths, self.config.features
+        return Files(
+            indices=paths.indices,
+            images=paths.images,
+            embedding=paths.embedding,
+            features=self.shard_paths,
+            trajectory_features=lambda name, model: self.shard_paths(name, TRAJECTORY, model),
+            kernel=paths.kernel,
+            curvature=lambda name, model: paths.curvature(features[name].curvature or "", model),
+            measurements=lambda split: paths.measurements("retrain", split),
+            subsets=lambda: [
+                paths.subset("retrain", index) for index in range(self.group("retrain").count)
+            ],
+        )
 
     def feature_inputs(self, gradient_pass: str, model: str) -> dict[str, str]:
         """Return the files of the model, and of the curvature, that a pass is taken with."""
@@ -490,7 +461,7 @@ class Benchmark:
             "output_function": planned.output_function,
             "weights": planned.weights,
             "n_retrained": planned.n_retrained,
-            **({"noise_schedule": self.config.noise_schedule} if planned.noises else {}),
+            **({"noise_schedule": self.config.noise_schedule} if planned.method.noises else {}),
             **self.plugins("methods", planned.kind),
         }
 

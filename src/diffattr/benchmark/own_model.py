@@ -6,9 +6,8 @@ from pathlib import Path
 from msgspec import UNSET
 
 from diffattr.attribution import method_of
-from diffattr.attribution.base import Method
-from diffattr.attribution.file_scores import FileScores
 from diffattr.attribution.lambda_rule import named_lambda
+from diffattr.attribution.method import Method
 from diffattr.config import (
     Config,
     ConfigError,
@@ -177,13 +176,6 @@ def pipeline_errors(
 
 def _method_errors(own: OwnModel, name: str, method: Method) -> Iterator[str]:
     options = own.methods[name]
-    if method.follows_trajectory and own.sampling is None:
-        yield f"method: {options.method} follows the sampler; add sampling, to generate images"
-    if isinstance(method, FileScores):
-        asked = {"val": own.queries, "gen": own.sampling, "planted": own.data.n_planted or None}
-        for split in ("val", "gen", "planted"):
-            if split in options.options and asked[split] is None:
-                yield f"options.{split}: found, but no such queries are asked about"
     if not method.has_lambda:
         if options.lam is not None:
             yield f"lambda: found, but {options.method} has none; remove the key"

@@ -120,7 +120,7 @@ def _errors(config: Config, sweep: Sweep) -> Iterator[str]:
     except PluginError as error:
         yield f"method: {error}"
         return
-    if method.reads != "features":
+    if "features" not in method.keys:
         yield f"method: found {sweep.method}, which reads no features"
         return
     name, _, output_function = sweep.features.partition("/")
