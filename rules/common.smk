@@ -79,7 +79,7 @@ wildcard_constraints:
     gradient_pass="|".join(benchmark.config.features),
     output_function="|".join(map(re.escape, benchmark.output_functions)),
     method="|".join(benchmark.config.methods),
-    quantity="|".join(benchmark.quantities("lds")),
+    quantity="|".join(map(re.escape, benchmark.quantities("lds"))),
 
 
 def log_path(*parts):

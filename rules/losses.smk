@@ -23,8 +23,8 @@ rule losses:
             noise_schedule=benchmark.config.noise_schedule,
             losses=benchmark.config.losses,
             seed=benchmark.config.seed,
-            # Named only where it is asked for: loss tables without it stay as they are.
-            **({"with_squares": True} if benchmark.with_squares(w.group) else {}),
+            functions=benchmark.evaluated(w.group),
+            **benchmark.plugins("output-functions", *benchmark.evaluated(w.group)),
         ),
     script:
         "../scripts/losses.py"

@@ -146,7 +146,9 @@ def sampling() -> list[float]:
 
 def losses() -> list[float]:
     from diffattr.diffusion.losses import loss_tables
+    from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 
+    names = ("loss", "mean-squared-l2-norm")
     tables = loss_tables(
         [network()],
         images(3),
@@ -154,18 +156,18 @@ def losses() -> list[float]:
         "val",
         SCHEDULE,
         Losses(n_timesteps=4, draws=2),
-        seed=1,
-        with_squares=True,
+        1,
+        {name: OUTPUT_FUNCTIONS[name] for name in names},
     )
     return [value for table in tables.values() for value in table.ravel().tolist()]
 
 
 def measurements() -> list[float]:
-    from diffattr.evaluation.measurements import LOSS, Quantity
+    from diffattr.evaluation.measurements import Quantity
 
     table = rng.generator("numbers", "tables").random((2, 4, 3)).astype(np.float32)
-    weighted = Quantity("losses", np.array([4.0, 2.0, 1.0, 0.5]))
-    return [*LOSS.mean(table).ravel().tolist(), *weighted.mean(table).ravel().tolist()]
+    weighted = Quantity("loss", np.array([4.0, 2.0, 1.0, 0.5]))
+    return [*Quantity("loss").mean(table).ravel().tolist(), *weighted.mean(table).ravel().tolist()]
 
 
 def curvature() -> list[float]:

@@ -459,6 +459,17 @@ def test_a_wrong_output_function_is_one_sentence(write, answered, words, unit_gr
         features("my_module:f", unit_gradients=unit_gradients)
 
 
+def test_an_output_function_of_a_file_is_measured_by_naming_it(write):
+    write("def f(denoising): return denoising.prediction.flatten(1).mean(1)")
+    made = benchmark({"lds.also_measured": ["weighted-mse", "my_module:f"]})
+    assert made.quantities("lds") == ["loss", "weighted-mse", "my_module:f"]
+    assert made.evaluated("lds") == ["loss", "my_module:f"]
+    zeros, weight = torch.zeros(3, 1, 2, 2), torch.ones(3)
+    with torch.inference_mode():
+        found = output_function("my_module:f")(Denoising(zeros + 2, zeros, weight))
+    assert found.tolist() == [2, 2, 2]
+
+
 def test_an_output_function_that_cannot_be_called_is_refused_before_anything_runs(write):
     write("f = 3")
     with pytest.raises(PluginError, match="found an object of type int; expected a function"):

@@ -295,8 +295,8 @@ PRIMARY = "loss"
 class Lds(Section, frozen=True):
     """How predictions are held against measurements.
 
-    `also_measured` names quantities that are predicted next to the denoising loss: the loss
-    weighted as in the ELBO, and the mean square of the model's output. `query_lists` are queries on
+    `also_measured` names output functions that are measured, and predicted, next to the denoising
+    loss. `query_lists` are queries on
     which LDS is reported by itself. `powers` are the exponents p of the audit that replaces scores
     by sign(s) |s|^p.
     """
@@ -305,7 +305,7 @@ class Lds(Section, frozen=True):
     resamples: Annotated[int, Meta(ge=100)]
     confidence: Fraction
     also_measured: Annotated[
-        tuple[Literal["weighted-mse", "mean-squared-l2-norm"], ...],
+        tuple[Annotated[str, registered("output-functions")], ...],
         Meta(extra_json_schema={"uniqueItems": True}),
     ] = ()
     query_lists: dict[Name, QueryList] = {}

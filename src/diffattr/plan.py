@@ -271,7 +271,7 @@ def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
         seeds, blocks = benchmark.group(group).seeds, benchmark.blocks(group)
         for split in splits:
             n = benchmark.n_images(split)
-            n_tables = 2 if benchmark.with_squares(group) else 1
+            n_tables = len(benchmark.evaluated(group))
             for seed in seeds:
                 for number, members in blocks.items():
                     cells = len(members) * config.losses.n_timesteps * n

@@ -5,6 +5,7 @@ import pytest
 from numbers_of_stages import MODEL, SCHEDULE, images, network
 
 from diffattr.config import Losses, Sampling
+from diffattr.diffusion.denoising import loss
 from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.models import build
 from diffattr.diffusion.redrawing import own_losses, redrawn
@@ -32,9 +33,11 @@ def test_own_losses_are_the_diagonal_of_the_loss_table():
     networks = [network(), build(MODEL, seed=8).eval(), build(MODEL, seed=9).eval()]
     numbers, options = [7, 0, 30], Losses(n_timesteps=4, draws=2)
     found = own_losses(networks, images(3), numbers, SCHEDULE, options, SEED)
-    table = loss_tables(networks, images(3), np.array(numbers), "gen", SCHEDULE, options, SEED)
+    table = loss_tables(
+        networks, images(3), np.array(numbers), "gen", SCHEDULE, options, SEED, {"loss": loss}
+    )
     for query in range(3):
-        np.testing.assert_allclose(found[query], table["losses"][query, :, query], rtol=1e-5)
+        np.testing.assert_allclose(found[query], table["loss"][query, :, query], rtol=1e-5)
 
 
 def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():

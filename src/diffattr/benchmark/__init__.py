@@ -27,7 +27,7 @@ from diffattr.data.removals import Removal, is_removal
 from diffattr.diffusion.families import MODEL_FAMILIES, SdLora, options, sample_shape
 from diffattr.diffusion.models import CONFIG_FILE
 from diffattr.features.embeddings import EMBEDDINGS
-from diffattr.features.output_functions import OUTPUT_FUNCTIONS
+from diffattr.features.output_functions import OUTPUT_FUNCTIONS, tables_of
 from diffattr.features.projectors import PROJECTORS
 from diffattr.versions import RESULT_VERSION
 
@@ -281,9 +281,9 @@ class Benchmark:
         measured = {"lds": self.lds_splits} if self.lds_splits else {}
         return {**measured, **({"retrain": self.query_splits} if reads else {})}
 
-    def with_squares(self, group: str) -> bool:
-        """Return whether a group's loss tables hold the mean squares of predictions too."""
-        return "mean-squared-l2-norm" in self.quantities(group)
+    def evaluated(self, group: str) -> list[str]:
+        """Return the output functions that a group's models are evaluated by, a table for each."""
+        return tables_of(self.quantities(group))
 
     def quantities(self, group: str) -> list[str]:
         """Return what is measured of a group's models; retraining-based methods read losses."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from diffattr.config import Config, ConfigError
+from diffattr.config import PRIMARY, Config, ConfigError
 from diffattr.data import data_source
 from diffattr.data.sampling import D_TRAK_LDS_SUBSETS
 from diffattr.diffusion.families import MODEL_FAMILIES, sample_shape
@@ -41,6 +41,7 @@ def config_errors(config: Config, *, measures: bool = True) -> Iterator[str]:
             )
     if measures:
         yield from _subset_errors(config)
+        yield from _quantity_errors(config)
     try:
         data_source(config.data.source)
     except PluginError as error:
@@ -109,6 +110,16 @@ def _subset_errors(config: Config) -> Iterator[str]:
     for key, n in queries.items():
         if n < config.lds.folds:
             yield f"lds.folds: found {config.lds.folds}, allowed: at most {key} = {n}"
+
+
+def _quantity_errors(config: Config) -> Iterator[str]:
+    if PRIMARY in config.lds.also_measured:
+        yield f"lds.also_measured: found {PRIMARY}, which is always measured; remove it"
+    for name in config.lds.also_measured:
+        try:
+            output_function(name)
+        except PluginError as error:
+            yield f"lds.also_measured: {error}"
 
 
 def _caption_errors(config: Config) -> Iterator[str]:

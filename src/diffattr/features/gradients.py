@@ -33,14 +33,10 @@ from tqdm import tqdm
 
 from diffattr import plugins, rng
 from diffattr.config import NoiseSchedule, Pass
+from diffattr.diffusion.denoising import Denoising, loss
 from diffattr.diffusion.models import predict, told, trained
 from diffattr.diffusion.noising import alphas_cumprod, elbo_weights, noised, stacked_noise
-from diffattr.features.output_functions import (
-    OUTPUT_FUNCTIONS,
-    Denoising,
-    loss,
-    output_function,
-)
+from diffattr.features.output_functions import OUTPUT_FUNCTIONS, output_function
 from diffattr.features.projectors import Projector
 from diffattr.features.projectors import make as make_projector
 from diffattr.features.store import TIMESTEP_LOSSES
