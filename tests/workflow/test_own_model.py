@@ -12,10 +12,10 @@ from PIL import Image
 from running import REPOSITORY, Workflow
 from safetensors.torch import load_file, save_file
 
+from diffattr.api import attribute_images
 from diffattr.artifacts import read_array, read_arrays
 from diffattr.data.stand_ins import STAND_INS
 from diffattr.diffusion.stand_in import write_ddpm
-from diffattr.own_model import attribute_images
 
 pytestmark = pytest.mark.workflow
 CONFIG = REPOSITORY / "configs" / "mini" / "own-model.yaml"

@@ -1,7 +1,7 @@
-"""Attribution for a model that somebody already has: from a pipeline and images to scores.
+"""What people import: from a loaded pipeline and images to scores.
 
     from diffusers import DDPMPipeline
-    from diffattr.own_model import attribute_images
+    from diffattr.api import attribute_images
 
     pipeline = DDPMPipeline.from_pretrained("my-model")
     scores = attribute_images(pipeline, train_images, query_images, method="d-trak", lam="rule")
@@ -65,6 +65,7 @@ def attribute_images(
 
     Raises:
         ConfigError: the pipeline, the images, the method or lambda are not what is expected.
+        PluginError: the method is a plug-in, and cannot be loaded or broke its contract.
     """
     chosen = method_of(method)
     if "features" not in chosen.keys or chosen.over == "checkpoints" or chosen.curvature:
