@@ -175,7 +175,8 @@ class Method(ABC):
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:
         """Return the files that the scores of one split are made from, by what they are.
 
-        Of several models, the files of one model follow those of the other.
+        Of several models, the files of one model follow those of the other. The benchmark asks
+        only for splits that are not `unanswered`.
         """
 
     @abstractmethod

@@ -25,7 +25,7 @@ def read_kernel(path: str | Path, train: Features) -> Kernel:
     """Return the kernel of training features.
 
     Raises:
-        ArtifactError: it belongs to other features.
+        ArtifactError: the file is damaged, or belongs to other features.
     """
     stored = read_arrays(path)
     own = Features(stored.path, train.values, stored.attribute("identity"))
@@ -43,7 +43,7 @@ def read_curvature(path: str | Path, train: Features) -> Diagonal:
     """Return the eigenvalues of the curvature in whose eigenbasis the features are.
 
     Raises:
-        ArtifactError: the features are in another basis.
+        ArtifactError: the file is damaged, or the features are in another basis.
     """
     stored = read_arrays(path)
     own = {"kind": "curvature", **stored.attribute("identity")}

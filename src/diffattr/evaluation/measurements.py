@@ -59,7 +59,7 @@ def gather(
     `tables` are in the order of seeds, then blocks.
 
     Raises:
-        ArtifactError: a value is not finite, or a table is missing.
+        ArtifactError: a file is damaged, lacks the table, or has a value that is not finite.
     """
     stores = [read_arrays(path) for path in tables]
     for store in stores:

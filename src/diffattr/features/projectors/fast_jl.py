@@ -14,7 +14,11 @@ from diffattr.config import ConfigError, ProjectorOptions
 
 
 class FastJl:
-    """Rademacher entries, fp16 inside the kernel, scaled by 1/sqrt(k)."""
+    """Rademacher entries, fp16 inside the kernel, scaled by 1/sqrt(k).
+
+    Raises:
+        ConfigError: there is no CUDA device, or the package fast_jl is not installed.
+    """
 
     rows = 32
 
