@@ -1,5 +1,6 @@
-"""Scores at a lambda that a method does not have are refused in a sentence, by every contract."""
+"""What every contract answers: no scores at a lambda that it does not have; how much it holds."""
 
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from diffattr.artifacts import write_array, write_arrays
 from diffattr.attribution import METHODS
+from diffattr.attribution.kernel import Kernel
 from diffattr.attribution.method import with_options
 from diffattr.attribution.scores import MeanAttribution
 from diffattr.config import ConfigError
@@ -88,3 +90,19 @@ def test_a_lambda_that_a_method_does_not_have_is_refused_in_a_sentence(tmp_path,
             ask()
         assert str(caught.value).startswith(sentence)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("n_train", "dim"), [(900, 200), (300, 700)])
+@pytest.mark.parametrize("name", ["gradient-dot", "trak", "relative-influence"])
+def test_scores_hold_no_more_than_the_work_says_and_not_much_less(name, n_train, dim):
+    generator, n_queries = np.random.default_rng(0), 400
+    train, queries = (generator.normal(size=(n, dim)).astype("f4") for n in (n_train, n_queries))
+    method, kernel = METHODS[name], Kernel.from_features(train)
+    tracemalloc.start()
+    given = train.copy(), queries.copy(), kernel.eigenvectors.copy()
+    method.attribute(*given[:2], kernel=kernel).scores(0.1 if method.has_lambda else None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    found = method.work(n_train, n_queries, dim)
+    peak -= 0 if method.solves else given[2].nbytes
+    assert 0.4 * found.held < peak < found.held

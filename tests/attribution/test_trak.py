@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from diffattr.attribution import METHODS
 from diffattr.attribution.trak import Trak
 
 
@@ -44,12 +43,6 @@ def test_a_score_is_what_leaving_the_image_out_adds_to_the_query_loss_to_first_o
         np.testing.assert_allclose(
             2 * tau[:, image] / (1 - leverage[image]), first_order, atol=1e-9
         )
-
-
-def test_d_trak_is_the_same_formula_on_another_output_function():
-    assert type(METHODS["d-trak"]) is type(METHODS["trak"])
-    assert METHODS["trak"].output_function == "loss"
-    assert METHODS["d-trak"].output_function == "mean-squared-l2-norm"
 
 
 @pytest.mark.parametrize("lam", [1e-3, 1.0])
