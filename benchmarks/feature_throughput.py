@@ -5,7 +5,7 @@ import torch
 from common import SCHEDULE, arguments, interleaved, show, unet
 from torch.func import functional_call, grad, vmap
 
-from diffattr.config import Pass, Projector
+from diffattr.config import Pass, ProjectorOptions
 from diffattr.diffusion.models import build, predict
 from diffattr.features.gradients import GradientPass
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
@@ -32,7 +32,7 @@ for n_timesteps in (10, 100):
             n_timesteps=n_timesteps,
             noise="per-image",
             output_functions=functions,
-            projector=Projector(kind=kind, k=k),
+            projector=ProjectorOptions(kind=kind, k=k),
             unit_gradients=unit,
         )
         taken = GradientPass(network, SCHEDULE, gradient_pass, seed=0)

@@ -4,7 +4,6 @@ import numpy as np
 from common import arguments, interleaved, show
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import attribute
 from diffattr.attribution.kernel import Kernel
 
 options = arguments(__doc__)
@@ -19,7 +18,7 @@ for n_train, k in [(40, 60)] if options.tiny else [(256, 4096), (2000, 1024)]:
     def path(train=train, queries=queries, masks=masks):
         """One eigendecomposition, then products."""
         kernel = Kernel.from_features(train)
-        return attribute(METHODS["trak"], train, queries, kernel).predictions(masks, lambdas)
+        return METHODS["trak"].attribute(train, queries, kernel=kernel).predictions(masks, lambdas)
 
     def inverses(train=train, queries=queries, masks=masks):
         """The reference's way: form and invert the k x k kernel for every lambda."""

@@ -7,7 +7,6 @@ import numpy as np
 from common import arguments, show
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import attribute
 from diffattr.attribution.kernel import Kernel
 from diffattr.config import Lds
 from diffattr.evaluation.result import evaluate
@@ -24,7 +23,7 @@ measurements = generator.standard_normal((2, n_subsets, n_queries))
 clock = [time.perf_counter()]
 kernel = Kernel.from_features(train)
 clock.append(time.perf_counter())
-predictions = attribute(METHODS["trak"], train, queries, kernel).predictions(masks, lambdas)
+predictions = METHODS["trak"].attribute(train, queries, kernel=kernel).predictions(masks, lambdas)
 clock.append(time.perf_counter())
 lds = Lds(folds=5, resamples=1000, confidence=0.95)
 evaluate(predictions, lambdas, {"loss": measurements}, lds, 1, "val")

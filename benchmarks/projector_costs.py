@@ -3,7 +3,7 @@
 import torch
 from common import arguments, interleaved, show, unet
 
-from diffattr.config import Projector
+from diffattr.config import ProjectorOptions
 from diffattr.diffusion.models import build, predict
 from diffattr.features.projectors import make
 
@@ -25,7 +25,7 @@ base = interleaved({"gradient": gradient}, rounds=2 if options.tiny else 10)["gr
 kinds = [("sjlt", 4096), ("sjlt", 32768), ("none", None)]
 kinds += [("rademacher", 64)] if options.tiny else [("rademacher", 1024), ("normal", 1024)]
 for kind, k in kinds:
-    projector = make(Projector(kind=kind, k=k), n_parameters)
+    projector = make(ProjectorOptions(kind=kind, k=k), n_parameters)
     rows_at_once = gradient().expand(projector.rows, -1).contiguous()
     seconds = interleaved({kind: lambda p=projector, r=rows_at_once: p(r)}, rounds=1)[kind]
     per_gradient = seconds / projector.rows

@@ -10,7 +10,7 @@ from blocks import github, replaced
 
 from diffattr.artifacts import write_text
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import OPTION, Method
+from diffattr.attribution.method import OPTION, Method
 from diffattr.features.embeddings import EMBEDDINGS
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 from diffattr.features.projectors import PROJECTORS

@@ -74,7 +74,7 @@ wildcard_constraints:
     output_function="|".join(map(re.escape, benchmark.passes.output_functions))
     or "none",
     method="|".join(benchmark.config.methods),
-    quantity="|".join(benchmark.models.quantities("lds")) or "none",
+    quantity="|".join(map(re.escape, benchmark.models.quantities("lds"))) or "none",
 
 
 def log_path(*parts):

@@ -23,7 +23,10 @@ rule losses:
             noise_schedule=benchmark.config.noise_schedule,
             losses=benchmark.measurement.losses,
             seed=benchmark.config.seed,
-            with_squares="mean-squared-l2-norm" in benchmark.models.quantities(w.group),
+            functions=benchmark.models.evaluated(w.group),
+            plugins=benchmark.params.plugins(
+                "output-functions", *benchmark.models.evaluated(w.group)
+            ),
         ),
     script:
         "../scripts/losses.py"

@@ -6,7 +6,7 @@ with job(snakemake) as this:
     import msgspec
 
     from diffattr.artifacts import as_list, write_json
-    from diffattr.config import Counterfactual, Embedding, Lds, NoiseSchedule
+    from diffattr.config import Counterfactual, EmbeddingOptions, Lds, NoiseSchedule
     from diffattr.counterfactual.outcomes import embeds, moves, read_original, read_outcomes
     from diffattr.counterfactual.removals import Removal, read_orders
     from diffattr.counterfactual.result import Result, compared, overlaps
@@ -20,7 +20,7 @@ with job(snakemake) as this:
     )
     captions = read_captions(files.get("captions"))
     embeddings = embeds(
-        this.section("embeddings", dict[str, Embedding]),
+        this.section("embeddings", dict[str, EmbeddingOptions]),
         network=read_network(files.network, captions) if config["embeddings"] else None,
         schedule=this.section("noise_schedule", NoiseSchedule),
         seed=config["seed"],

@@ -4,7 +4,7 @@ from diffattr.job import job
 
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_array
-    from diffattr.config import Embedding, NoiseSchedule
+    from diffattr.config import EmbeddingOptions, NoiseSchedule
     from diffattr.diffusion.models import check_channels, read_captions, read_network
     from diffattr.features.embeddings import make
 
@@ -14,7 +14,7 @@ with job(snakemake) as this:
         network = read_network(path, captions)
         check_channels(network, images.shape[1])
     embedding = make(
-        this.section("embedding", Embedding),
+        this.section("embedding", EmbeddingOptions),
         network=network,
         schedule=this.section("noise_schedule", NoiseSchedule),
         seed=this.config["seed"],

@@ -7,6 +7,7 @@ with job(snakemake) as this:
     from diffattr.config import Losses, NoiseSchedule
     from diffattr.diffusion.losses import loss_tables
     from diffattr.diffusion.models import read_block, read_captions
+    from diffattr.features.output_functions import output_function
 
     subsets, networks = read_block(this.input.block, read_captions(this.input.get("captions")))
     tables = loss_tables(
@@ -17,8 +18,8 @@ with job(snakemake) as this:
         this.section("noise_schedule", NoiseSchedule),
         this.section("losses", Losses),
         this.config["seed"],
+        {name: output_function(name) for name in this.config["functions"]},
         labels=this.labels(),
-        with_squares=this.config["with_squares"],
         batch_size=this.batch_size,
         device=this.device,
     )

@@ -6,15 +6,16 @@ with job(snakemake) as this:
     import numpy as np
 
     from diffattr.artifacts import read_array, read_arrays, write_arrays
-    from diffattr.attribution.base import DenseAttribution
-    from diffattr.attribution.store import read_attribution
+    from diffattr.attribution import configured
+    from diffattr.attribution.scores import DenseAttribution
     from diffattr.data.subsets import membership
 
     if "scores" in this.input.keys():  # noqa: SIM118 (Snakemake's named list)
         tau = read_arrays(this.input.scores)["scores"].astype(np.float64)
         attribution = DenseAttribution(tau)
     else:
-        attribution = read_attribution(this.config["method"], this.input)
+        params = this.config["method"]
+        attribution = configured(params).attribution(params, this.input)
     subsets = [read_array(path) for path in this.input.lds_subsets]
     lambdas = this.config["lambdas"]
     predictions = attribution.predictions(membership(subsets, attribution.n_train), lambdas)

@@ -6,10 +6,11 @@ with job(snakemake) as this:
     import numpy as np
 
     from diffattr.artifacts import write_arrays
-    from diffattr.attribution.store import read_attribution
+    from diffattr.attribution import configured
     from diffattr.evaluation.selection import read_selected
 
-    attribution = read_attribution(this.config["method"], this.input)
+    params = this.config["method"]
+    attribution = configured(params).attribution(params, this.input)
     selected = this.input.get("selected")
     lam = this.config["lambda"] if selected is None else read_selected(selected)
     scores = attribution.scores(lam).astype(np.float32)

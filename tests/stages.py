@@ -7,7 +7,7 @@ import numpy as np
 from tiny import RECIPE, SCHEDULE, images, network
 
 from diffattr import rng
-from diffattr.config import Data, Lds, Losses, Pass, Projector, Sampling
+from diffattr.config import Data, Lds, Losses, Pass, ProjectorOptions, Sampling
 
 Numbers = dict[str, list[float]]
 
@@ -81,7 +81,9 @@ def sampling() -> Numbers:
 
 def losses() -> Numbers:
     from diffattr.diffusion.losses import loss_tables
+    from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 
+    names = ("loss", "mean-squared-l2-norm")
     tables = loss_tables(
         [network()],
         images(3),
@@ -89,18 +91,18 @@ def losses() -> Numbers:
         "val",
         SCHEDULE,
         Losses(n_timesteps=4, draws=2),
-        seed=1,
-        with_squares=True,
+        1,
+        {name: OUTPUT_FUNCTIONS[name] for name in names},
     )
     return {name: table.ravel().tolist() for name, table in tables.items()}
 
 
 def measurements() -> Numbers:
-    from diffattr.evaluation.measurements import LOSS, Quantity
+    from diffattr.evaluation.measurements import Quantity
 
     table = rng.generator("numbers", "tables").random((2, 4, 3)).astype(np.float32)
-    weighted = Quantity("losses", np.array([4.0, 2.0, 1.0, 0.5]))
-    quantities = {"loss": LOSS, "weighted": weighted}
+    weighted = Quantity("loss", np.array([4.0, 2.0, 1.0, 0.5]))
+    quantities = {"loss": Quantity("loss"), "weighted": weighted}
     return {name: kind.mean(table).ravel().tolist() for name, kind in quantities.items()}
 
 
@@ -129,7 +131,7 @@ def features() -> Numbers:
             n_timesteps=3,
             noise="per-image",
             output_functions=tuple(OUTPUT_FUNCTIONS),
-            projector=Projector(kind=kind, k=16),
+            projector=ProjectorOptions(kind=kind, k=16),
             unit_gradients=unit_gradients,
         )
         rows_by_function = GradientPass(network(), SCHEDULE, options, seed=1).features(
@@ -143,7 +145,7 @@ def features() -> Numbers:
 
 def attribution() -> Numbers:
     from diffattr.attribution import METHODS
-    from diffattr.attribution.base import PatchMethod, RetrainingMethod, attribute
+    from diffattr.attribution.base import PatchMethod, RetrainingMethod
     from diffattr.attribution.file_scores import FileScores
 
     generator = rng.generator("numbers", "features")
@@ -162,17 +164,17 @@ def attribution() -> Numbers:
         elif isinstance(method, RetrainingMethod):
             scores = method.scores_from_losses(masks, measured)
         else:
-            scores = attribute(method, train, queries, losses=losses).scores(lam)
+            scores = method.attribute(train, queries, losses=losses).scores(lam)
         numbers[name] = scores[0, :2].tolist()
     return numbers
 
 
 def embeddings() -> Numbers:
-    from diffattr.config import Embedding
+    from diffattr.config import EmbeddingOptions
     from diffattr.features.embeddings import make
 
     embedding = make(
-        Embedding(kind="bottleneck", options={"n_timesteps": 2}),
+        EmbeddingOptions(kind="bottleneck", options={"n_timesteps": 2}),
         network=network(),
         schedule=SCHEDULE,
         seed=1,

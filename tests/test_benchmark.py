@@ -27,6 +27,11 @@ LEVELS = {
 
 # What is changed in configs/smoke.yaml, the key that the sentence must name, and words in it.
 IMPOSSIBLE = {
+    "the loss measured twice": (
+        {"measurement.lds.also_measured": ["weighted-mse", "loss"]},
+        "measurement.lds.also_measured",
+        "loss always remove",
+    ),
     "feature timesteps beyond the schedule": (
         {"features.t4.n_timesteps": 1001},
         "features.t4.n_timesteps",

@@ -187,7 +187,7 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
         (
             {"methods.own": {"method": "file", "options": {"val": "a.npy"}}, "queries": DELETED},
             "methods.own.options.val",
-            "this benchmark has no split val; remove the key",
+            "no queries of this split",
         ),
         ({"methods.own": {"method": "datamodel"}}, "methods.own.method", "needs retrained models"),
         (
@@ -201,7 +201,11 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
             "methods.own.method",
             "journey-trak follows the sampler; add section sampling",
         ),
-        ({"report": {"published": "cifar2"}}, "report.published", "without measurement there is no LDS"),
+        (
+            {"report": {"published": "cifar2"}},
+            "report.published",
+            "without measurement there is no LDS",
+        ),
         ({"data.n_planted": 100}, "data.n_planted", "less than n_train"),
     ],
 )  # fmt: skip

@@ -14,10 +14,11 @@ from changed_config import SCHEMA_FILE, assert_refused, benchmark, config, raw, 
 from data_sets import section
 
 from diffattr import plugins
-from diffattr.attribution import METHODS, method_of
-from diffattr.attribution.base import answer, attribute, with_options
+from diffattr.artifacts import write_array
+from diffattr.attribution import METHODS, configured, method_of
 from diffattr.attribution.maps import top_maps
-from diffattr.config import ConfigError, NoiseSchedule, Pass, Projector, parse
+from diffattr.attribution.method import answer, with_options
+from diffattr.config import ConfigError, NoiseSchedule, Pass, ProjectorOptions, parse
 from diffattr.data import data_source
 from diffattr.data.source import Source, UnreadableError
 from diffattr.features.gradients import GradientPass
@@ -100,7 +101,7 @@ def test_a_function_of_a_file_is_a_method_that_reads_features(write):
     assert not planned.has_lambda
     assert made.inputs.method("mine", "val") == made.inputs.method("gradient-dot-4", "val")
     train, queries = np.eye(3), np.arange(6.0).reshape(2, 3)
-    assert np.array_equal(attribute(planned.method, train, queries).scores(None), queries)
+    assert np.array_equal(planned.method.attribute(train, queries).scores(None), queries)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +303,7 @@ def ask(contract, method):
             images = (np.zeros((n, 1, 2, 2), np.float32) for n in (5, 4))
             return top_maps(method, *images, np.ones((4, 5)), 3, 0.5)
     lam = 0.1 if method.has_lambda else None
-    return attribute(method, train, queries).predictions(np.ones((2, 5), bool), [lam])
+    return method.attribute(train, queries).predictions(np.ones((2, 5), bool), [lam])
 
 
 @pytest.mark.parametrize("answered", WRONG)
@@ -343,13 +344,62 @@ def test_an_object_keeps_its_options_and_its_lambda_path(write):
     inverse = np.linalg.inv(train.T @ train + ridge * np.eye(4))
     expected = [[q @ inverse @ x / (x @ x) ** 0.25 for x in train] for q in queries]
     # 1e-9: the same solve by an eigendecomposition.
-    found = attribute(method, train, queries).scores(0.1)
+    found = method.attribute(train, queries).scores(0.1)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     made = benchmark(
         {"methods.mine": {**MINE, "method": "my_module:mine", "options": {"power": 2}}}
     )
     assert made.methods["mine"].has_lambda
     assert "kernels" in made.inputs.method("mine", "val")
+
+
+OF_A_NEW_CONTRACT = """
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np
+from diffattr.artifacts import read_array
+from diffattr.attribution.method import Method, Reads
+from diffattr.attribution.scores import DenseAttribution
+@dataclass(frozen=True, kw_only=True)
+class Oldest(Method):
+    reads: Reads = "pixels"
+    readable: ClassVar[tuple[Reads, ...]] = ("pixels",)
+    def errors(self, options, available):
+        if available.n_timesteps < 10:
+            yield f"method: {options.method} needs 10 timesteps"
+    def unanswered(self, split):
+        return "is for real queries" if split == "gen" else None
+    def inputs(self, reading, split, files):
+        return {"ages": files.indices("train"), "asked": files.indices(split)}
+    def attribution(self, params, inputs):
+        ages, asked = read_array(inputs.ages), read_array(inputs.asked)
+        return DenseAttribution(np.subtract.outer(asked, ages).astype(float))
+oldest = Oldest()
+"""
+
+
+def test_a_contract_of_a_plug_in_answers_all_that_a_benchmark_asks(write, folder):
+    write(OF_A_NEW_CONTRACT)
+    changes = {"methods.mine": {"method": "my_module:oldest"}}
+    made = benchmark(changes)
+    assert made.splits.of("mine") == ["val", "planted"]
+    assert made.inputs.method("mine", "val") == {
+        "ages": "results/smoke/indices/train.npy",
+        "asked": "results/smoke/indices/val.npy",
+    }
+    with pytest.raises(ConfigError, match=r"^methods.mine: .* real queries; found split gen"):
+        made.inputs.method("mine", "gen")
+    assert made.splits.scored_of("mine") == ["val", "planted"]
+    assert made.splits.lds_of("mine") == ["val"]
+    assert made.methods["mine"].needs == "no gradients"
+    for name, values in (("ages", [1, 2, 3]), ("asked", [5])):
+        write_array(folder / f"{name}.npy", np.array(values))
+    files = SimpleNamespace(ages=folder / "ages.npy", asked=folder / "asked.npy")
+    params = made.method_params("mine")
+    assert configured(params).attribution(params, files).scores(None).tolist() == [[4, 3, 2]]
+    few = {**changes, "noise_schedule.n_timesteps": 9}
+    few |= {f"{key}.n_timesteps": 2 for key in ("losses", "features.t4")} | {"sampling.n_steps": 2}
+    assert_refused(benchmark, few, key="methods.mine.method", words="my_module:oldest 10 timesteps")
 
 
 class Linear(torch.nn.Module):
@@ -369,7 +419,7 @@ def features(name, **values):
         n_timesteps=3,
         noise="common",
         output_functions=(name,),
-        projector=Projector(kind="none"),
+        projector=ProjectorOptions(kind="none"),
         **values,
     )
     schedule = msgspec.convert(raw()["noise_schedule"], NoiseSchedule)
@@ -406,6 +456,17 @@ def test_a_wrong_output_function_is_one_sentence(write, answered, words, unit_gr
     write(f"def f(d): return {answered}")
     with pytest.raises(PluginError, match=f"^plug-in my_module:f: {words}"):
         features("my_module:f", unit_gradients=unit_gradients)
+
+
+def test_an_output_function_of_a_file_is_measured_by_naming_it(write):
+    write("def f(denoising): return denoising.prediction.flatten(1).mean(1)")
+    made = benchmark({"measurement.lds.also_measured": ["weighted-mse", "my_module:f"]})
+    assert made.models.quantities("lds") == ["loss", "weighted-mse", "my_module:f"]
+    assert made.evaluated("lds") == ["loss", "my_module:f"]
+    zeros, weight = torch.zeros(3, 1, 2, 2), torch.ones(3)
+    with torch.inference_mode():
+        found = output_function("my_module:f")(Denoising(zeros + 2, zeros, weight))
+    assert found.tolist() == [2, 2, 2]
 
 
 def test_an_output_function_that_cannot_be_called_is_refused_before_anything_runs(write):
@@ -568,7 +629,7 @@ def test_an_installed_package_is_named_with_its_version(install):
 
 def test_the_registries_that_plug_ins_extend_are_those_of_the_schema():
     definitions = schema()["$defs"]
-    assert definitions["Method"]["properties"]["method"]["registry"] == "methods"
+    assert definitions["MethodOptions"]["properties"]["method"]["registry"] == "methods"
     text = SCHEMA_FILE.read_text()
     assert {name for name in plugins.GROUPS if f'"registry": "{name}"' in text} == set(
         plugins.GROUPS

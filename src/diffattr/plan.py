@@ -14,6 +14,7 @@ from functools import cache, partial
 from tabulate import tabulate
 
 from diffattr.artifacts import provenance_path, read_provenance
+from diffattr.attribution.method import Work
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import TRAJECTORY, seed_model
 from diffattr.counterfactual.removals import is_removal
@@ -270,7 +271,7 @@ def _loss_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
         seeds, blocks = benchmark.counts.group(group).seeds, benchmark.counts.blocks(group)
         for split in splits:
             n = benchmark.counts.n_images(split)
-            n_tables = 2 if "mean-squared-l2-norm" in benchmark.models.quantities(group) else 1
+            n_tables = len(benchmark.models.evaluated(group))
             for seed in seeds:
                 for number, members in blocks.items():
                     cells = len(members) * benchmark.measurement.losses.n_timesteps * n
@@ -359,44 +360,19 @@ def _feature_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJo
         )
 
 
-@dataclass(frozen=True)
-class _Attribution:
-    """What it takes to score n_train images for some queries by one method.
-
-    With eigenvectors of the smaller Gram matrix there are `rank` numbers per image, else `dim`.
-    """
-
-    n_train: int
-    dim: int
-    n_models: int
-    solves: bool
-
-    @property
-    def rank(self) -> int:
-        return min(self.n_train, self.dim) if self.solves else self.dim
-
-    def held(self, n_queries: int) -> int:
-        """Return the bytes of what is read, as float32 and float64, and of one matrix of scores."""
-        vectors = (self.n_train + n_queries) * (self.dim * 20 + self.rank * _FLOAT64)
-        eigenvectors = self.rank**2 * _FLOAT64 if self.solves else 0
-        return vectors + eigenvectors + n_queries * self.n_train * 12
-
-    def operations(self, n_queries: int, n_products: int) -> int:
-        """Return the operations of `n_products` rows of scores, or of sums of them, per query."""
-        into_basis = self.n_train * self.dim + self.rank**2 if self.solves else 0
-        return 2 * self.n_models * n_queries * (into_basis + self.rank * n_products)
-
-
-def _attribution(benchmark: Benchmark, name: str, size: NetworkSize) -> _Attribution:
+def _attribution(benchmark: Benchmark, name: str, size: NetworkSize) -> Callable[[int, int], Work]:
+    """Return the work of a method's scores by the numbers of queries and of scores per query."""
     config, method = benchmark.config, benchmark.methods[name]
-    if method.method.reads == "features":
-        gradient_pass, _ = method.feature_set
-        dim = config.features[gradient_pass].projector.k or size.n_parameters
-    elif method.method.reads == "losses":
+    if method.gradient_pass is not None:
+        dim = config.features[method.gradient_pass].projector.k or size.n_parameters
+    elif method.n_retrained is not None:
         dim = benchmark.counts.group("retrain").count
     else:
         dim = _pixels(benchmark)
-    return _Attribution(config.data.n_train, dim, max(1, len(method.models)), method.solves)
+    n_models = max(1, len(method.models))
+    return lambda n_queries, n_products: method.method.work(
+        config.data.n_train, n_queries, dim, n_models, n_products
+    )
 
 
 def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
@@ -405,7 +381,7 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
     kernels = {
         (*method.feature_set, model)
         for method in benchmark.methods.values()
-        if method.solves and not method.method.curvature
+        if method.method.solves and not method.method.curvature
         for model in method.models
     }
     for gradient_pass, output_function, model in sorted(kernels):
@@ -424,7 +400,7 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
     for name, method in benchmark.methods.items():
         work = _attribution(benchmark, name, size)
         variant = "" if method.has_lambda else "direct"
-        of = method.gradient_pass or method.embedding or method.method.reads
+        of = method.gradient_pass or method.embedding or method.needs
         n_lambdas = len(benchmark.measurement.lambdas.relative) if method.has_lambda else 1
         for split in benchmark.splits.lds_of(name):
             n = benchmark.counts.n_images(split)
@@ -432,8 +408,8 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 "predictions",
                 (paths.predictions(name, split),),
                 n_bytes=n_lambdas * n_subsets * n * _FLOAT32,
-                n_held=work.held(n),
-                algebra=work.operations(n, n_lambdas * n_subsets) if method.has_lambda else 0,
+                n_held=work(n, 0).held,
+                algebra=work(n, n_lambdas * n_subsets).operations if method.has_lambda else 0,
                 variant=variant,
                 of=of,
             )
@@ -451,8 +427,8 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
                 "scores",
                 (paths.scores(name, split),),
                 n_bytes=benchmark.counts.n_images(split) * n_train * _FLOAT32,
-                n_held=work.held(benchmark.counts.n_images(split)),
-                algebra=work.operations(benchmark.counts.n_images(split), n_train),
+                n_held=work(benchmark.counts.n_images(split), 0).held,
+                algebra=work(benchmark.counts.n_images(split), n_train).operations,
                 variant=variant,
                 of=of,
             )
@@ -460,7 +436,7 @@ def _attribution_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[Plann
             n, pixels = benchmark.counts.n_images(split), config.data.resolution**2
             n_shown = 2 * min(config.report.top, n_train)
             n_bytes = n * n_shown * (pixels * _FLOAT32 + _FLOAT64)
-            maps, n_held = (paths.maps(name, split),), work.held(n) + 2 * n_bytes
+            maps, n_held = (paths.maps(name, split),), work(n, 0).held + 2 * n_bytes
             yield PlannedJob("maps", maps, n_bytes=n_bytes, n_held=n_held, of=of)
         audited = name in benchmark.splits.named and benchmark.measurement.lds.powers
         for split in benchmark.splits.lds_of(name) if audited else ():

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from diffattr.attribution.base import attribute
 from diffattr.attribution.kernel import Kernel
 from diffattr.attribution.trak import Trak
 
@@ -38,9 +37,11 @@ def relative_error(found, expected):
 @pytest.mark.parametrize("lam", LAMBDAS)
 def test_scores_equal_the_explicit_inverse(n_train, k, form, lam):
     train, queries = features(n_train, k)
-    found = attribute(
-        Trak(output_function="loss"), train, queries, Kernel.from_features(train, form)
-    ).scores(lam)
+    found = (
+        Trak(output_function="loss")
+        .attribute(train, queries, kernel=Kernel.from_features(train, form))
+        .scores(lam)
+    )
     # 1e-8: rounding of the inverse grows with the condition number, here up to about 1e5.
     assert relative_error(found, by_inverse(train, queries, lam)) < 1e-8
 
@@ -52,9 +53,11 @@ def test_features_of_low_rank_are_no_exception(form, lam):
     train, queries = features(8, 5)
     train[3], train[4] = train[2], 0
     train[:, 1] = 2 * train[:, 0]
-    found = attribute(
-        Trak(output_function="loss"), train, queries, Kernel.from_features(train, form)
-    ).scores(lam)
+    found = (
+        Trak(output_function="loss")
+        .attribute(train, queries, kernel=Kernel.from_features(train, form))
+        .scores(lam)
+    )
     assert np.isfinite(found).all()
     assert relative_error(found, by_inverse(train, queries, lam)) < 1e-8
 
@@ -64,7 +67,9 @@ def test_both_forms_give_the_same_scores_and_predictions(n_train, k):
     train, queries = features(n_train, k)
     masks = np.random.default_rng(1).random((7, n_train)) < 0.5
     primal, dual = (
-        attribute(Trak(output_function="loss"), train, queries, Kernel.from_features(train, form))
+        Trak(output_function="loss").attribute(
+            train, queries, kernel=Kernel.from_features(train, form)
+        )
         for form in ("primal", "dual")
     )
     for lam in LAMBDAS:
@@ -95,8 +100,8 @@ def test_the_mean_diagonal_is_the_mean_squared_length_of_the_features(n_train, k
 
 def test_lambda_is_relative_so_that_the_scale_of_features_does_not_matter():
     train, queries = features(9, 4)
-    first = attribute(Trak(output_function="loss"), train, queries).scores(0.1)
-    scaled = attribute(Trak(output_function="loss"), 1e-6 * train, 1e-6 * queries).scores(0.1)
+    first = Trak(output_function="loss").attribute(train, queries).scores(0.1)
+    scaled = Trak(output_function="loss").attribute(1e-6 * train, 1e-6 * queries).scores(0.1)
     np.testing.assert_allclose(scaled, first, rtol=1e-9)
 
 
@@ -104,7 +109,7 @@ def test_lambda_is_relative_so_that_the_scale_of_features_does_not_matter():
 def test_a_large_lambda_leaves_the_inner_product(form):
     train, queries = features(9, 4)
     kernel = Kernel.from_features(train, form)
-    found = attribute(Trak(output_function="loss"), train, queries, kernel).scores(
+    found = Trak(output_function="loss").attribute(train, queries, kernel=kernel).scores(
         1e9
     ) * kernel.ridge(1e9)
     # The next term of the series is smaller by the largest eigenvalue over the ridge, about 1e-8.
@@ -113,7 +118,7 @@ def test_a_large_lambda_leaves_the_inner_product(form):
 
 def test_a_small_lambda_leaves_the_pseudo_inverse():
     train, queries = features(9, 4)
-    found = attribute(Trak(output_function="loss"), train, queries).scores(1e-10)
+    found = Trak(output_function="loss").attribute(train, queries).scores(1e-10)
     expected = queries @ np.linalg.pinv(train.T @ train) @ train.T
     # The ridge is 1e-10 of the mean diagonal, hence below 1e-7 of the smallest eigenvalue.
     assert relative_error(found, expected) < 1e-7
@@ -125,8 +130,8 @@ def test_predictions_are_sums_of_scores(n_train, k, form):
     train, queries = features(n_train, k)
     masks = np.random.default_rng(1).random((7, n_train)) < 0.5
     masks[0], masks[1] = False, True
-    attribution = attribute(
-        Trak(output_function="loss"), train, queries, Kernel.from_features(train, form)
+    attribution = Trak(output_function="loss").attribute(
+        train, queries, kernel=Kernel.from_features(train, form)
     )
     found = attribution.predictions(masks, LAMBDAS)
     assert found.dtype == np.float32
@@ -140,7 +145,7 @@ def test_predictions_are_sums_of_scores(n_train, k, form):
 
 def test_float32_features_are_solved_in_float64():
     train, queries = (side.astype(np.float32) for side in features(9, 4))
-    found = attribute(Trak(output_function="loss"), train, queries).scores(1e-4)
+    found = Trak(output_function="loss").attribute(train, queries).scores(1e-4)
     expected = by_inverse(train.astype(np.float64), queries.astype(np.float64), 1e-4)
     assert relative_error(found, expected) < 1e-8
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from diffattr import rng
 from diffattr.attribution import nda
-from diffattr.attribution.base import with_options
+from diffattr.attribution.method import with_options
 from diffattr.attribution.nda import Nda
 from diffattr.config import ConfigError
 from diffattr.evaluation.planted import planted_truth

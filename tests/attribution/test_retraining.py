@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeCV
 
-from diffattr.attribution.base import with_options
+from diffattr.attribution.method import with_options
 from diffattr.attribution.retraining import Datamodel, EmpiricalInfluence
 from diffattr.config import ConfigError
 from diffattr.evaluation.lds import lds

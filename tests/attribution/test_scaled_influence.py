@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import attribute, with_options
 from diffattr.attribution.kernel import Kernel
+from diffattr.attribution.method import with_options
 
 GENERATOR = np.random.default_rng(0)
 FORMS = pytest.mark.parametrize("form", ["primal", "dual"])
@@ -39,7 +39,7 @@ def test_scores_are_influence_over_the_length(name, form, n_train, k, lam):
         length = np.linalg.norm(solve @ phi if name == "relative-influence" else phi)
         expected[:, n] = [query @ solve @ phi / length for query in queries]
     kernel = Kernel.from_features(train, form)
-    assert_close(attribute(METHODS[name], train, queries, kernel).scores(lam), expected)
+    assert_close(METHODS[name].attribute(train, queries, kernel=kernel).scores(lam), expected)
 
 
 @FORMS
@@ -60,7 +60,9 @@ def test_das_is_influence_times_residual_over_one_minus_leverage(form, n_train, 
         expected[:, n] = [query @ solve @ phi * weight for query in queries]
     method = with_options(METHODS["das"], {"leverage": leverage})
     kernel = Kernel.from_features(train, form)
-    assert_close(attribute(method, train, queries, kernel, losses).scores(lam), expected)
+    assert_close(
+        method.attribute(train, queries, kernel=kernel, losses=losses).scores(lam), expected
+    )
 
 
 @pytest.mark.parametrize("name", ["relative-influence", "renormalised-influence", "das"])
@@ -69,7 +71,7 @@ def test_a_training_image_without_gradient_scores_zero(name):
     train[2] = 0
     losses = np.ones((6, 5))
     losses[3] = 0
-    found = attribute(METHODS[name], train, queries, losses=losses).scores(0.1)
+    found = METHODS[name].attribute(train, queries, losses=losses).scores(0.1)
     assert np.isfinite(found).all()
     # Rounding of the eigenvectors, in float64.
     np.testing.assert_allclose(found[:, 2], 0, atol=1e-9 * np.abs(found).max())
@@ -80,7 +82,7 @@ def test_the_length_of_a_timestep_s_losses_and_of_all_features_does_not_matter(n
     """Lambda is relative, so features times a number rank images as before: no rescaling needed."""
     train, queries = sides(6, 15)
     losses = GENERATOR.random((6, 5))
-    first = attribute(METHODS[name], train, queries, losses=losses).scores(0.1)
-    second = attribute(METHODS[name], 32 * train, 32 * queries, losses=7 * losses).scores(0.1)
+    first = METHODS[name].attribute(train, queries, losses=losses).scores(0.1)
+    second = METHODS[name].attribute(32 * train, 32 * queries, losses=7 * losses).scores(0.1)
     ratios = second / first
     np.testing.assert_allclose(ratios, ratios[0, 0], rtol=1e-8)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from diffattr.artifacts import ArtifactError, write_array, write_arrays
-from diffattr.attribution import METHODS
-from diffattr.attribution.base import attribute
+from diffattr.attribution import METHODS, configured
 from diffattr.attribution.kernel import Kernel
-from diffattr.attribution.store import read_attribution, read_kernel, write_kernel
+from diffattr.attribution.store import read_kernel, write_kernel
 from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, write_shard
 
 IDENTITY = {
@@ -74,6 +73,10 @@ def config(method, output_function=None, weights=(1.0,), **values):
     }
 
 
+def read_attribution(params, inputs):
+    return configured(params).attribution(params, inputs)
+
+
 ON_FEATURES = [n for n, m in METHODS.items() if m.reads == "features" and not m.curvature]
 
 
@@ -82,8 +85,7 @@ ON_FEATURES = [n for n, m in METHODS.items() if m.reads == "features" and not m.
 def test_features_from_files_score_as_features_in_memory(stored, method, output_function):
     lam = 0.1 if METHODS[method].has_lambda else None
     found = read(stored, method, output_function)
-    expected = attribute(
-        METHODS[method],
+    expected = METHODS[method].attribute(
         stored.train[output_function],
         stored.queries[output_function],
         losses=stored.train[TIMESTEP_LOSSES],
@@ -184,7 +186,7 @@ def test_scores_of_several_models_are_their_weighted_mean(tmp_path, method, weig
     inputs, values = models(tmp_path, 3)
     lam = 0.1 if METHODS[method].has_lambda else None
     found = read_attribution(config(method, "loss", weights), inputs)
-    own = [attribute(METHODS[method], *sides).scores(lam) for sides in values]
+    own = [METHODS[method].attribute(*sides).scores(lam) for sides in values]
     expected = np.average(own, axis=0, weights=weights)
     np.testing.assert_allclose(found.scores(lam), expected, rtol=1e-12, atol=1e-12)
     masks = np.random.default_rng(3).random((5, 7)) < 0.5

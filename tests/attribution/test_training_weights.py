@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from diffattr.attribution import METHODS
-from diffattr.attribution.base import KernelMethod, attribute
+from diffattr.attribution.base import KernelMethod
 from diffattr.attribution.kernel import Kernel
 
 N_TRAIN, N_QUERIES = 6, 4
@@ -47,7 +47,9 @@ def weighed_by_inverse(train, queries, lam):
 @pytest.mark.parametrize("lam", LAMBDAS)
 def test_weights_multiply_the_scores_of_their_images(form, k, lam):
     train, queries = features(k)
-    found = attribute(Weighed(), train, queries, Kernel.from_features(train, form)).scores(lam)
+    found = (
+        Weighed().attribute(train, queries, kernel=Kernel.from_features(train, form)).scores(lam)
+    )
     expected = weighed_by_inverse(train, queries, lam)
     # 1e-8: rounding grows with the condition number, here below 1e5.
     assert np.abs(found - expected).max() <= 1e-8 * np.abs(expected).max()
@@ -61,7 +63,7 @@ def test_weights_multiply_the_scores_of_their_images(form, k, lam):
 @settings(deadline=None, max_examples=40)
 def test_predictions_add_weighed_scores_for_any_masks(rows, form, k):
     train, queries = features(k)
-    attribution = attribute(Weighed(), train, queries, Kernel.from_features(train, form))
+    attribution = Weighed().attribute(train, queries, kernel=Kernel.from_features(train, form))
     found = attribution.predictions(np.array(rows), LAMBDAS)
     for lam, sums in zip(LAMBDAS, found, strict=True):
         tau = weighed_by_inverse(train, queries, lam)
@@ -76,7 +78,7 @@ def test_predictions_add_weighed_scores_for_any_masks(rows, form, k):
 @pytest.mark.parametrize("k", [3, 15])
 def test_scores_among_training_images_are_the_hat_matrix_of_ridge_regression(k):
     train, _ = features(k)
-    hat = attribute(METHODS["trak"], train, train).scores(0.3)
+    hat = METHODS["trak"].attribute(train, train).scores(0.3)
     ridge = 0.3 * np.mean([phi @ phi for phi in train])
     for column, target in enumerate(np.eye(N_TRAIN)):
         fitted = Ridge(alpha=ridge, fit_intercept=False).fit(train, target).predict(train)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffattr.artifacts import write_arrays
-from diffattr.config import Embedding
+from diffattr.config import EmbeddingOptions
 from diffattr.counterfactual import outcomes
 from diffattr.counterfactual.outcomes import (
     Outcome,
@@ -92,12 +92,14 @@ def test_embeddings_of_the_network_see_latents_and_others_see_pictures(monkeypat
         return embedding
 
     monkeypatch.setattr(outcomes, "make", make)
-    made = embeds({"a": Embedding(kind="bottleneck"), "b": Embedding(kind="clip")}, seed=7)
+    made = embeds(
+        {"a": EmbeddingOptions(kind="bottleneck"), "b": EmbeddingOptions(kind="clip")}, seed=7
+    )
     losses = np.zeros((2, 3), np.float32)
     for embed in made.values():
         embed(Outcome(latents, losses, pictures))
     assert seen["bottleneck", 7] is latents
     assert seen["clip", 7] is pictures
     # Where images are pixels there are no pictures beside them.
-    embeds({"b": Embedding(kind="clip")}, seed=8)["b"](Outcome(latents, losses))
+    embeds({"b": EmbeddingOptions(kind="clip")}, seed=8)["b"](Outcome(latents, losses))
     assert seen["clip", 8] is latents

@@ -5,6 +5,7 @@ from tiny import MODEL, SCHEDULE, images, network
 
 from diffattr.config import Losses, Sampling
 from diffattr.counterfactual.redrawing import own_losses, redrawn
+from diffattr.diffusion.denoising import loss
 from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.models import build
 from diffattr.diffusion.sampling import generate
@@ -31,6 +32,8 @@ def test_own_losses_are_the_diagonal_of_the_loss_table():
     networks = [network(), build(MODEL, seed=8).eval(), build(MODEL, seed=9).eval()]
     numbers, options = [7, 0, 30], Losses(n_timesteps=4, draws=2)
     found = own_losses(networks, images(3), numbers, SCHEDULE, options, SEED)
-    table = loss_tables(networks, images(3), np.array(numbers), "gen", SCHEDULE, options, SEED)
+    table = loss_tables(
+        networks, images(3), np.array(numbers), "gen", SCHEDULE, options, SEED, {"loss": loss}
+    )
     for query in range(3):
-        np.testing.assert_allclose(found[query], table["losses"][query, :, query], rtol=1e-5)
+        np.testing.assert_allclose(found[query], table["loss"][query, :, query], rtol=1e-5)

@@ -10,6 +10,7 @@ from tiny import MODEL, SCHEDULE, images, network
 
 from diffattr import rng
 from diffattr.config import Losses
+from diffattr.diffusion.denoising import loss
 from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.models import build
 
@@ -32,8 +33,9 @@ def table(networks, batch_size=5, queries=slice(None), options=OPTIONS, split="v
         SCHEDULE,
         options,
         SEED,
+        {"loss": loss},
         batch_size=batch_size,
-    )["losses"]
+    )["loss"]
 
 
 def naive(own):
@@ -60,21 +62,33 @@ def test_the_table_equals_a_naive_loop(networks):
         np.testing.assert_allclose(losses, naive(own), rtol=1e-4)
 
 
-def test_squares_are_those_of_the_predictions_and_leave_the_losses_as_they_are(networks):
+def test_every_function_has_a_table_and_leaves_the_losses_as_they_are(networks):
+    functions = {
+        "loss": loss,
+        "squares": lambda d: d.prediction.square().flatten(1).mean(1),
+        "product": lambda d: d.elbo_weight * (d.prediction * d.noise).flatten(1).sum(1),
+    }
     options = Losses(n_timesteps=1, draws=1)
     arguments = (networks, images(3), IDS, "val", SCHEDULE, options, SEED)
-    found = loss_tables(*arguments, with_squares=True)
-    np.testing.assert_array_equal(found["losses"], loss_tables(*arguments)["losses"])
-    abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))[500]
+    found = loss_tables(*arguments, functions)
+    alone = loss_tables(*arguments, {"loss": loss})
+    np.testing.assert_array_equal(found["loss"], alone["loss"])
+    betas = np.linspace(0.0001, 0.02, 1000)
+    abar = np.cumprod(1 - betas)[500]
+    weight = betas[500] / (2 * (1 - betas[500]) * (1 - abar))
     for query, image_id in enumerate(IDS):
         noise = rng.Stream(SEED, "losses", "val").normal(int(image_id), 500, 0, (1, 8, 8))
         x = np.sqrt(abar) * images(3)[query] + np.sqrt(1 - abar) * noise
         for model, own in enumerate(networks):
             with torch.no_grad():
-                predicted = own(torch.tensor(x[None], dtype=torch.float32), 500).sample
-            # float32 through some twenty layers.
-            expected = float(predicted.square().mean())
-            assert found["squares"][model, 0, query] == pytest.approx(expected, rel=1e-4)
+                predicted = own(torch.tensor(x[None], dtype=torch.float32), 500).sample[0].numpy()
+            expected = {
+                "squares": np.square(predicted).mean(),
+                "product": weight * (predicted * noise).sum(),
+            }
+            for name, value in expected.items():
+                # float32 through some twenty layers.
+                assert found[name][model, 0, query] == pytest.approx(value, rel=1e-3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from diffattr.config import Lds, Pass, Projector
+from diffattr.config import Lds, Pass, ProjectorOptions
 from diffattr.evaluation.comparison import (
     OnGradients,
     d_trak_pairs,
@@ -100,7 +100,7 @@ def test_d_trak_is_compared_with_trak_at_the_same_models_and_noise_on_no_fewer_t
         n_timesteps=10,
         noise="common",
         output_functions=("loss",),
-        projector=Projector(kind="sjlt", k=64),
+        projector=ProjectorOptions(kind="sjlt", k=64),
     )
     longer = msgspec.structs.replace(base, n_timesteps=100, output_functions=("square",))
     noisier = msgspec.structs.replace(longer, noise="per-image")

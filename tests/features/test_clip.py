@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import images
 
-from diffattr.config import ConfigError, Embedding
+from diffattr.config import ConfigError, EmbeddingOptions
 from diffattr.features.embeddings import make
 
 open_clip = pytest.importorskip("open_clip", reason="needs pip install 'diffattr[clip]'")
@@ -39,7 +39,7 @@ def stored(tmp_path_factory):
 def clip(stored, batch_size=2, **options):
     config, weights, _ = stored
     options = {"model": config, "weights": weights, **options}
-    embedding = Embedding(kind="clip", options=options)
+    embedding = EmbeddingOptions(kind="clip", options=options)
     return make(embedding, network=None, schedule=None, seed=0, batch_size=batch_size, device="cpu")
 
 

@@ -6,7 +6,7 @@ import torch
 from tiny import SCHEDULE, images, network
 
 from diffattr import rng
-from diffattr.config import ConfigError, Embedding
+from diffattr.config import ConfigError, EmbeddingOptions
 from diffattr.features.embeddings import check, make
 
 ABAR = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))
@@ -15,7 +15,7 @@ SEED = 6
 
 def bottleneck(n_timesteps=2, batch_size=2, own=None):
     return make(
-        Embedding(kind="bottleneck", options={"n_timesteps": n_timesteps}),
+        EmbeddingOptions(kind="bottleneck", options={"n_timesteps": n_timesteps}),
         network=own or network(),
         schedule=SCHEDULE,
         seed=SEED,
@@ -63,8 +63,8 @@ def test_a_network_without_middle_block_is_refused():
 
 
 def test_options_are_checked_without_a_network():
-    check(Embedding(kind="bottleneck", options={"n_timesteps": 1000}), SCHEDULE)
+    check(EmbeddingOptions(kind="bottleneck", options={"n_timesteps": 1000}), SCHEDULE)
     with pytest.raises(ConfigError, match=r"^options: .*n_timesteps"):
-        check(Embedding(kind="bottleneck"), SCHEDULE)
+        check(EmbeddingOptions(kind="bottleneck"), SCHEDULE)
     with pytest.raises(ConfigError, match=r"^options: .*\(embedding clip takes: model, weights\)"):
-        check(Embedding(kind="clip", options={"model": "ViT-B-32"}), SCHEDULE)
+        check(EmbeddingOptions(kind="clip", options={"model": "ViT-B-32"}), SCHEDULE)

@@ -10,7 +10,7 @@ from tiny import MODEL, SCHEDULE, images, network
 from torch.func import functional_call, grad, vmap
 
 from diffattr import rng
-from diffattr.config import Pass, Projector
+from diffattr.config import Pass, ProjectorOptions
 from diffattr.diffusion.models import build
 from diffattr.features.gradients import GradientPass, batch_invariance, timestep_set
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
@@ -23,7 +23,7 @@ OPTIONS = Pass(
     noise="per-image",
     draws=2,
     output_functions=("loss", "mean-squared-l2-norm"),
-    projector=Projector(kind="none"),
+    projector=ProjectorOptions(kind="none"),
 )
 BETA = np.linspace(0.0001, 0.02, 1000)
 ABAR = np.cumprod(1 - BETA)
@@ -261,7 +261,7 @@ def test_ids_matter_unless_the_noise_is_common():
 
 @pytest.mark.parametrize("kind", ["none", "sjlt", "normal", "rademacher"])
 def test_shards_put_together_are_the_whole(kind):
-    projector = Projector(kind=kind, k=None if kind == "none" else 16)
+    projector = ProjectorOptions(kind=kind, k=None if kind == "none" else 16)
     whole = taken(projector=projector)
     parts = [taken(projector=projector, chosen=c) for c in ([0], [1, 2], [3])]
     for name, rows in whole.items():
@@ -288,7 +288,7 @@ def test_splits_have_noise_of_their_own_unless_it_is_common():
 
 
 def test_projecting_is_multiplying_with_the_projector_s_matrix():
-    projector = Projector(kind="sjlt", k=32)
+    projector = ProjectorOptions(kind="sjlt", k=32)
     whole, small = taken(), gradient_pass(projector=projector)
     matrix = small.projector(torch.eye(whole["loss"].shape[1])).numpy()
     found = small.features(images(4), IDS, "val")
@@ -299,7 +299,7 @@ def test_projecting_is_multiplying_with_the_projector_s_matrix():
 
 
 def test_dense_projectors_gather_rows_without_losing_any():
-    rademacher = Projector(kind="rademacher", k=8)
+    rademacher = ProjectorOptions(kind="rademacher", k=8)
     small = gradient_pass(projector=rademacher)
     small.projector.rows = 3
     gathered = small.features(images(4), IDS, "val")

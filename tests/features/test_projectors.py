@@ -8,15 +8,15 @@ import pytest
 import scipy.stats
 import torch
 
-from diffattr.config import ConfigError, Projector
+from diffattr.config import ConfigError, ProjectorOptions
 from diffattr.features.projectors import PROJECTORS, check, make
 
 P = 3000
 RANDOM = [
-    Projector(kind="sjlt", k=24),
-    Projector(kind="sjlt", k=24, nonzeros=3),
-    Projector(kind="normal", k=24),
-    Projector(kind="rademacher", k=24),
+    ProjectorOptions(kind="sjlt", k=24),
+    ProjectorOptions(kind="sjlt", k=24, nonzeros=3),
+    ProjectorOptions(kind="normal", k=24),
+    ProjectorOptions(kind="rademacher", k=24),
 ]
 IDS = ["sjlt", "sjlt-3", "normal", "rademacher"]
 
@@ -49,7 +49,7 @@ def test_rows_are_projected_independently(config):
 @pytest.mark.parametrize("config", RANDOM, ids=IDS)
 def test_the_map_is_a_function_of_its_config(config):
     np.testing.assert_array_equal(matrix(config), matrix(config))
-    other = Projector(kind=config.kind, k=config.k, nonzeros=config.nonzeros, seed=1)
+    other = ProjectorOptions(kind=config.kind, k=config.k, nonzeros=config.nonzeros, seed=1)
     assert not np.allclose(matrix(config), matrix(other))
     assert make(config, P).identity() != make(other, P).identity()
 
@@ -57,7 +57,7 @@ def test_the_map_is_a_function_of_its_config(config):
 @pytest.mark.parametrize("nonzeros", [1, 2, 4])
 def test_sjlt_adds_each_coordinate_to_one_output_of_every_block(nonzeros):
     k = 32
-    found = matrix(Projector(kind="sjlt", k=k, nonzeros=nonzeros))
+    found = matrix(ProjectorOptions(kind="sjlt", k=k, nonzeros=nonzeros))
     blocks = found.reshape(P, nonzeros, k // nonzeros)
     assert ((blocks != 0).sum(axis=2) == 1).all()
     np.testing.assert_allclose(np.abs(found[found != 0]), nonzeros**-0.5, rtol=1e-6)
@@ -71,7 +71,7 @@ def test_sjlt_adds_each_coordinate_to_one_output_of_every_block(nonzeros):
 def test_sjlt_s_outputs_and_signs_are_independent_of_one_another(nonzeros):
     """Within a coordinate, between its blocks, and between neighbouring coordinates."""
     width = 8
-    found = matrix(Projector(kind="sjlt", k=width * nonzeros, nonzeros=nonzeros))
+    found = matrix(ProjectorOptions(kind="sjlt", k=width * nonzeros, nonzeros=nonzeros))
     blocks = found.reshape(P, nonzeros, width)
     outputs = np.abs(blocks).argmax(axis=2)
     cells = 2 * outputs + (blocks.sum(axis=2) > 0)
@@ -87,7 +87,7 @@ def test_sjlt_s_outputs_and_signs_are_independent_of_one_another(nonzeros):
 
 @pytest.mark.parametrize("config", RANDOM, ids=IDS)
 def test_two_seeds_have_independent_maps(config):
-    other = Projector(kind=config.kind, k=config.k, nonzeros=config.nonzeros, seed=1)
+    other = ProjectorOptions(kind=config.kind, k=config.k, nonzeros=config.nonzeros, seed=1)
     first, second = matrix(config).ravel(), matrix(other).ravel()
     # Of independent entries with mean 0, the correlation has a standard error of 1/sqrt(n).
     correlation = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
@@ -115,7 +115,7 @@ def test_a_coordinate_s_part_of_the_map_does_not_depend_on_the_length(config, p)
 
 def test_no_coordinate_of_a_dense_map_repeats_an_earlier_block():
     for kind in ("normal", "rademacher"):
-        found = matrix(Projector(kind=kind, k=24))
+        found = matrix(ProjectorOptions(kind=kind, k=24))
         correlation = (found[:1024] * found[1024:2048]).sum() / (found[:1024] ** 2).sum()
         # As above.
         assert abs(correlation) < 4 / (1024 * 24) ** 0.5
@@ -123,10 +123,10 @@ def test_no_coordinate_of_a_dense_map_repeats_an_earlier_block():
 
 def test_dense_entries_have_their_distribution():
     scale = 24**0.5
-    rademacher = matrix(Projector(kind="rademacher", k=24)) * scale
+    rademacher = matrix(ProjectorOptions(kind="rademacher", k=24)) * scale
     np.testing.assert_allclose(np.abs(rademacher), 1, rtol=1e-5)
     assert scipy.stats.binomtest(int((rademacher > 0).sum()), rademacher.size).pvalue > 1e-3
-    normal = matrix(Projector(kind="normal", k=24)).ravel() * scale
+    normal = matrix(ProjectorOptions(kind="normal", k=24)).ravel() * scale
     # Four standard errors of the mean, the variance and the fourth moment of N(0, 1).
     n = normal.size
     assert abs(normal.mean()) < 4 / n**0.5
@@ -146,7 +146,7 @@ def test_inner_products_are_kept_on_average(config):
     pair = torch.tensor(np.stack([first, second]))
     products, lengths = [], []
     for seed in range(200):
-        seeded = Projector(kind=config.kind, k=config.k, nonzeros=config.nonzeros, seed=seed)
+        seeded = ProjectorOptions(kind=config.kind, k=config.k, nonzeros=config.nonzeros, seed=seed)
         x, y = make(seeded, 400)(pair).double().numpy()
         products.append(x @ y)
         lengths.append(x @ x)
@@ -165,7 +165,7 @@ def test_inner_products_are_kept_on_average(config):
 
 def test_no_projector_keeps_every_parameter():
     gradients = torch.randn(2, 7)
-    projector = make(Projector(kind="none"), 7)
+    projector = make(ProjectorOptions(kind="none"), 7)
     assert torch.equal(projector(gradients), gradients)
     assert projector.identity() == {"kind": "none", "k": 7}
 
@@ -182,20 +182,26 @@ def test_identities_name_kind_k_and_seed():
 def test_the_registry_names_every_projector_by_its_kind():
     for kind in PROJECTORS.keys() - {"fast-jl"}:
         k = None if kind == "none" else 8
-        assert make(Projector(kind=kind, k=k), 50).identity()["kind"] == kind
+        assert make(ProjectorOptions(kind=kind, k=k), 50).identity()["kind"] == kind
 
 
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (Projector(kind="none", k=3), "k: found 3, but projector none keeps every parameter"),
-        (Projector(kind="sjlt"), "k: this key is missing; projector sjlt needs it"),
         (
-            Projector(kind="sjlt", k=10, nonzeros=3),
+            ProjectorOptions(kind="none", k=3),
+            "k: found 3, but projector none keeps every parameter",
+        ),
+        (ProjectorOptions(kind="sjlt"), "k: this key is missing; projector sjlt needs it"),
+        (
+            ProjectorOptions(kind="sjlt", k=10, nonzeros=3),
             "nonzeros: found 3, allowed: a divisor of k = 10",
         ),
-        (Projector(kind="normal", k=10, nonzeros=2), "nonzeros: found 2, only projector sjlt"),
-        (Projector(kind="fast-jl", k=100), "k: found 100, allowed: multiples of 512"),
+        (
+            ProjectorOptions(kind="normal", k=10, nonzeros=2),
+            "nonzeros: found 2, only projector sjlt",
+        ),
+        (ProjectorOptions(kind="fast-jl", k=100), "k: found 100, allowed: multiples of 512"),
     ],
 )
 def test_impossible_projectors_are_refused(config, sentence):
@@ -206,15 +212,15 @@ def test_impossible_projectors_are_refused(config, sentence):
 @pytest.mark.parametrize("kind", ["sjlt", "normal", "rademacher"])
 def test_more_outputs_than_parameters_are_refused(kind):
     with pytest.raises(ConfigError, match="k: found 11, allowed: at most 10, the number of param"):
-        make(Projector(kind=kind, k=11), 10)
-    assert make(Projector(kind=kind, k=10), 10)(torch.ones(1, 10)).shape == (1, 10)
+        make(ProjectorOptions(kind=kind, k=11), 10)
+    assert make(ProjectorOptions(kind=kind, k=10), 10)(torch.ones(1, 10)).shape == (1, 10)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="tells of a machine without a card")
 def test_fast_jl_without_a_card_names_the_way_out():
     assert "fast-jl" in PROJECTORS
     with pytest.raises(ConfigError, match=r"runs on CUDA only.*use\s+sjlt"):
-        make(Projector(kind="fast-jl", k=512), 1000)
+        make(ProjectorOptions(kind="fast-jl", k=512), 1000)
 
 
 KERNEL_MATRIX = np.random.default_rng(3).choice([-1.0, 1.0], (700, 512))
@@ -244,7 +250,7 @@ def kernel_calls(monkeypatch):
 
 @pytest.mark.parametrize("n", [1, 31, 32])
 def test_fast_jl_keeps_the_scale_of_gradients_that_fp16_cannot_hold(kernel_calls, n):
-    project = make(Projector(kind="fast-jl", k=512, seed=9), 700, "cuda")
+    project = make(ProjectorOptions(kind="fast-jl", k=512, seed=9), 700, "cuda")
     gradients = np.random.default_rng(4).standard_normal((n, 700))
     gradients *= np.logspace(-12, 7, n)[:, None]
     gradients[n // 2] = 0
@@ -259,7 +265,7 @@ def test_fast_jl_keeps_the_scale_of_gradients_that_fp16_cannot_hold(kernel_calls
 
 @pytest.mark.usefixtures("kernel_calls")
 def test_fast_jl_s_identity_tells_the_card():
-    identity = make(Projector(kind="fast-jl", k=512, seed=9), 700, "cuda").identity()
+    identity = make(ProjectorOptions(kind="fast-jl", k=512, seed=9), 700, "cuda").identity()
     assert identity == {"kind": "fast-jl", "k": 512, "seed": 9, "multiprocessors": 77}
 
 
@@ -267,4 +273,4 @@ def test_fast_jl_s_identity_tells_the_card():
 def test_fast_jl_without_its_package_names_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "fast_jl", None)
     with pytest.raises(ConfigError, match=r"needs the package fast_jl: pip install"):
-        make(Projector(kind="fast-jl", k=512), 700, "cuda")
+        make(ProjectorOptions(kind="fast-jl", k=512), 700, "cuda")

@@ -20,7 +20,7 @@ from diffattr import artifacts, rng
 from diffattr.artifacts import ArtifactError
 from diffattr.attribution.kernel import Kernel
 from diffattr.attribution.store import write_kernel
-from diffattr.config import Counterfactual, Curvature, Lds, Pass, Projector
+from diffattr.config import Counterfactual, Curvature, Lds, Pass, ProjectorOptions
 from diffattr.counterfactual.removals import Removal
 from diffattr.diffusion.families import MODEL_FAMILIES
 from diffattr.diffusion.models import (
@@ -483,7 +483,7 @@ def curvature_features_job(tmp_path):
     fitted().write(path, IDENTITY)
     artifacts.write_array(tmp_path / "gen.npy", images(2))
     files = {"images": tmp_path / "gen.npy", "curvature": path}
-    return path, features_job(tmp_path, Projector(kind="none"), None, **files)
+    return path, features_job(tmp_path, ProjectorOptions(kind="none"), None, **files)
 
 
 def fitted():
@@ -495,7 +495,7 @@ def trajectories_job(tmp_path):
     """Features of two generated queries along the three steps of their trajectory."""
     path = tmp_path / "trajectory.npy"
     artifacts.write_array(path, drawn(2, N_STEPS, 1, 8, 8))
-    return path, features_job(tmp_path, Projector(kind="sjlt", k=16), N_STEPS, images=path)
+    return path, features_job(tmp_path, ProjectorOptions(kind="sjlt", k=16), N_STEPS, images=path)
 
 
 JOBS = {

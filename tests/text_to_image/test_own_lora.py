@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from stand_ins import write_images
 
 from diffattr import rng
+from diffattr.api import attribute_images
 from diffattr.artifacts import read_arrays
 from diffattr.attribution.lambda_rule import RULE
 from diffattr.config import ConfigError, Pretrained
 from diffattr.diffusion.families import family
 from diffattr.diffusion.latents import Vae, embedded_captions
-from diffattr.own_model import attribute_images
 
 SEED = 3
 PROMPTS = ["a disc", "a square", "a disc"]

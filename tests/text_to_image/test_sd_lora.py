@@ -11,7 +11,15 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from diffattr import rng
 from diffattr.artifacts import ArtifactError
-from diffattr.config import ConfigError, NoiseSchedule, Pass, Projector, Recipe, Sampling, Training
+from diffattr.config import (
+    ConfigError,
+    NoiseSchedule,
+    Pass,
+    ProjectorOptions,
+    Recipe,
+    Sampling,
+    Training,
+)
 from diffattr.data.source import DataError
 from diffattr.diffusion.families import family, sample_shape
 from diffattr.diffusion.latents import Vae, caption, embedded_captions
@@ -198,7 +206,7 @@ def test_features_are_gradients_of_the_lora_alone(model, captions):
         n_timesteps=2,
         noise="common",
         output_functions=("loss", "mean-squared-l2-norm"),
-        projector=Projector(kind="none"),
+        projector=ProjectorOptions(kind="none"),
     )
     images, labels = draws("images", 2, 4, 16, 16), np.array([1, 0])
     found = GradientPass(network, SCHEDULE, options, SEED).features(
@@ -230,7 +238,7 @@ def test_unit_gradients_are_taken_of_a_lora_too(model, captions):
     options = {
         "noise": "common",
         "output_functions": ("mean",),
-        "projector": Projector(kind="none"),
+        "projector": ProjectorOptions(kind="none"),
     }
     images, ids, labels = draws("images", 1, 4, 16, 16), np.array([5]), np.array([1])
 

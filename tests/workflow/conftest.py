@@ -93,7 +93,7 @@ def further_methods(config):
         "journey-trak-4": {"method": "journey-trak", **on_loss},
     }
     config["lds"] |= {
-        "also_measured": ["weighted-mse", "mean-squared-l2-norm"],
+        "also_measured": ["weighted-mse", "l1-norm"],
         "query_lists": {"some": {"split": "gen", "queries": [0, 3]}},
     }
     # k = 256 is pass t4.

@@ -77,7 +77,7 @@ def test_the_report_has_an_lds_of_every_method(further):
             numbers = [row["lds"], *row["interval"], *row["per_query"]]
             assert all(math.isfinite(number) for number in numbers)
             assert -1 <= row["lds"] <= 1
-            assert set(row["measured"]) == {"weighted-mse", "mean-squared-l2-norm"}
+            assert set(row["measured"]) == {"weighted-mse", "l1-norm"}
             assert all(math.isfinite(found["lds"]) for found in row["measured"].values())
             if split == "gen":
                 listed = [row["per_query"][query] for query in (0, 3)]
@@ -192,7 +192,7 @@ def test_features_are_those_of_the_model_that_their_path_names(further):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_empirical_influence_compares_models_with_and_without_an_image(further, split):
-    tables = store(further, f"losses/retrain/seed-0/block-0/{split}")["losses"]
+    tables = store(further, f"losses/retrain/seed-0/block-0/{split}")["loss"]
     losses = tables.mean(axis=1, dtype=np.float64)  # (subset, query)
     subsets = [set(array(further, f"subsets/retrain/{index}").tolist()) for index in range(3)]
     scores = store(further, f"scores/empirical-influence/{split}")["scores"]
@@ -468,7 +468,7 @@ def test_how_lds_is_reported_takes_no_gradient_and_trains_no_model(changed, chan
         assert not {"losses", "measurements", "predictions"} & set(found)
 
 
-def test_measuring_the_squares_leaves_retrained_losses_as_they_are(changed):
+def test_measuring_less_leaves_retrained_losses_as_they_are(changed):
     # Of the group `retrain` nothing but losses is read.
     changed.config["lds"]["also_measured"] = ["weighted-mse"]
     assert not any("retrain" in path for path in pending(changed)["losses"])

@@ -13,8 +13,8 @@ from running import REPOSITORY, Workflow
 from safetensors.torch import load_file, save_file
 from stand_ins import write_ddpm, write_images
 
+from diffattr.api import attribute_images
 from diffattr.artifacts import read_array, read_arrays
-from diffattr.own_model import attribute_images
 
 pytestmark = pytest.mark.workflow
 CONFIG = REPOSITORY / "configs" / "mini" / "own-model.yaml"

@@ -1,11 +1,14 @@
 """Attribution methods: one small file per family and one line per method."""
 
-from diffattr.attribution.base import Method
+from collections.abc import Mapping
+from typing import Any
+
 from diffattr.attribution.das import Das
 from diffattr.attribution.ekfac import EkFacInfluence, SweptEkFacInfluence
 from diffattr.attribution.file_scores import FileScores
+from diffattr.attribution.method import Method, with_options
 from diffattr.attribution.nda import Nda
-from diffattr.attribution.own import plugged_in
+from diffattr.attribution.plugin import plugged_in
 from diffattr.attribution.random_scores import RandomScores
 from diffattr.attribution.retraining import Datamodel, EmpiricalInfluence
 from diffattr.attribution.scaled_influence import RelativeInfluence, RenormalisedInfluence
@@ -43,9 +46,19 @@ METHODS: dict[str, Method] = {
 
 
 def method_of(name: str) -> Method:
-    """Return a method by its name: one of ours, or a plug-in's.
+    """Return a method by its name: a built-in one, or a plug-in.
 
     Raises:
         PluginError: the plug-in cannot be loaded, or is no method.
     """
     return METHODS[name] if name in METHODS else plugged_in(name)
+
+
+def configured(params: Mapping[str, Any]) -> Method:
+    """Return the method that a job's params name, with its options.
+
+    Raises:
+        ConfigError: an option does not exist, or has a value that it does not take.
+        PluginError: the plug-in cannot be loaded, or is no method.
+    """
+    return with_options(method_of(params["method"]), params["options"])

@@ -13,36 +13,7 @@ Source: Mlodozeniec et al., "Influence functions for scalable data attribution i
 
 from dataclasses import dataclass, field
 
-import numpy as np
-from jaxtyping import Float, Float64
-
 from diffattr.attribution.base import OPTION, KernelMethod
-
-
-@dataclass(frozen=True)
-class Diagonal:
-    """A curvature that is diagonal in the coordinates of the features.
-
-    Stands for a kernel: `eigenvalues` are (k,).
-    """
-
-    eigenvalues: Float64[np.ndarray, " k"]
-    form: str = "primal"
-
-    @property
-    def mean_diagonal(self) -> float:
-        """The mean eigenvalue, the unit in which lambda is given."""
-        return float(self.eigenvalues.mean())
-
-    def ridge(self, lam: float) -> float:
-        """Return the absolute number added to the eigenvalues."""
-        return lam * self.mean_diagonal
-
-    def factors(
-        self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
-    ) -> tuple[Float[np.ndarray, "query k"], Float[np.ndarray, "train k"]]:
-        """Return both sides as they are: the coordinates are those of the eigenbasis."""
-        return queries, train
 
 
 @dataclass(frozen=True, kw_only=True)

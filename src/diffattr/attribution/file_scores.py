@@ -4,13 +4,18 @@ A row is a query and a column a training image, in the order of the benchmark's 
 without a file is not answered.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64
 
 from diffattr.artifacts import ArtifactError, read_array
-from diffattr.attribution.base import OPTION, Method, Reads
+from diffattr.attribution.method import OPTION, Available, Files, Method, Reading, Reads
+from diffattr.attribution.scores import DenseAttribution
+from diffattr.config import MethodOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +23,7 @@ class FileScores(Method):
     """The files of the splits `val`, `gen` and `planted`, from the working directory."""
 
     reads: Reads = "files"
+    readable: ClassVar[tuple[Reads, ...]] = ("files",)
     val: str | None = field(default=None, metadata=OPTION)
     gen: str | None = field(default=None, metadata=OPTION)
     planted: str | None = field(default=None, metadata=OPTION)
@@ -32,6 +38,41 @@ class FileScores(Method):
         """The file of each split that is answered."""
         named = {"val": self.val, "gen": self.gen, "planted": self.planted}
         return {split: path for split, path in named.items() if path is not None}
+
+    def errors(self, options: MethodOptions, available: Available) -> Iterator[str]:  # noqa: ARG002
+        """Yield which files are missing, and which are of no use."""
+        if available.measured_splits and not self.files.keys() & set(available.measured_splits):
+            measured = " nor for ".join(available.measured_splits)
+            yield f"options: names a file neither for {measured}, where LDS is measured; add one"
+        for split, path in self.files.items():
+            if split not in available.query_splits:
+                yield f"options.{split}: found, but there are no queries of this split; remove it"
+            elif not Path(path).is_file():
+                yield (
+                    f"options.{split}: {path} does not exist; write the scores of split {split}"
+                    " there"
+                )
+
+    def unanswered(self, split: str) -> str | None:
+        """Return why a split without a file gets no scores."""
+        return None if split in self.files else "has a file of scores for some splits only"
+
+    def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:  # noqa: ARG002
+        """Return the `file` of scores, and the indices of both sides, which say its shape."""
+        return {
+            "file": self.files[split],
+            "queries": files.indices(split),
+            "train": files.indices("train"),
+        }
+
+    def attribution(self, params: Mapping[str, Any], inputs: Any) -> DenseAttribution:  # noqa: ARG002
+        """Return the scores as they are.
+
+        Raises:
+            ArtifactError: the file does not hold finite real numbers of this shape.
+        """
+        n_queries, n_train = (len(read_array(path)) for path in (inputs.queries, inputs.train))
+        return DenseAttribution(read_scores(inputs.file, n_queries, n_train))
 
 
 def read_scores(path: str, n_queries: int, n_train: int) -> Float64[np.ndarray, "query train"]:

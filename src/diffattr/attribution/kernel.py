@@ -22,6 +22,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
+from diffattr.config import ConfigError
+
 Form = Literal["primal", "dual"]
 
 
@@ -93,6 +95,32 @@ class Spectrum(Protocol):
 
 
 @dataclass(frozen=True)
+class Diagonal:
+    """A curvature that is diagonal in the coordinates of the features.
+
+    Stands for a kernel: `eigenvalues` are (k,).
+    """
+
+    eigenvalues: Float64[np.ndarray, " k"]
+    form: str = "primal"
+
+    @property
+    def mean_diagonal(self) -> float:
+        """The mean eigenvalue, the unit in which lambda is given."""
+        return float(self.eigenvalues.mean())
+
+    def ridge(self, lam: float) -> float:
+        """Return the absolute number added to the eigenvalues."""
+        return lam * self.mean_diagonal
+
+    def factors(
+        self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
+    ) -> tuple[Float[np.ndarray, "query k"], Float[np.ndarray, "train k"]]:
+        """Return both sides as they are: the coordinates are those of the eigenbasis."""
+        return queries, train
+
+
+@dataclass(frozen=True)
 class TrainSide:
     """What a kernel method may weigh training images by.
 
@@ -137,13 +165,26 @@ class KernelAttribution:
         return len(self.train.factor)
 
     def _ridge(self, lam: float | None) -> float:
-        if lam is not None:
-            return self.train.kernel.ridge(lam)
-        assert self.fixed_ridge is not None
-        return self.fixed_ridge
+        if self.fixed_ridge is not None:
+            if lam is not None:
+                raise ConfigError(
+                    f"lambda: found {lam}, but this method has the fixed ridge {self.fixed_ridge};"
+                    " give none"
+                )
+            return self.fixed_ridge
+        if lam is None:
+            raise ConfigError(
+                "lambda: found none, but this method has a path; give a positive number in units"
+                " of the mean |phi|^2"
+            )
+        return self.train.kernel.ridge(lam)
 
     def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
-        """Return tau at one lambda (in units of the mean |phi|^2)."""
+        """Return tau at one lambda, in units of the mean |phi|^2; None for a fixed ridge.
+
+        Raises:
+            ConfigError: a lambda is missing, or was given to a method with a fixed ridge.
+        """
         ridge = self._ridge(lam)
         weights = self.train_weights(self.train, ridge)
         solved = self.query_factor / (self.train.kernel.eigenvalues + ridge)
@@ -155,6 +196,9 @@ class KernelAttribution:
         """Return the sum of the scores of each subset, for every lambda.
 
         A (subset, rank) by (rank, query) product per lambda; no (query, train) matrix is formed.
+
+        Raises:
+            ConfigError: as `scores`.
         """
         paths, before, sums = [], None, np.empty(0)
         for lam in lams:

@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 from tqdm import tqdm
 
-from diffattr.attribution.base import PatchMethod, answer
+from diffattr.attribution.base import PatchMethod
+from diffattr.attribution.method import answer
 
 
 def top_maps(
@@ -18,6 +19,9 @@ def top_maps(
     """Return each query's highest and lowest scored training images, and their maps.
 
     `top` of each, the highest first; ties go by position, as in the report.
+
+    Raises:
+        PluginError: the method is a plug-in, and raised or broke its contract.
     """
     top = min(top, len(train))
     highest = np.argsort(-scores, axis=1, kind="stable")[:, :top]

@@ -14,9 +14,9 @@ from diffattr.benchmark.methods import PlannedMethod, planned_method
 from diffattr.benchmark.models import Models
 from diffattr.benchmark.params import Params
 from diffattr.benchmark.passes import Passes
-from diffattr.benchmark.paths import Paths
+from diffattr.benchmark.paths import LDS_SPLITS, Paths
 from diffattr.benchmark.registries import registries
-from diffattr.benchmark.splits import LDS_SPLITS, Splits
+from diffattr.benchmark.splits import Splits
 from diffattr.benchmark.sweeps import Cell, expanded
 from diffattr.config import (
     Config,

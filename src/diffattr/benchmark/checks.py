@@ -6,7 +6,7 @@ from diffattr.attribution import method_of
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.benchmark.methods import method_errors
 from diffattr.benchmark.pretrained import pretrained_errors
-from diffattr.config import Config, ConfigError, Measurement
+from diffattr.config import PRIMARY, Config, ConfigError, Measurement
 from diffattr.counterfactual.removals import removal_errors
 from diffattr.data import data_source
 from diffattr.data.sampling import D_TRAK_LDS_SUBSETS
@@ -144,8 +144,8 @@ def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[st
         n = round(group.fraction * config.data.n_train)
         if not 0 < n < config.data.n_train:
             yield (
-                f"measurement.subsets.{name}.fraction: found {group.fraction}, which makes subsets of {n}"
-                f" of {config.data.n_train} training images; at least 1 and not all expected"
+                f"measurement.subsets.{name}.fraction: found {group.fraction}, which makes subsets of"
+                f" {n} of {config.data.n_train} training images; at least 1 and not all expected"
             )
     if config.data.split == "d-trak" and subsets.lds.count > D_TRAK_LDS_SUBSETS:
         yield (
@@ -158,6 +158,13 @@ def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[st
             f"measurement.subsets.lds.count: found {subsets.lds.count}, allowed: at least 3, since"
             " LDS is a rank correlation over subsets"
         )
+    if PRIMARY in lds.also_measured:
+        yield f"measurement.lds.also_measured: found {PRIMARY}, which is always measured; remove it"
+    for name in lds.also_measured:
+        try:
+            output_function(name)
+        except PluginError as error:
+            yield f"measurement.lds.also_measured: {error}"
     n_gen = 0 if config.sampling is None else config.sampling.n_images
     n_queries = {"val": config.data.n_val, "gen": n_gen}
     for name, listed in lds.query_lists.items():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from diffattr.attribution.method import Files
 from diffattr.benchmark.counts import Counts
 from diffattr.benchmark.methods import PlannedMethod
 from diffattr.benchmark.models import Models
@@ -105,7 +106,7 @@ class Inputs:
         measured = "val" if split == "planted" else split
         return {**files, "selected": self.paths.selected(method, measured)}
 
-    def method(self, method: str, split: str) -> dict[str, Any]:
+    def method(self, method: str, split: str) -> dict[str, str | list[str]]:
         """Return the files that a method computes its scores for one split from.
 
         Those of several models are listed one model after the other.
@@ -113,51 +114,28 @@ class Inputs:
         Raises:
             ConfigError: the method has no scores for this split.
         """
+        planned = self.methods[method]
         if split not in self.splits.of(method):
-            why = "has a file of scores for some splits only"
-            if self.methods[method].follows_trajectory:
-                why = "follows the sampling trajectory, which only generated queries have"
             raise ConfigError(
-                f"methods.{method}: {self.methods[method].kind} {why}; found split {split},"
-                f" allowed: {', '.join(self.splits.of(method))}"
+                f"methods.{method}: {planned.kind} {planned.method.unanswered(split)}; found split"
+                f" {split}, allowed: {', '.join(self.splits.of(method))}"
             )
-        planned, paths = self.methods[method], self.paths
-        if planned.files:
-            return {
-                "file": planned.files[split],
-                "queries": paths.indices(split),
-                "train": paths.indices("train"),
-            }
-        if planned.method.reads == "losses":
-            group = self.counts.group("retrain")
-            return {
-                "subsets": [paths.subset("retrain", index) for index in range(group.count)],
-                "measurements": paths.measurements("retrain", split),
-                "train": paths.indices("train"),
-            }
-        if planned.method.reads == "pixels":
-            return {"train": paths.images("train"), "queries": paths.images(split)}
-        if planned.embedding is not None:
-            return {
-                "train": paths.embedding(planned.embedding, "train"),
-                "queries": paths.embedding(planned.embedding, split),
-            }
-        gradient_pass, _ = planned.feature_set
-        queries = TRAJECTORY if planned.follows_trajectory else split
-        sides = {
-            side: [
-                path for model in planned.models for path in self.shards(gradient_pass, of, model)
-            ]
-            for side, of in (("train", "train"), ("queries", queries))
-        }
-        if planned.solves:
-            return {**sides, "kernels": [self._solver(planned, model) for model in planned.models]}
-        return sides
+        return planned.method.inputs(planned, split, self._method_files)
 
-    def _solver(self, method: PlannedMethod, model: str) -> str:
-        """Return the file that a method solves with: a kernel, or a curvature in its place."""
-        gradient_pass, output_function = method.feature_set
-        curvature = self.config.features[gradient_pass].curvature
-        if curvature is not None:
-            return self.paths.curvature(curvature, model)
-        return self.paths.kernel(gradient_pass, output_function, model)
+    @property
+    def _method_files(self) -> Files:
+        paths, features = self.paths, self.config.features
+        return Files(
+            indices=paths.indices,
+            images=paths.images,
+            embedding=paths.embedding,
+            features=self.shards,
+            trajectory_features=lambda name, model: self.shards(name, TRAJECTORY, model),
+            kernel=paths.kernel,
+            curvature=lambda name, model: paths.curvature(features[name].curvature or "", model),
+            measurements=lambda split: paths.measurements("retrain", split),
+            subsets=lambda: [
+                paths.subset("retrain", index)
+                for index in range(self.counts.group("retrain").count)
+            ],
+        )

@@ -12,6 +12,7 @@ from diffattr.benchmark.splits import Splits
 from diffattr.config import PRIMARY, Config, ConfigError
 from diffattr.diffusion.families import MODEL_FAMILIES, SdLora, options, sample_shape
 from diffattr.diffusion.models import CONFIG_FILE
+from diffattr.features.output_functions import tables_of
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,10 @@ class Models:
             return {}
         reads = any(method.n_retrained for method in self.methods.values())
         return {"lds": self.splits.lds, **({"retrain": self.splits.queries} if reads else {})}
+
+    def evaluated(self, group: str) -> list[str]:
+        """Return the output functions that a group's models are evaluated by, one table each."""
+        return tables_of(self.quantities(group))
 
     def quantities(self, group: str) -> list[str]:
         """Return what is measured of a group's models; retraining-based methods read losses."""

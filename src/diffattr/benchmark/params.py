@@ -92,7 +92,7 @@ class Params:
             "output_function": planned.output_function,
             "weights": planned.weights,
             "n_retrained": planned.n_retrained,
-            "noise_schedule": self.config.noise_schedule if planned.noises else None,
+            "noise_schedule": self.config.noise_schedule if planned.method.noises else None,
             "plugins": self.plugins("methods", planned.kind),
         }
         return self("attribution", method=method, **values)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from diffattr.config import PRIMARY
 
+LDS_SPLITS = ("val", "gen")
+"""Query splits with measurements; `planted` would flatter them and has its own table."""
+
 FULL = "full"
 """The finished full model; every model's name is a component of the paths of its features."""
 

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from diffattr.benchmark.counts import Counts
 from diffattr.benchmark.methods import PlannedMethod
+from diffattr.benchmark.paths import LDS_SPLITS
 from diffattr.config import Config
-
-LDS_SPLITS = ("val", "gen")
-"""Query splits with measurements; `planted` would flatter them and has its own table."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Splits:
 
     def mapped_of(self, method: str) -> list[str]:
         """Return the splits for whose queries a method has maps."""
-        is_shown = method in self.named and self.methods[method].noises
+        is_shown = method in self.named and self.methods[method].method.has_maps
         return self.of(method) if is_shown else []
 
     def methods_of(self, split: str) -> list[str]:

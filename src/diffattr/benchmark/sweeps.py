@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from diffattr.attribution import method_of
-from diffattr.config import Config, ConfigError, Method, Pass, Sweep
+from diffattr.config import Config, ConfigError, MethodOptions, Pass, Sweep
 from diffattr.features.projectors import check as check_projector
 from diffattr.plugins import PluginError
 
@@ -63,7 +63,7 @@ def expanded(config: Config) -> tuple[Config, list[Cell]]:
                     f"sweeps.{name}: its cell {cell.method} has the name of another method; rename"
                     " one of them"
                 )
-            methods[cell.method] = Method(
+            methods[cell.method] = MethodOptions(
                 method=sweep.method,
                 features=f"{gradient_pass}/{output_function}",
                 checkpoints=None if share is None else (share,),
@@ -120,7 +120,7 @@ def _errors(config: Config, sweep: Sweep) -> Iterator[str]:
     except PluginError as error:
         yield f"method: {error}"
         return
-    if method.reads != "features":
+    if "features" not in method.keys:
         yield f"method: found {sweep.method}, which reads no features"
         return
     name, _, output_function = sweep.features.partition("/")

@@ -34,7 +34,8 @@ def extended(raw: Any, files: Sequence[str | Path]) -> Any:
         base = _read(saying[-1].parent / name)
         if "extends" in base:
             raise ConfigError(
-                f"extends: {name} extends {base['extends']} in turn; name both files here, in a list"
+                f"extends: {name} extends {base['extends']} in turn; name both files here, in a"
+                " list"
             )
         merged = _merged(merged, base)
     return _merged(merged, {key: value for key, value in raw.items() if key != "extends"})

@@ -13,7 +13,7 @@ from diffattr.config.base import (
 )
 
 
-class Projector(Section, frozen=True):
+class ProjectorOptions(Section, frozen=True):
     """The random projection of gradients from their full length to k."""
 
     kind: Annotated[str, registered("projectors")]
@@ -33,7 +33,7 @@ class Pass(Section, frozen=True):
     n_timesteps: Positive
     noise: Literal["common", "per-image"]
     output_functions: Annotated[tuple[Annotated[str, registered("output-functions")], ...], UNIQUE]
-    projector: Projector
+    projector: ProjectorOptions
     timesteps: Literal["uniform", "cumulative"] = "uniform"
     draws: Positive = 1
     unit_gradients: bool = False
@@ -53,7 +53,7 @@ class Curvature(Section, frozen=True):
     approximation: Literal["expand", "reduce"]
 
 
-class Embedding(Section, frozen=True):
+class EmbeddingOptions(Section, frozen=True):
     """A way to turn images into vectors without gradients."""
 
     kind: Annotated[str, registered("embeddings")]
@@ -71,7 +71,7 @@ class Ensemble(Section, frozen=True):
     count: Positive
 
 
-class Method(Section, frozen=True, rename={"lam": "lambda"}):
+class MethodOptions(Section, frozen=True, rename={"lam": "lambda"}):
     """A named way to turn features, pixels or retrained losses into scores.
 
     Attributes:

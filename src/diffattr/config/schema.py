@@ -99,6 +99,6 @@ def yaml_text(config: Config) -> str:
 
 
 def refuse(lines: Iterator[str] | list[str], source: str) -> None:
-    """Raise a ConfigError of some lines, each with the config's file before it, if there are any."""
+    """Raise a ConfigError of some lines, if there are any, with the file before each."""
     if lines := list(dict.fromkeys(lines)):
         raise ConfigError("\n".join(f"{source}: {line}" for line in lines))

@@ -26,7 +26,7 @@ from diffattr.config.base import (
     registered,
 )
 from diffattr.config.errors import ConfigError
-from diffattr.config.methods import Curvature, Embedding, Method, Pass, Sweep
+from diffattr.config.methods import Curvature, EmbeddingOptions, MethodOptions, Pass, Sweep
 
 S = TypeVar("S", bound=Section)
 
@@ -222,7 +222,8 @@ PRIMARY = "loss"
 class Lds(Section, frozen=True):
     """How predictions are compared with measurements.
 
-    `also_measured` names quantities that are predicted in addition to the denoising loss.
+    `also_measured` names output functions that are measured, and predicted, in addition to the
+    denoising loss.
     `query_lists` are queries on which LDS is reported separately. `powers` are the exponents p of
     the audit that replaces scores by sign(s) |s|^p.
     """
@@ -231,7 +232,7 @@ class Lds(Section, frozen=True):
     resamples: Annotated[int, Meta(ge=100)] = 1000
     confidence: Fraction = 0.95
     also_measured: Annotated[
-        tuple[Literal["weighted-mse", "mean-squared-l2-norm"], ...],
+        tuple[Annotated[str, registered("output-functions")], ...],
         Meta(extra_json_schema={"uniqueItems": True}),
     ] = ()
     query_lists: dict[Name, QueryList] = {}
@@ -306,7 +307,7 @@ class Config(Section, frozen=True):
     name: Name
     data: Data
     model: Model
-    methods: Annotated[dict[Name, Method], Meta(min_length=1)]
+    methods: Annotated[dict[Name, MethodOptions], Meta(min_length=1)]
     seed: NonNegative = 0
     noise_schedule: NoiseSchedule = NoiseSchedule()
     training: Training | None = None
@@ -315,7 +316,7 @@ class Config(Section, frozen=True):
     sampling: Sampling | None = None
     measurement: Measurement | None = None
     features: dict[Name, Pass] = {}
-    embeddings: dict[Name, Embedding] = {}
+    embeddings: dict[Name, EmbeddingOptions] = {}
     curvatures: dict[Name, Curvature] = {}
     sweeps: dict[Name, Sweep] = {}
     counterfactual: Counterfactual | None = None

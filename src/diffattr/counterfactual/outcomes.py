@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, UInt8
 
 from diffattr.artifacts import Arrays, ArtifactError, read_array, read_arrays, readable
-from diffattr.config import Embedding
+from diffattr.config import EmbeddingOptions
 from diffattr.features.embeddings import EMBEDDINGS, make
 
 PIXELS, LOSS = "pixel-l2", "loss-change"
@@ -119,14 +119,14 @@ def cosines(
     return np.einsum("qd,qd->q", first, second) / np.where(lengths == 0, 1, lengths)
 
 
-def embeds(options: Mapping[str, Embedding], **surroundings: Any) -> dict[str, Embed]:
+def embeds(options: Mapping[str, EmbeddingOptions], **surroundings: Any) -> dict[str, Embed]:
     """Return each embedding as a function of an outcome.
 
     Those of the network see what it sees, others the pixels. `surroundings` are what
     `features.embeddings.make` takes beside the options.
     """
 
-    def of(kind: Embedding) -> Embed:
+    def of(kind: EmbeddingOptions) -> Embed:
         embedding = make(kind, **surroundings)
 
         def embed(outcome: Outcome) -> Float[np.ndarray, "query dim"]:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float32, Int64
 
 from diffattr.config import Losses, NoiseSchedule, Sampling
+from diffattr.diffusion.denoising import loss
 from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.sampling import Sampler
 
@@ -58,9 +59,10 @@ def own_losses(
             schedule,
             losses,
             seed,
+            {"loss": loss},
             labels=None if labels is None else labels[query : query + 1],
             batch_size=batch_size,
             device=device,
         )
-        rows.append(table["losses"][0, :, 0])
+        rows.append(table["loss"][0, :, 0])
     return np.stack(rows)

@@ -109,8 +109,8 @@ def _in_folder(queries: Queries, train: Split, data: Data) -> Split:
         numbers = dict.fromkeys(found.class_names, -1)
     elif unknown:
         raise DataError(
-            f"{queries.folder}: has images of class {unknown[0]}, which no training image has; there"
-            f" are {', '.join(numbers)}"
+            f"{queries.folder}: has images of class {unknown[0]}, which no training image has;"
+            f" there are {', '.join(numbers)}"
         )
     labels = np.array([numbers[name] for name in found.class_names])[found.labels]
     asked = Split(chosen, replace(found, labels=labels), data.resolution)

@@ -26,8 +26,8 @@ def subset(
     n = round(fraction * len(labels))
     if not 0 < n < len(labels):
         raise DataError(
-            f"measurement.subsets.{group}.fraction: {fraction} of {len(labels)} training images is a"
-            f" subset of {n}; at least 1 and at most {len(labels) - 1} expected"
+            f"measurement.subsets.{group}.fraction: {fraction} of {len(labels)} training images is"
+            f" a subset of {n}; at least 1 and at most {len(labels) - 1} expected"
         )
     everything, key = np.arange(len(labels)), f"measurement.subsets.{group}.fraction"
     if like_d_trak:

@@ -72,9 +72,13 @@ def predict(
     timesteps: "torch.Tensor",
     labels: "torch.Tensor | None" = None,
 ) -> "torch.Tensor":
-    """Return the predicted noise (image, channel, height, width).
+    """Return the predicted noise, float32 (image, channel, height, width).
 
-    `labels` (image,) are for networks that are told captions.
+    Args:
+        network: on the device of the other arguments.
+        noised: images at their timesteps, float32 (image, channel, height, width).
+        timesteps: int64 (image,).
+        labels: int64 (image,), each image's caption; None for networks without captions.
     """
     return network(noised, timesteps, **told(labels), return_dict=False)[0]
 

@@ -1,11 +1,8 @@
 """Measurements: what predictions are held against.
 
-    loss                   mean over timesteps of the denoising loss (L_Simple)
-    weighted-mse           mean over timesteps of the loss times its weight in the ELBO (L_ELBO)
-    mean-squared-l2-norm   mean over timesteps of the mean square of the prediction
-
-The first two are means over the same tables; the third has a table of its own, filled by the same
-evaluation of the models.
+A measured quantity is the mean over timesteps of an output function, from a table of its own that
+the evaluation of the models fills. One that is another function times the timestep's weight in the
+ELBO is a weighted mean over the other's table.
 """
 
 from collections.abc import Sequence
@@ -17,6 +14,7 @@ from jaxtyping import Float, Float64
 
 from diffattr.artifacts import ArtifactError, read_arrays
 from diffattr.config import NoiseSchedule
+from diffattr.features.output_functions import WEIGHTED
 
 
 @dataclass(frozen=True)
@@ -39,21 +37,15 @@ class Quantity:
         return np.einsum("stq,t->sq", table.astype(np.float64), weights) / len(weights)
 
 
-LOSS = Quantity("losses")
-SQUARES = Quantity("squares")
-
-
 def quantity(name: str, n_timesteps: int, schedule: NoiseSchedule) -> Quantity:
     """Return a measured quantity by its name, for tables of so many timesteps."""
-    if name == "loss":
-        return LOSS
-    if name == "mean-squared-l2-norm":
-        return SQUARES
-    # Imports torch, which plain losses do without.
+    if name not in WEIGHTED:
+        return Quantity(name)
+    # Imports torch, which plain means do without.
     from diffattr.diffusion.noising import elbo_weights, strata_midpoints
 
     midpoints = strata_midpoints(n_timesteps, schedule.n_timesteps)
-    return Quantity("losses", elbo_weights(schedule).numpy()[midpoints])
+    return Quantity(WEIGHTED[name], elbo_weights(schedule).numpy()[midpoints])
 
 
 def gather(
@@ -67,14 +59,14 @@ def gather(
     `tables` are in the order of seeds, then blocks.
 
     Raises:
-        ArtifactError: a value is not finite, or a table is missing.
+        ArtifactError: a file is damaged, lacks the table, or has a value that is not finite.
     """
     stores = [read_arrays(path) for path in tables]
     for store in stores:
         if not np.isfinite(store[quantity.table]).all():
             raise ArtifactError(
-                f"{store.path}: holds losses that are not finite numbers: the training of its"
-                " models diverged; lower training.learning_rate"
+                f"{store.path}: holds numbers of {quantity.table} that are not finite: the training"
+                " of its models diverged; lower training.learning_rate"
             )
     means = [quantity.mean(store[quantity.table]) for store in stores]
     by_seed = [means[seed * n_blocks : (seed + 1) * n_blocks] for seed in range(n_seeds)]

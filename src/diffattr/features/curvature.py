@@ -144,6 +144,9 @@ class EkFac:
         eigenvalues. They share the noise, but each samples targets of its own, so that no
         eigenvalue is biased by the sample that chose its direction. `batch_size` examples share a
         forward pass and hold the gradients of one layer, each its own; it changes rounding only.
+
+        Raises:
+            ValueError: the noise schedule has fewer timesteps than `options` ask for.
         """
         network, layers = network.eval().to(device), covered_layers(network)
         shapes = [(layer.n_out, layer.n_in) for layer in layers]
@@ -234,7 +237,11 @@ class Rotation:
         self._ekfac, self._identity = ekfac, dict(identity)
 
     def __call__(self, gradients: Float32[Tensor, "image param"]) -> Float32[Tensor, "image k"]:
-        """Return the coordinates of each gradient."""
+        """Return the coordinates of each gradient.
+
+        Raises:
+            ValueError: the gradients are those of another number of parameters.
+        """
         return self._ekfac.rotated(gradients)
 
     def identity(self) -> dict[str, Any]:
@@ -243,7 +250,11 @@ class Rotation:
 
 
 def read_rotation(path: str | None, network: nn.Module, device: str) -> Rotation | None:
-    """Return the eigenbasis of a curvature from its file, None where there is none."""
+    """Return the eigenbasis of a curvature from its file, None without a path.
+
+    Raises:
+        ArtifactError: the file is damaged, or its layers are not the network's.
+    """
     if path is None:
         return None
     identity = read_arrays(path).attribute("identity")

@@ -33,14 +33,10 @@ from tqdm import tqdm
 
 from diffattr import plugins, rng
 from diffattr.config import NoiseSchedule, Pass
+from diffattr.diffusion.denoising import Denoising, loss
 from diffattr.diffusion.models import predict, told, trained
 from diffattr.diffusion.noising import alphas_cumprod, elbo_weights, noised, stacked_noise
-from diffattr.features.output_functions import (
-    OUTPUT_FUNCTIONS,
-    Denoising,
-    loss,
-    output_function,
-)
+from diffattr.features.output_functions import OUTPUT_FUNCTIONS, output_function
 from diffattr.features.projectors import Projector
 from diffattr.features.projectors import make as make_projector
 from diffattr.features.store import TIMESTEP_LOSSES
@@ -86,6 +82,11 @@ class GradientPass:
         seed: keys the noise.
         device: where to compute.
         projector: in place of the one that `options` name.
+
+    Raises:
+        ConfigError: the projector cannot give this k, or its backend is not there.
+        PluginError: an output function cannot be loaded.
+        ValueError: the noise schedule has fewer timesteps than `options` ask for.
     """
 
     def __init__(
@@ -138,7 +139,11 @@ class GradientPass:
         Under `TIMESTEP_LOSSES` stand the losses (image, timestep) on the way, mean over draws.
         Noise is keyed by (timestep, draw) and, unless it is common, by (split, image);
         `batch_size`, the number of timesteps that share a forward pass, changes rounding only.
-        `labels` are for networks that are told captions.
+        `labels` are for networks with captions.
+
+        Raises:
+            PluginError: an output function of a plug-in raised, broke its contract, or has a
+                gradient that is not finite.
         """
         taken = self._taken(images[:, None], self.grid, ids, split, labels, batch_size)
         by_draw = taken[TIMESTEP_LOSSES].reshape(len(images), -1, self.options.draws)
@@ -157,6 +162,9 @@ class GradientPass:
         """Return features as `features` does, of a different image at every timestep.
 
         Step s of a trajectory is noised to `timesteps[s]`, one draw each.
+
+        Raises:
+            PluginError: as `features`.
         """
         return self._taken(trajectories, _Grid.of(timesteps, 1), ids, split, labels, batch_size)
 
@@ -305,6 +313,9 @@ def batch_invariance(
 
     The first images are taken again in reverse order with 7 timesteps per batch; the relative
     error is |again - stored| / |stored|, the largest over images; absolute for a feature of zero.
+
+    Raises:
+        PluginError: as `GradientPass.features`.
     """
     n_images = min(n_images, len(images))
     order = np.arange(n_images)[::-1]

@@ -1,43 +1,22 @@
-"""Output functions: the scalar whose parameter gradient is the feature.
+"""Output functions: scalars whose parameter gradients are features, and which can be measured.
 
-An output function takes a `Denoising` and returns one number per image; the feature averages it
-over timesteps. A new one is one function and one line in the registry. Only tensor methods are
-used, so that the registry can be read without loading torch.
+An output function takes a `Denoising` and returns one number per image; a feature and a measurement
+average it over timesteps. A new one is one function and one line in the registry. Only tensor
+methods are used, so that the registry can be read without loading torch.
 
 Sources: TRAK (Park et al. 2023) takes the gradient of the loss; Zheng et al. (ICLR 2024), Table 1,
 compare the seven constructions below, of which the mean square is D-TRAK; the ELBO's weight is that
 of DDPM (Ho et al. 2020), eq. 12, with sigma_t^2 = beta_t.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from diffattr import plugins
+from diffattr.diffusion.denoising import Denoising, OutputFunction, loss
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass(frozen=True)
-class Denoising:
-    """What a network said of a batch of noised images.
-
-    `prediction` and `noise` are (image, channel, height, width); `elbo_weight` is (image,), the
-    weight of each image's timestep in the ELBO.
-    """
-
-    prediction: "Tensor"
-    noise: "Tensor"
-    elbo_weight: "Tensor"
-
-
-OutputFunction = Callable[[Denoising], "Tensor"]
-
-
-def loss(denoising: Denoising) -> "Tensor":
-    """Return the denoising loss, mean over pixels (L_Simple; the feature of TRAK)."""
-    return (denoising.prediction - denoising.noise).square().flatten(1).mean(1)
 
 
 def weighted_mse(denoising: Denoising) -> "Tensor":
@@ -92,9 +71,17 @@ OUTPUT_FUNCTIONS: dict[str, OutputFunction] = {
     "l2-norm-rescaled": l2_norm_rescaled,
 }
 
+WEIGHTED = {"weighted-mse": "loss"}
+"""Output functions that are another one times `elbo_weight`: measured from its table."""
+
+
+def tables_of(quantities: Iterable[str]) -> list[str]:
+    """Return the output functions whose tables give some measured quantities, each once."""
+    return list(dict.fromkeys(WEIGHTED.get(name, name) for name in quantities))
+
 
 def output_function(name: str) -> OutputFunction:
-    """Return an output function: one of ours, or a plug-in's.
+    """Return an output function: a built-in one, or a plug-in.
 
     Raises:
         PluginError: the plug-in cannot be loaded; when it is called, that it did not return one

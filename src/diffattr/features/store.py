@@ -39,7 +39,8 @@ def read_shards(paths: Sequence[str | Path], output_function: str) -> Features:
     """Return the features of all images of a split, in the order of its shards.
 
     Raises:
-        ArtifactError: the shards come from different projectors, models or timesteps.
+        ArtifactError: a shard is damaged or lacks the output function, or shards come from
+            different projectors, models or timesteps.
     """
     shards = [read_arrays(path) for path in paths]
     parts = [Features(s.path, s[output_function], s.attribute("identity")) for s in shards]

@@ -55,7 +55,7 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
         ends = ends or [paths.scores(name, split) for split in benchmark.splits.of(name)]
         per_split = []
         for path in ends:
-            if path in records and not method.files:
+            if path in records and method.needs != "computed elsewhere":
                 own = jobs_behind([path]) - shared
                 if (n := method.n_retrained) is not None:
                     own = {job for job in own if not of_further_models(job, n)}

@@ -12,8 +12,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Float32
 
-from diffattr.config import ConfigError, NoiseSchedule
-from diffattr.config import Embedding as EmbeddingConfig
+from diffattr.config import ConfigError, EmbeddingOptions, NoiseSchedule
 
 
 class Bottleneck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,7 +56,7 @@ class Embedding(Protocol):
         ...
 
 
-def check(config: EmbeddingConfig, schedule: NoiseSchedule) -> None:
+def check(config: EmbeddingOptions, schedule: NoiseSchedule) -> None:
     """Refuse options that an embedding does not take; needs no torch.
 
     Raises:
@@ -71,7 +70,7 @@ def check(config: EmbeddingConfig, schedule: NoiseSchedule) -> None:
         )
 
 
-def _options(config: EmbeddingConfig) -> Bottleneck | Clip:
+def _options(config: EmbeddingOptions) -> Bottleneck | Clip:
     kind = EMBEDDINGS[config.kind].options
     try:
         return msgspec.convert(config.options, kind)
@@ -80,7 +79,7 @@ def _options(config: EmbeddingConfig) -> Bottleneck | Clip:
         raise ConfigError(f"options: {error} (embedding {config.kind} takes: {known})") from error
 
 
-def make(config: EmbeddingConfig, **surroundings: Any) -> Embedding:
+def make(config: EmbeddingOptions, **surroundings: Any) -> Embedding:
     """Return the embedding of a config.
 
     `surroundings` are `network`, `schedule`, `seed`, `batch_size` and `device`, of which each kind

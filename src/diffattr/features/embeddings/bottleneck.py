@@ -23,7 +23,11 @@ from diffattr.features.embeddings import Bottleneck
 
 
 class BottleneckEmbedding:
-    """Activations of the middle block, averaged over timesteps."""
+    """Activations of the middle block, averaged over timesteps.
+
+    Raises:
+        ConfigError: the network has no middle block.
+    """
 
     def __init__(
         self,

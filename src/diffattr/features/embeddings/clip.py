@@ -20,7 +20,11 @@ from diffattr.features.embeddings import Clip
 
 
 class ClipEmbedding:
-    """Image embeddings, as the model gives them (not scaled to length 1)."""
+    """Image embeddings, as the model gives them (not scaled to length 1).
+
+    Raises:
+        ConfigError: open_clip is not installed, or cannot load the model or its weights.
+    """
 
     def __init__(self, options: Clip, *, batch_size: int, device: str, **_: object):
         try:

@@ -7,8 +7,7 @@ registry. Classes are named by their path, so that the registry can be read with
 import importlib
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from diffattr.config import ConfigError
-from diffattr.config import Projector as ProjectorConfig
+from diffattr.config import ConfigError, ProjectorOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +41,7 @@ PROJECTORS: dict[str, str] = {
 }
 
 
-def check(config: ProjectorConfig) -> None:
+def check(config: ProjectorOptions) -> None:
     """Refuse what no gradient length could make possible; needs no torch.
 
     Raises:
@@ -66,7 +65,7 @@ def check(config: ProjectorConfig) -> None:
         raise ConfigError(f"k: found {config.k}, allowed: multiples of 512 for projector fast-jl")
 
 
-def make(config: ProjectorConfig, n_parameters: int, device: str = "cpu") -> Projector:
+def make(config: ProjectorOptions, n_parameters: int, device: str = "cpu") -> Projector:
     """Return the projector of a config for gradients of length `n_parameters`.
 
     Raises:

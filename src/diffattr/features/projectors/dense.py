@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from diffattr import rng
-from diffattr.config import Projector
+from diffattr.config import ProjectorOptions
 
 # Part of the definition of R: its blocks are keyed by their number.
 _COORDINATES_PER_BLOCK = 1024
@@ -39,7 +39,7 @@ class Dense:
 
     rows = 32
 
-    def __init__(self, config: Projector, n_parameters: int, device: str):
+    def __init__(self, config: ProjectorOptions, n_parameters: int, device: str):
         assert config.k is not None
         self._config, self._k = config, config.k
         self._n_parameters, self._device = n_parameters, device

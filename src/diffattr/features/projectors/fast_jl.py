@@ -10,15 +10,19 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from diffattr.config import ConfigError, Projector
+from diffattr.config import ConfigError, ProjectorOptions
 
 
 class FastJl:
-    """Rademacher entries, fp16 inside the kernel, scaled by 1/sqrt(k)."""
+    """Rademacher entries, fp16 inside the kernel, scaled by 1/sqrt(k).
+
+    Raises:
+        ConfigError: there is no CUDA device, or the package fast_jl is not installed.
+    """
 
     rows = 32
 
-    def __init__(self, config: Projector, n_parameters: int, device: str):  # noqa: ARG002
+    def __init__(self, config: ProjectorOptions, n_parameters: int, device: str):  # noqa: ARG002
         if not device.startswith("cuda") or not torch.cuda.is_available():
             raise ConfigError(
                 "kind: projector fast-jl runs on CUDA only, and this job has no CUDA device; use"

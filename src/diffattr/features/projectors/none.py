@@ -5,7 +5,7 @@ from typing import Any
 from jaxtyping import Float32
 from torch import Tensor
 
-from diffattr.config import Projector
+from diffattr.config import ProjectorOptions
 
 
 class Identity:
@@ -13,7 +13,7 @@ class Identity:
 
     rows = 1
 
-    def __init__(self, config: Projector, n_parameters: int, device: str):  # noqa: ARG002
+    def __init__(self, config: ProjectorOptions, n_parameters: int, device: str):  # noqa: ARG002
         self._n_parameters = n_parameters
 
     def __call__(self, gradients: Float32[Tensor, "image param"]) -> Float32[Tensor, "image k"]:

@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from diffattr import rng
-from diffattr.config import Projector
+from diffattr.config import ProjectorOptions
 
 
 class Sjlt:
@@ -24,7 +24,7 @@ class Sjlt:
 
     rows = 1
 
-    def __init__(self, config: Projector, n_parameters: int, device: str):
+    def __init__(self, config: ProjectorOptions, n_parameters: int, device: str):
         assert config.k is not None
         self._config, self._k = config, config.k
         block = self._k // config.nonzeros

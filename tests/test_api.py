@@ -7,9 +7,9 @@ from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from tiny import images, network
 
 from diffattr import rng
+from diffattr.api import attribute_images
 from diffattr.attribution.lambda_rule import RULE
 from diffattr.config import ConfigError
-from diffattr.own_model import attribute_images
 
 SEED = 4
 

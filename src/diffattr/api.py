@@ -1,7 +1,7 @@
-"""Attribution for a model that somebody already has: from a pipeline and images to scores.
+"""What people import: from a loaded pipeline and images to scores.
 
     from diffusers import DDPMPipeline
-    from diffattr.own_model import attribute_images
+    from diffattr.api import attribute_images
 
     pipeline = DDPMPipeline.from_pretrained("my-model")
     scores = attribute_images(pipeline, train_images, query_images, method="d-trak", lam="rule")
@@ -19,9 +19,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from diffattr.attribution import method_of
-from diffattr.attribution.base import attribute
 from diffattr.attribution.lambda_rule import named_lambda
-from diffattr.config import ConfigError, Pass, Projector
+from diffattr.config import ConfigError, Pass, ProjectorOptions
 from diffattr.data.pixels import eight_bit
 from diffattr.diffusion.families.sd_lora import CaptionedUNet
 from diffattr.diffusion.latents import Vae, embedded
@@ -66,18 +65,22 @@ def attribute_images(
 
     Raises:
         ConfigError: the pipeline, the images, the method or lambda are not what is expected.
+        PluginError: the method is a plug-in, and cannot be loaded or broke its contract.
     """
     chosen = method_of(method)
-    if chosen.reads != "features" or chosen.over == "checkpoints" or chosen.curvature:
+    if "features" not in chosen.keys or chosen.over == "checkpoints" or chosen.curvature:
         raise ConfigError(f"method: {method} does not work from gradients of one model alone")
     if chosen.follows_trajectory:
         raise ConfigError(f"method: {method} follows the sampler, which images alone do not tell")
     output_function = chosen.output_function or "loss"
+    projector = ProjectorOptions(kind="none")
+    if k is not None:
+        projector = ProjectorOptions(kind="sjlt", k=k, seed=seed)
     options = Pass(
         n_timesteps=n_timesteps,
         noise=noise,
         output_functions=(output_function,),
-        projector=Projector(kind="none") if k is None else Projector(kind="sjlt", k=k, seed=seed),
+        projector=projector,
         unit_gradients=chosen.unit_gradients,
     )
     if not chosen.has_lambda and lam is not None:
@@ -101,7 +104,7 @@ def attribute_images(
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(wanted_gradients[name])
     phi, psi = (features[side][output_function] for side in ("train", "queries"))
-    return attribute(chosen, phi, psi).scores(ridge).astype(np.float32)
+    return chosen.attribute(phi, psi).scores(ridge).astype(np.float32)
 
 
 _Images = dict[str, Float32[np.ndarray, "image c h w"]]

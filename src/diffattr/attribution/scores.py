@@ -1,0 +1,103 @@
+"""Attributions: scores of one method for one query split, and their sums over subsets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from diffattr.config import ConfigError
+
+
+@runtime_checkable
+class Attribution(Protocol):
+    """Scores of one method for one query split: positive = the image lowers the query's loss."""
+
+    @property
+    def n_train(self) -> int:
+        """The number of training images."""
+        ...
+
+    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+        """Return tau; `lam` is None for a method without lambda.
+
+        Raises:
+            ConfigError: there are no scores at this lambda.
+        """
+        ...
+
+    def predictions(
+        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
+    ) -> Float32[np.ndarray, "lambda subset query"]:
+        """Return, per lambda, the sum of the scores of each subset's training images.
+
+        Raises:
+            ConfigError: there are no scores at one of the lambdas.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DenseAttribution:
+    """Scores that were computed whole, and have no lambda."""
+
+    tau: Float64[np.ndarray, "query train"]
+
+    @property
+    def n_train(self) -> int:
+        """The number of training images."""
+        return self.tau.shape[1]
+
+    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+        """Return tau.
+
+        Raises:
+            ConfigError: a lambda was given.
+        """
+        if lam is not None:
+            raise ConfigError(f"lambda: found {lam}, but the scores of this method have none")
+        return self.tau
+
+    def predictions(
+        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
+    ) -> Float32[np.ndarray, "lambda subset query"]:
+        """Return the sums of scores, once per lambda, which is None.
+
+        Raises:
+            ConfigError: a lambda was given.
+        """
+        sums = [masks.astype(np.float64) @ self.scores(lam).T for lam in lams]
+        return np.stack(sums).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class MeanAttribution:
+    """The weighted mean over several models (checkpoints, an ensemble) of one method's scores.
+
+    Lambda is relative to each model's own kernel, so one lambda suits models whose gradients differ
+    in length.
+    """
+
+    parts: Sequence[Attribution]
+    weights: Sequence[float]
+
+    @property
+    def n_train(self) -> int:
+        """The number of training images."""
+        return self.parts[0].n_train
+
+    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+        """Return the mean of tau; errors are those of the parts."""
+        return self._mean([part.scores(lam) for part in self.parts])
+
+    def predictions(
+        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
+    ) -> Float32[np.ndarray, "lambda subset query"]:
+        """Return the mean of the sums of scores; errors are those of the parts."""
+        sums = [part.predictions(masks, lams).astype(np.float64) for part in self.parts]
+        return self._mean(sums).astype(np.float32)
+
+    def _mean(self, members: Sequence[np.ndarray]) -> np.ndarray:
+        total = sum(w * member for w, member in zip(self.weights, members, strict=True))
+        return np.asarray(total / sum(self.weights))
