@@ -8,7 +8,7 @@ with job(snakemake) as this:
     from diffattr.config import OwnModel
     from diffattr.report import page
     from diffattr.report.own_model import gather, proponents_csv
-    from diffattr.report.queries import write_viewer
+    from diffattr.report.viewer.source import write_viewer
 
     own = this.section("benchmark", OwnModel)
     benchmark = Benchmark.of(own)

@@ -8,7 +8,7 @@ with job(snakemake) as this:
     from diffattr.config import Config
     from diffattr.report import page, table
     from diffattr.report.numbers import gather, redrawn_images
-    from diffattr.report.queries import write_viewer
+    from diffattr.report.viewer.source import write_viewer
 
     benchmark = Benchmark(this.section("benchmark", Config))
     numbers = gather(benchmark, this.input)

@@ -14,9 +14,10 @@ from diffattr.artifacts import read_array, read_arrays, read_json
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.own_model import lambda_of
 from diffattr.config import OwnModel
-from diffattr.report import cost, method_cost, viewer
+from diffattr.report import cost, method_cost
 from diffattr.report.numbers import checks_of, method_row, planted_ranks, shown_queries
-from diffattr.report.queries import class_names
+from diffattr.report.viewer.extremes import highest
+from diffattr.report.viewer.source import class_names
 
 
 def gather(benchmark: Benchmark, own: OwnModel, roots: Iterable[str]) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def proponents_csv(benchmark: Benchmark) -> str:
         for method in benchmark.methods_of(split):
             scores = read_arrays(benchmark.paths.scores(method, split))["scores"]
             for side, signed in (("proponent", scores), ("opponent", -scores)):
-                positions = viewer.highest(signed, top)
+                positions = highest(signed, top)
                 for query, own in enumerate(positions):
                     for rank, position in enumerate(own.tolist(), start=1):
                         image, score = named["train"][position], scores[query, position]

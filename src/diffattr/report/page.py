@@ -94,7 +94,7 @@ def _rendered(template: str, numbers: Mapping[str, Any], images: str, **values: 
         numbers=numbers,
         styles=[
             Markup(_vendored("sortable-base.min.css")),
-            Markup(rendering.packaged("templates", "page.css")),
+            *(Markup(rendering.packaged("templates", f"{name}.css")) for name in ("base", "page")),
             Markup(images),
         ],
         scripts=[Markup(_vendored(name)) for name in ("sortable.min.js", "sortable.a11y.min.js")],

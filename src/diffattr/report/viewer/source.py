@@ -11,7 +11,8 @@ from jaxtyping import Float
 from diffattr.artifacts import Arrays, read_array, read_arrays, read_json
 from diffattr.benchmark import Benchmark
 from diffattr.report import formats
-from diffattr.report.viewer import Label, Maps, Split, Train, write
+from diffattr.report.viewer import Method, Split, Train, write
+from diffattr.report.viewer.content import Label, Maps
 
 
 def write_viewer(
@@ -69,7 +70,7 @@ def write_viewer(
     write(
         directory,
         numbers["name"],
-        numbers["methods"],
+        [Method(m["name"], m["needs"], m["features"]) for m in numbers["methods"]],
         Train(ids("train"), labels("train")),
         splits,
         images,
