@@ -50,7 +50,9 @@ else:
     include: "rules/losses.smk"
     include: "rules/evaluation.smk"
     include: "rules/counterfactual.smk"
-    include: "rules/report.smk"
+
+
+include: "rules/report.smk"
 
 
 rule report:

@@ -1,8 +1,6 @@
 # Retraining without the images that a method names, and drawing the same queries again. The models
 # of one method, side and fraction are a group of subsets, trained by rule train_block.
 
-COUNTERFACTUAL_FILES = [paths.counterfactual()] if benchmark.removals else []
-
 
 rule removals:
     """Rank the training images as one method would remove them, for each query drawn again."""

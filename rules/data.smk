@@ -10,8 +10,7 @@ rule data:
                 "labels": paths.labels,
             }.items()
         },
-        # Of one's own images people know the names, not the positions.
-        **({"names": paths.names()} if benchmark.own else {}),
+        names=paths.names(),
     log:
         log_path("data"),
     conda:

@@ -17,6 +17,5 @@ with job(snakemake) as this:
         write_array(this.output[f"{name}_indices"], part.positions)
         write_rows(this.output[f"{name}_images"], len(part.positions), chunks)
         write_array(this.output[f"{name}_labels"], part.labels)
-    if (names := this.output.get("names")) is not None:
-        called = {name: part.names for name, part in parts.items()}
-        write_json(names, {"classes": source.class_names, "images": called})
+    names = {name: part.names for name, part in parts.items()}
+    write_json(this.output.names, {"classes": source.class_names, "images": names})

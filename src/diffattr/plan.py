@@ -17,6 +17,7 @@ from diffattr.artifacts import provenance_path, read_provenance
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import TRAJECTORY, seed_model
 from diffattr.data.removals import is_removal
+from diffattr.report.files import output_files
 
 _FLOAT32, _FLOAT64 = 4, 8
 _EMBEDDING_BYTES = 512 * _FLOAT32
@@ -143,11 +144,7 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
         _counterfactual_jobs,
     )
     planned = [job for stage in stages for job in stage(benchmark, size)]
-    names = ["index.html", "report.json", "queries"]
-    names += ["lds.txt"] if benchmark.own is None else ["proponents.csv"]
-    names += ["sweeps.html"] if benchmark.cells else []
-    names += ["counterfactual.html"] if benchmark.removals else []
-    report = tuple(benchmark.paths("report", name) for name in names)
+    report = tuple(output_files(benchmark).values())
     n_shown = sum(benchmark.n_images(split) for split in ("train", *benchmark.query_splits))
     n_held = 4 * n_shown * _pixels(benchmark) * _FLOAT32
     return [*planned, PlannedJob("build_report", report, n_bytes=1_000_000, n_held=n_held)]
@@ -166,7 +163,7 @@ def _data_jobs(benchmark: Benchmark, size: NetworkSize) -> Iterator[PlannedJob]:
     n_bytes = pixels + 2 * _FLOAT64
     yield PlannedJob(
         "data",
-        tuple(kind(split) for split in real for kind in kinds),
+        (*(kind(split) for split in real for kind in kinds), paths.names()),
         n_bytes=sum(benchmark.n_images(split) for split in real) * n_bytes,
         n_held=4 * sum(benchmark.n_images(split) for split in real) * n_bytes,
     )

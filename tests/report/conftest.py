@@ -14,7 +14,9 @@ from diffattr import artifacts
 from diffattr.benchmark import Benchmark
 from diffattr.config import Config
 from diffattr.report import page
-from diffattr.report.numbers import gather
+from diffattr.report.files import Inputs
+from diffattr.report.gather import gather
+from diffattr.report.structs import Report
 
 SMOKE = Path(__file__).parents[2] / "configs" / "smoke.yaml"
 METHODS = {
@@ -41,6 +43,7 @@ def config(
     seeds: tuple[int, ...] = (0, 1),
     noise: str = "per-image",
     further: bool = False,
+    published: str | None = None,
 ) -> Config:
     raw = yaml.safe_load(SMOKE.read_text())
     raw["name"] = "made-up"
@@ -50,7 +53,7 @@ def config(
     raw["features"] = {name: raw["features"][name] for name in ("t4", "t8")}
     raw["features"]["t8"]["noise"] = noise
     raw["methods"] = {**METHODS, **(FURTHER if further else {})}
-    raw["report"] = {"queries": 3, "top": 2}
+    raw["report"] = {"queries": 3, "top": 2, "published": published}
     return msgspec.convert(raw, Config)
 
 
@@ -64,6 +67,13 @@ class Folder:
     copies: list[int] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
     numbers_text: str = ""
+
+    def gather(self) -> Report:
+        return gather(self.benchmark, Inputs.of(self.benchmark, self.roots))
+
+
+def as_json(report: Report) -> str:
+    return json.dumps(msgspec.to_builtins(report), allow_nan=False)
 
 
 def write_provenance(path: str, rule: str, started: str, **values: Any) -> None:
@@ -131,6 +141,10 @@ def fill(folder: Folder) -> None:
         if split != "gen":
             artifacts.write_array(paths.labels(split), rng.integers(0, 10, SIZES[split]))
             folder.roots.append(paths.labels(split))
+    names = {split: [f"{id}.png" for id in ids[split]] for split in splits if split != "gen"}
+    named = {"classes": [f"class-{n}" for n in range(10)], "images": names}
+    artifacts.write_json(paths.names(), named)
+    folder.roots.append(paths.names())
     for split in benchmark.query_splits:
         for name in benchmark.config.methods:
             scores = rng.normal(size=(SIZES[split], SIZES["train"])).astype(np.float32)
@@ -171,6 +185,11 @@ def make_folder(tmp_path, monkeypatch):
     return make
 
 
+@pytest.fixture(name="as_json")
+def as_json_fixture():
+    return as_json
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Folder:
     """The made-up benchmark; its files are read once, for `numbers`."""
@@ -178,7 +197,7 @@ def folder(tmp_path_factory) -> Folder:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("made-up"))
         fill(made)
-        made.numbers_text = json.dumps(gather(made.benchmark, made.roots), allow_nan=False)
+        made.numbers_text = as_json(made.gather())
     return made
 
 
@@ -186,6 +205,12 @@ def folder(tmp_path_factory) -> Folder:
 def numbers(folder) -> dict[str, Any]:
     """The numbers of the made-up benchmark, for each test to change as it likes."""
     return json.loads(folder.numbers_text)
+
+
+@pytest.fixture
+def report(folder) -> Report:
+    """The report on the made-up benchmark."""
+    return msgspec.json.decode(folder.numbers_text, type=Report)
 
 
 @pytest.fixture(scope="session")
@@ -198,4 +223,4 @@ def images() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def html(folder, images) -> str:
-    return page.html(json.loads(folder.numbers_text), images)
+    return page.html(msgspec.json.decode(folder.numbers_text, type=Report), images)

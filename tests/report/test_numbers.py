@@ -1,4 +1,3 @@
-import json
 from statistics import NormalDist, stdev
 
 import numpy as np
@@ -6,7 +5,8 @@ import pytest
 
 from diffattr.artifacts import ArtifactError
 from diffattr.report.comparison import difference
-from diffattr.report.numbers import copy_positions, evenly_spaced, gather
+from diffattr.report.numbers import copy_positions
+from diffattr.report.queries import evenly_spaced
 
 TRAIN_IDS = [3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]
 
@@ -54,8 +54,8 @@ def test_a_difference_and_its_interval_equal_those_computed_by_hand(folder, numb
 def test_d_trak_is_also_compared_with_trak_on_more_timesteps_of_the_same_noise(make_folder):
     # A D-TRAK on more timesteps, or a TRAK at other models, is no comparison of the two.
     folder = make_folder(noise="common", further=True)
-    for table in gather(folder.benchmark, folder.roots)["lds"]:
-        pairs = [(pair["method"], pair["baseline"], pair["passes"]) for pair in table["d_trak"]]
+    for table in folder.gather().lds:
+        pairs = [(pair.method, pair.baseline, list(pair.passes)) for pair in table.d_trak]
         assert pairs == [
             ("d-trak-4", "trak-4", ["t4", "t4"]),
             ("d-trak-4", "trak-8", ["t4", "t8"]),
@@ -166,8 +166,7 @@ def test_random_scores_are_held_against_zero(folder, numbers):
 
 def test_a_benchmark_without_planted_images_and_with_one_seed_has_numbers(make_folder):
     folder = make_folder(n_planted=0, seeds=(0,))
-    numbers = gather(folder.benchmark, folder.roots)
-    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
-    assert numbers["planted"] is None
-    assert [table["ceiling"] for table in numbers["lds"]] == [None, None]
-    assert [group["split"] for group in numbers["queries"]] == ["val", "gen"]
+    report = folder.gather()
+    assert report.planted is None
+    assert [table.ceiling for table in report.lds] == [None, None]
+    assert [group.split for group in report.queries] == ["val", "gen"]

@@ -1,0 +1,162 @@
+"""A few queries of each split, with the training images at either end of every method's scores."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from diffattr.benchmark import Benchmark
+from diffattr.report.files import Inputs
+from diffattr.report.part import Part
+from diffattr.report.planted import Planted
+from diffattr.report.viewer.extremes import highest
+
+PerQuery = Mapping[str, Mapping[str, Sequence[float]]]
+"""The LDS of each query, by split and method."""
+
+
+class Neighbour(Part, frozen=True):
+    """A training image among a query's proponents or opponents.
+
+    Attributes:
+        train: position in the training set.
+        id: position in the data set.
+        name: file name, or the position as text where the data set has no names.
+        label: name of its class; null where there is one class alone.
+        score: positive where the method expects the image to lower the query's loss.
+        is_copy: whether this is the copy of a planted query.
+    """
+
+    train: int
+    id: int
+    name: str
+    label: str | None
+    score: float
+    is_copy: bool
+
+
+class QueryMethod(Part, frozen=True):
+    """One method's answer for one query.
+
+    Attributes:
+        name: the method.
+        lds: LDS of this query alone; null where nothing is measured.
+        copy_rank: rank of the copy among all training images, 1 = first; null but for planted
+            queries.
+        proponents: highest score first.
+        opponents: lowest score first.
+    """
+
+    name: str
+    lds: float | None
+    copy_rank: int | None
+    proponents: Sequence[Neighbour]
+    opponents: Sequence[Neighbour]
+
+
+class Query(Part, frozen=True):
+    """One query.
+
+    Attributes:
+        index: position in its split.
+        id: position in the data set, or the number of the noise that it was generated from.
+        name: as for training images; null for generated queries.
+        label: name of its class; null where it has none or there is one class alone.
+        methods: in the order of the config.
+    """
+
+    index: int
+    id: int
+    name: str | None
+    label: str | None
+    methods: Sequence[QueryMethod]
+
+
+class QueryGroup(Part, frozen=True):
+    """The queries of one split that the page shows.
+
+    Attributes:
+        split: `val`, `gen` or `planted`.
+        n_queries: queries of the split, shown or not.
+        queries: evenly spaced over the split.
+    """
+
+    split: str
+    n_queries: int
+    queries: Sequence[Query]
+
+
+def query_groups(
+    benchmark: Benchmark, inputs: Inputs, lds: PerQuery, planted: Planted | None
+) -> Iterator[QueryGroup]:
+    """Yield the queries of each split that the page shows."""
+    options = benchmark.config.report
+    neighbours = _Neighbours(inputs)
+    for split in benchmark.query_splits:
+        ids, names = inputs.array("indices", split).tolist(), inputs.names.get(split)
+        labels = inputs.labels(split)
+        copies, ranks = None, {}
+        if planted is not None and split == "planted":
+            copies = planted.copies
+            ranks = {row.name: row.ranks for row in planted.methods}
+        shown = evenly_spaced(len(ids), options.queries)
+        answers: dict[int, list[QueryMethod]] = {query: [] for query in shown}
+        for method in benchmark.methods_of(split):
+            scores = inputs.arrays("scores", method, split)["scores"][shown]
+            sides = {
+                "proponents": highest(scores, options.top),
+                "opponents": highest(-scores, options.top),
+            }
+            for row, query in enumerate(shown):
+                copy = None if copies is None else copies[query]
+                answers[query].append(
+                    QueryMethod(
+                        name=method,
+                        lds=lds[split][method][query] if split in lds else None,
+                        copy_rank=None if copies is None else ranks[method][query],
+                        **{
+                            side: neighbours.of(positions[row].tolist(), scores[row], copy)
+                            for side, positions in sides.items()
+                        },
+                    )
+                )
+        queries = [
+            Query(
+                index=query,
+                id=ids[query],
+                name=None if names is None else names[query],
+                label=None if labels is None else labels[query],
+                methods=answers[query],
+            )
+            for query in shown
+        ]
+        yield QueryGroup(split=split, n_queries=len(ids), queries=queries)
+
+
+class _Neighbours:
+    """What is known of the training images."""
+
+    def __init__(self, inputs: Inputs):
+        self._ids = inputs.array("indices", "train").tolist()
+        self._names = inputs.names["train"]
+        self._labels = inputs.labels("train")
+
+    def of(
+        self, positions: list[int], scores: Float[np.ndarray, " train"], copy: int | None
+    ) -> list[Neighbour]:
+        return [
+            Neighbour(
+                train=position,
+                id=self._ids[position],
+                name=self._names[position],
+                label=None if self._labels is None else self._labels[position],
+                score=scores[position].item(),
+                is_copy=position == copy,
+            )
+            for position in positions
+        ]
+
+
+def evenly_spaced(n: int, count: int) -> list[int]:
+    """Return up to `count` distinct positions below n, the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int)).tolist()
