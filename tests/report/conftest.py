@@ -9,10 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 import yaml
+from changed_config import own_model
 
 from diffattr import artifacts
 from diffattr.benchmark import Benchmark
 from diffattr.config import Config
+from diffattr.diffusion.stand_in import write_ddpm
 from diffattr.report import page
 from diffattr.report.files import Inputs
 from diffattr.report.gather import gather
@@ -55,6 +57,21 @@ def config(
     raw["methods"] = {**METHODS, **(FURTHER if further else {})}
     raw["report"] = {"queries": 3, "top": 2, "published": published}
     return msgspec.convert(raw, Config)
+
+
+def given_model() -> Benchmark:
+    """Return a benchmark without training and measurement, on files that are written here."""
+    write_ddpm(Path("data/mini/ddpm"))
+    Path("data/mini/asked").mkdir()
+    changes = {
+        "name": "made-up",
+        "data.n_train": 12,
+        "data.n_planted": 3,
+        "queries.n_images": 7,
+        "sampling.n_images": 5,
+        "report": {"queries": 3, "top": 2},
+    }
+    return Benchmark.of(own_model(changes))
 
 
 @dataclass
@@ -151,7 +168,7 @@ def fill(folder: Folder) -> None:
             folder.scores[name, split] = scores
             artifacts.write_arrays(paths.scores(name, split), {"scores": scores}, {"lambda": 0.25})
             folder.roots.append(paths.scores(name, split))
-    for split in ("val", "gen"):
+    for split in benchmark.lds_splits:
         folder.lds[split] = {}
         for name in benchmark.config.methods:
             lambdas = [0.01, 1.0] if benchmark.methods[name].has_lambda else [None]
@@ -159,7 +176,8 @@ def fill(folder: Folder) -> None:
             folder.lds[split][name] = result
             artifacts.write_json(paths.lds(name, split), result)
             folder.roots.append(paths.lds(name, split))
-    for gradient_pass, error in (("t4", 2e-6), ("t8", 0.5)):
+    for gradient_pass in benchmark.used_passes:
+        error = 0.5 if gradient_pass == "t8" else 2e-6
         check = {"n_images": 4, "largest_relative_error": {"loss": error}}
         artifacts.write_json(paths.check(gradient_pass), check)
         folder.roots.append(paths.check(gradient_pass))
@@ -174,11 +192,11 @@ def write_provenance_fixture():
 
 @pytest.fixture
 def make_folder(tmp_path, monkeypatch):
-    """Return a function that writes a benchmark into an own folder, for tests that vary it."""
+    """Return a function that writes a benchmark into a folder of its own, for tests to vary."""
     monkeypatch.chdir(tmp_path)
 
-    def make(**options: Any) -> Folder:
-        folder = Folder(Benchmark(config(**options)))
+    def make(is_measured: bool = True, **options: Any) -> Folder:
+        folder = Folder(Benchmark(config(**options)) if is_measured else given_model())
         fill(folder)
         return folder
 

@@ -187,6 +187,25 @@ def test_no_planted_queries_is_said_in_words(make_folder, images):
     assert "recall@1" not in table.text(report)
 
 
+def test_a_report_without_measurement_has_no_tables_of_it(make_folder, images, as_json):
+    report = make_folder(is_measured=False).gather()
+    assert json.loads(as_json(report))["lds"] == []
+    read = Read(page.html(report, images))
+    assert "nothing on this page says whether an answer is right" in read.text
+    sections = [a["id"] for tag, a in read.elements if tag == "h2"]
+    assert sections == ["methods", "planted", "queries", "checks", "cost", "provenance"]
+    # By the rule and by it again; pixels have none.
+    assert [(m.name, m.lam) for m in report.methods] == [
+        ("d-trak-2", 0.002),
+        ("trak-2", 0.2),
+        ("pixel-cosine", None),
+    ]
+    assert "1003.png" in read.text
+    assert "7 in val (your queries)" in read.text
+    opened = [a for tag, a in read.elements if tag == "details" and "open" in a]
+    assert len(opened) == sum(len(group.queries) for group in report.queries)
+
+
 @pytest.mark.parametrize(
     ("verdict", "words"),
     [

@@ -62,7 +62,7 @@ class Query(Part, frozen=True):
         id: position in the data set, or the number of the noise that it was generated from.
         name: as for training images; null for generated queries.
         label: name of its class; null where it has none or there is one class alone.
-        methods: in the order of the config.
+        methods: in the order of the report's `methods`.
     """
 
     index: int

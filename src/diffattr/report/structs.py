@@ -317,7 +317,7 @@ class Report(Part, frozen=True):
         n_subsets: retrained subsets; null where nothing is measured.
         n_seeds: training seeds per subset; null where nothing is measured.
         confidence: level of every interval, 0 to 1; null where nothing is measured.
-        methods: the methods that the config names, in its order.
+        methods: the methods that the config names.
         lds: one table per measured split.
         claim: how D-TRAK compares with TRAK.
         published: published numbers beside these; null where the config names none.
