@@ -41,18 +41,18 @@ BOUND, REPEAT = "#222222", "#777777"
 
 def lambda_curves(report: Report, table: LdsTable) -> str | None:
     """Return LDS against lambda, one line per method that has one; None where no method has."""
-    paths = [row for row in table.methods if row.curve is not None]
+    paths = [(row, row.curve) for row in table.methods if row.curve is not None]
     if not paths:
         return None
     methods = {method.name: method for method in report.methods}
     styles = looks(report)
-    dashes = _dashes([methods[row.name] for row in paths])
+    dashes = _dashes([methods[row.name] for row, _ in paths])
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(4.0 + 0.11 * len(paths))
-        for row in paths:
+        for row, curve in paths:
             method = methods[row.name]
             colour, dash = styles[method.method].colour, dashes[method.gradient_pass or ""]
-            lambdas, lds = row.curve.lambdas, row.curve.lds
+            lambdas, lds = curve.lambdas, curve.lds
             axes.plot(lambdas, lds, label=row.name, lw=1.8, color=colour, ls=dash)
             chosen = lambdas.index(row.selected_lambda)
             axes.plot(lambdas[chosen], lds[chosen], marker="o", ms=7, color=colour)
@@ -87,26 +87,27 @@ def intervals(report: Report, table: LdsTable) -> str:
 def lds_against_gradients(report: Report, table: LdsTable) -> str | None:
     """Return LDS against gradients per image; None where no type of method has two amounts."""
     rows = {row.name: row for row in table.methods}
-    kinds: dict[str, list[Method]] = {}
+    kinds: dict[str, list[tuple[int, str]]] = {}
     for method in report.methods:
         if method.name in rows and method.gradients_per_image is not None:
-            kinds.setdefault(method.method, []).append(method)
+            member = method.gradients_per_image, method.name
+            kinds.setdefault(method.method, []).append(member)
     kinds = {
-        kind: sorted(members, key=lambda m: (m.gradients_per_image, m.name))
+        kind: sorted(members)
         for kind, members in sorted(kinds.items())
-        if len({member.gradients_per_image for member in members}) > 1
+        if len({amount for amount, _ in members}) > 1
     }
     if not kinds:
         return None
     styles = looks(report)
-    amounts = sorted({m.gradients_per_image for members in kinds.values() for m in members})
+    amounts = sorted({amount for members in kinds.values() for amount, _ in members})
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(3.9)
         for number, (kind, members) in enumerate(kinds.items()):
             # Side by side, since intervals at the same amount would overlap.
             shift = 1.03 ** (number - (len(kinds) - 1) / 2)
-            found = [rows[member.name] for member in members]
-            places = [member.gradients_per_image * shift for member in members]
+            found = [rows[name] for _, name in members]
+            places = [amount * shift for amount, _ in members]
             # A line through variants of the same cost would zigzag.
             joined = len(set(places)) == len(places)
             axes.errorbar(
@@ -132,8 +133,8 @@ def lds_against_gradients(report: Report, table: LdsTable) -> str | None:
 
 def lds_against_seconds(report: Report, table: LdsTable) -> str | None:
     """Return LDS against the cost of a method by itself; None where no cost is known."""
-    costs = {method.name: method.cost.seconds for method in report.methods}
-    rows = [row for row in table.methods if costs[row.name]]
+    costs = {m.name: m.cost.seconds for m in report.methods if m.cost.seconds}
+    rows = [row for row in table.methods if row.name in costs]
     if not rows:
         return None
     styles = looks(report)
@@ -203,7 +204,7 @@ def sweep_lines(sweep: SweepTable, split: str, axis: str) -> str | None:
     others = [name for name in sweep.axes if name != axis]
     if axis == "gradients_per_image":
         others = [name for name in others if name != "n_timesteps"]
-    lines: dict[str, list[tuple[float, CellLds]]] = {}
+    lines: dict[str, list[tuple[Any, CellLds]]] = {}
     for cell in sweep.cells:
         if split not in cell.splits:
             continue

@@ -43,9 +43,9 @@ def small_percent(share: float) -> str:
     return f"{100 * share:.2g}%"
 
 
-def level(confidence: float) -> str:
+def level(confidence: float | None) -> str:
     """Return the confidence level of an interval."""
-    return f"{100 * confidence:g}%"
+    return MISSING if confidence is None else f"{100 * confidence:g}%"
 
 
 def certainty(share: float) -> str:
