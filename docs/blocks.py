@@ -1,12 +1,12 @@
 """What the scripts here share: text between two marks of a page, and the table of the claim."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from tabulate import tabulate
 
 from diffattr.report import formats
+from diffattr.report.structs import Report
 
 
 def replaced(text: str, name: str, content: str) -> str:
@@ -27,20 +27,20 @@ def github(rows: list[list[Any]], headers: list[str], n_left: int | None = None)
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=sides)
 
 
-def claim(numbers: Mapping[str, Any]) -> str:
-    """Return the table of D-TRAK against TRAK from a report's numbers."""
+def claim(report: Report) -> str:
+    """Return the table of D-TRAK against TRAK from a report."""
     rows = [
         [
-            table["split"],
-            f"{pair['method']} - {pair['baseline']}",
-            formats.signed(pair["difference"]),
-            " to ".join(map(formats.signed, pair["interval"])),
-            pair["verdict"],
-            formats.signed(pair["oracle_difference"]),
+            table.split,
+            f"{pair.method} - {pair.baseline}",
+            formats.signed(pair.difference),
+            " to ".join(map(formats.signed, pair.interval)),
+            pair.verdict,
+            formats.signed(pair.oracle_difference),
         ]
-        for table in numbers["lds"]
-        for pair in table["d_trak"]
+        for table in report.lds
+        for pair in table.d_trak
     ]
-    level = f"{100 * numbers['confidence']:g} % interval (paired)"
+    level = f"{100 * report.confidence:g} % interval (paired)"
     headers = ["split", "LDS of", "difference", level, "D-TRAK is", "at oracle lambdas"]
     return github(rows, headers)

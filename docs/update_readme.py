@@ -4,11 +4,13 @@ from datetime import datetime
 from pathlib import Path
 
 import matplotlib as mpl
+import msgspec
 from blocks import claim, github, replaced
 from matplotlib.figure import Figure
 
 from diffattr.artifacts import read_array, read_arrays, read_json, write_text
 from diffattr.report import figures
+from diffattr.report.structs import read
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "digits"
@@ -37,13 +39,13 @@ def gallery(split: str, queries: list[int], top: int = 5) -> Figure:
     return figure
 
 
-numbers = read_json(RESULTS / "report" / "report.json")
-tables = {table["split"]: table for table in numbers["lds"]}
+report = read(RESULTS / "report" / "report.json")
+tables = {table.split: table for table in report.lds}
 pictures = []
 IMAGES.mkdir(exist_ok=True)
 for split, words in SPLITS.items():
-    write_text(IMAGES / f"lds-{split}.svg", figures.intervals(numbers, tables[split]))
-    curves = figures.lambda_curves(numbers, tables[split])
+    write_text(IMAGES / f"lds-{split}.svg", figures.intervals(report, tables[split]))
+    curves = figures.lambda_curves(report, tables[split])
     assert curves is not None
     write_text(IMAGES / f"lambda-{split}.svg", curves)
     with mpl.rc_context(figures.STYLE):
@@ -56,8 +58,9 @@ for split, words in SPLITS.items():
         f"![Queries of {split} and their top proponents](docs/images/gallery-{split}.png)\n",
     ]
 
-costs = [*numbers["costs"]["stages"], {"stage": "total", **numbers["costs"]["total"]}]
-host = numbers["origin"]["hosts"][0]["value"]
+total = msgspec.to_builtins(report.costs.total)
+costs = [*msgspec.to_builtins(report.costs.stages), {"stage": "total", **total}]
+host = report.origin.hosts[0].value
 cost_table = github(
     [
         [
@@ -89,5 +92,5 @@ text = replaced(
     f"The run above (`make demo`) took {minutes:.1f} minutes on {host['cores']} cores"
     f" ({host['processor']}); its report says:\n\n{cost_table}",
 )
-text = replaced(text, "claim", f"\n{claim(numbers)}\n")
+text = replaced(text, "claim", f"\n{claim(report)}\n")
 write_text(readme, text)

@@ -6,24 +6,26 @@ hold the images and are megabytes, so they are not kept.
 """
 
 import gzip
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 import yaml
 from blocks import claim, github, replaced
 
-from diffattr.artifacts import read_json, write_text
+from diffattr.artifacts import write_text
 from diffattr.benchmark import LDS_SPLITS
 from diffattr.benchmark.methods import Needs
 from diffattr.config import load_schema, parse
 from diffattr.report import figures, formats
+from diffattr.report.structs import LdsRow, LdsTable, Report, read
+from diffattr.report.sweeps import CellLds, SweepTable
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "README.md"
 BENCHMARKS = ("standard-digits", "standard-fashion")
-PLOTS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str | None]] = {
+PLOTS: dict[str, Callable[[Report, LdsTable], str | None]] = {
     "LDS with its interval": figures.intervals,
     "LDS along lambda": figures.lambda_curves,
     "LDS against seconds": figures.lds_against_seconds,
@@ -31,8 +33,8 @@ PLOTS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str | None]] =
 }
 
 
-def report_of(name: str) -> dict[str, Any]:
-    """Return the numbers of a finished benchmark whose config is the one in the repository.
+def report_of(name: str) -> Report:
+    """Return the report on a finished benchmark whose config is the one in the repository.
 
     Raises:
         SystemExit: there is no report, or it is of another config; says what to run.
@@ -40,21 +42,21 @@ def report_of(name: str) -> dict[str, Any]:
     config, path = Path("configs") / f"{name}.yaml", Path("results") / name / "report/report.json"
     if not (ROOT / path).exists():
         raise SystemExit(f"{path}: does not exist; run: snakemake --configfile {config}")
-    numbers = read_json(ROOT / path)
+    report = read(ROOT / path)
     schema = load_schema(ROOT / "schemas" / "config.schema.json")
     tree = yaml.safe_load((ROOT / config).read_text(encoding="utf-8"))
     written = msgspec.json.decode(msgspec.json.encode(parse(tree, schema, str(config))))
-    if numbers["config"] != written:
+    if report.config != written:
         raise SystemExit(f"{path}: is of another config; run: snakemake --configfile {config}")
-    return numbers
+    return report
 
 
 def keep(name: str) -> None:
-    """Copy the numbers of a report, compressed, and its table."""
+    """Copy a report.json, compressed, and the table beside it."""
     source, folder = ROOT / "results" / name / "report", PAGE.parent / name
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = gzip.compress((source / "report.json").read_bytes(), mtime=0)
-    (folder / "report.json.gz").write_bytes(numbers)
+    compressed = gzip.compress((source / "report.json").read_bytes(), mtime=0)
+    (folder / "report.json.gz").write_bytes(compressed)
     write_text(folder / "lds.txt", (source / "lds.txt").read_text(encoding="utf-8"))
 
 
@@ -74,50 +76,49 @@ def pictures(folder: Path, drawn: Iterable[tuple[str, str, str | None]]) -> str:
     )
 
 
-def answer(numbers: Mapping[str, Any]) -> str:
+def answer(report: Report) -> str:
     """Return what a benchmark says of the D-TRAK paper's claim."""
-    found = numbers["claim"]
-    n = sum(found.values())
-    models = f"{numbers['n_subsets']} subsets with {numbers['n_seeds']} seeds each"
+    found = report.claim
+    models = f"{report.n_subsets} subsets with {report.n_seeds} seeds each"
     return (
-        f"**{numbers['name']}** ({numbers['n_train']} training images, {models}): D-TRAK is"
-        f" higher in {found['higher']} of {n} comparisons, lower in {found['lower']}, and"
-        f" {found['undecided']} are undecided.\n\n{claim(numbers)}"
+        f"**{report.name}** ({report.n_train} training images, {models}): D-TRAK is"
+        f" higher in {found.higher} of {found.total} comparisons, lower in {found.lower}, and"
+        f" {found.undecided} are undecided.\n\n{claim(report)}"
     )
 
 
-def lambdas(row: Mapping[str, Any]) -> str:
+def lambdas(row: LdsRow | CellLds) -> str:
     """Return the honest and the oracle lambda."""
-    return f"{formats.short(row['selected_lambda'])} / {formats.short(row['oracle_lambda'])}"
+    return f"{formats.short(row.selected_lambda)} / {formats.short(row.oracle_lambda)}"
 
 
-def told_apart(table: Mapping[str, Any], needs: str, name: str) -> str:
+def told_apart(table: LdsTable, needs: str, name: str) -> str:
     """Return whether the paired test tells a method apart from all others of its group."""
-    if sum(row["needs"] == needs for row in table["methods"]) == 1:
+    if sum(row.needs == needs for row in table.methods) == 1:
         return "alone in it"
-    return "yes" if table["sole_best"][needs] == name else "no"
+    return "yes" if table.sole_best[needs] == name else "no"
 
 
-def leaders(numbers: Mapping[str, Any]) -> str:
+def leaders(report: Report) -> str:
     """Return the best method of every group on each split."""
     rows = []
-    for table in numbers["lds"]:
-        for needs in (needs for needs in get_args(Needs) if needs in table["sole_best"]):
-            row = next(row for row in table["methods"] if row["needs"] == needs)
+    for table in report.lds:
+        for needs in (needs for needs in get_args(Needs) if needs in table.sole_best):
+            row = next(row for row in table.methods if row.needs == needs)
             rows.append(
                 [
-                    table["split"],
+                    table.split,
                     needs,
-                    row["name"],
-                    formats.fixed(row["lds"]),
-                    formats.between(row["interval"]),
-                    formats.percent(row["of_bound"]),
+                    row.name,
+                    formats.fixed(row.lds),
+                    formats.between(row.interval),
+                    formats.percent(row.of_bound),
                     lambdas(row),
-                    formats.fixed(row["oracle_lds"]),
-                    told_apart(table, needs, row["name"]),
+                    formats.fixed(row.oracle_lds),
+                    told_apart(table, needs, row.name),
                 ]
             )
-    interval = f"{formats.level(numbers['confidence'])} CI"
+    interval = f"{formats.level(report.confidence)} CI"
     return github(
         rows,
         [
@@ -127,18 +128,18 @@ def leaders(numbers: Mapping[str, Any]) -> str:
     )
 
 
-def sweep(found: Mapping[str, Any]) -> str:
+def sweep(found: SweepTable) -> str:
     """Return one sweep's table: LDS with its interval, honest and oracle lambda."""
-    axes = list(found["axes"])
-    splits = [split for split in LDS_SPLITS if split in found["cells"][0]["splits"]]
+    axes = list(found.axes)
+    splits = [split for split in LDS_SPLITS if split in found.cells[0].splits]
     rows = []
-    for cell in found["cells"]:
-        row = [cell["values"][axis] for axis in axes]
+    for cell in found.cells:
+        row = [cell.values[axis] for axis in axes]
         for split in splits:
-            of_split = cell["splits"][split]
+            of_split = cell.splits[split]
             row += [
-                f"{formats.fixed(of_split['lds'])} ({formats.between(of_split['interval'])})",
-                formats.fixed(of_split["oracle_lds"]),
+                f"{formats.fixed(of_split.lds)} ({formats.between(of_split.interval)})",
+                formats.fixed(of_split.oracle_lds),
                 lambdas(of_split),
             ]
         rows.append(row)
@@ -150,31 +151,31 @@ def sweep(found: Mapping[str, Any]) -> str:
     return github(rows, [*axes, *headers])
 
 
-def section(numbers: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def section(report: Report, folder: Path) -> Iterator[str]:
     """Yield the parts of one benchmark's section, and write its plots into a folder beside it."""
-    name = numbers["name"]
+    name = report.name
     links = [f"[{file}]({name}/{file})" for file in ("lds.txt", "report.json.gz")]
-    seconds = numbers["costs"]["total"]["seconds"]
-    host = numbers["origin"]["hosts"][0]["value"]
+    seconds = report.costs.total.seconds
+    host = report.origin.hosts[0].value
     yield f"## {name}"
     yield (
         f"`snakemake --configfile configs/{name}.yaml`; its jobs took {seconds / 3600:.1f} hours"
         f" in sum on {host['processor']}. Files: {', '.join(links)}."
     )
-    yield f"### D-TRAK against TRAK\n\n{answer(numbers)}"
-    yield f"### The best of each group\n\n{leaders(numbers)}"
+    yield f"### D-TRAK against TRAK\n\n{answer(report)}"
+    yield f"### The best of each group\n\n{leaders(report)}"
     drawn = (
-        (title, table["split"], plot(numbers, table))
+        (title, table.split, plot(report, table))
         for title, plot in PLOTS.items()
-        for table in numbers["lds"]
+        for table in report.lds
     )
     yield f"### All methods\n\n{pictures(folder, drawn)}"
-    for found in numbers["sweeps"]:
+    for found in report.sweeps:
         along = (
-            (f"{found['name']} along {axis}", split, svg)
-            for axis, split, svg in figures.of_sweep(numbers, found)
+            (f"{found.name} along {axis}", split, svg)
+            for axis, split, svg in figures.of_sweep(report, found)
         )
-        yield f"### Sweep {found['name']}\n\n{pictures(folder, along)}\n\n{sweep(found)}"
+        yield f"### Sweep {found.name}\n\n{pictures(folder, along)}\n\n{sweep(found)}"
 
 
 if __name__ == "__main__":
@@ -182,9 +183,7 @@ if __name__ == "__main__":
     for name in BENCHMARKS:
         keep(name)
     text = PAGE.read_text(encoding="utf-8")
-    parts = [
-        part for numbers in reports for part in section(numbers, PAGE.parent / numbers["name"])
-    ]
+    parts = [part for report in reports for part in section(report, PAGE.parent / report.name)]
     write_text(PAGE, replaced(text, "results", "\n" + "\n\n".join(parts) + "\n"))
     readme = ROOT / "README.md"
     answers = "\n\n".join(map(answer, reports))

@@ -1,8 +1,7 @@
 # Planted queries have their copy in the training set: a check of every benchmark and of one's own model.
 
-PLANTED_FILES = [paths.planted()] if "planted" in benchmark.splits.queries else []
 
-if PLANTED_FILES:
+if "planted" in benchmark.splits.queries:
 
     rule planted:
         """Rank the copies of the planted queries among all training images, by every method."""

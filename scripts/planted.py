@@ -1,6 +1,6 @@
 """Rule planted: how every method ranks the copies of the planted queries."""
 
-from diffattr.jobs import job
+from diffattr.job import job
 
 with job(snakemake) as this:
     import msgspec

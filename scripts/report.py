@@ -1,27 +1,12 @@
-"""Rule build_report: the page, its numbers, and a table for the terminal."""
+"""Rule build_report: pages for people, the same numbers for machines, and tables."""
 
 from diffattr.job import job
 
 with job(snakemake) as this:
-    from diffattr.artifacts import read_array, write_json, write_text
     from diffattr.benchmark import Benchmark
     from diffattr.config import Config
-    from diffattr.report import page, table
-    from diffattr.report.numbers import gather, redrawn_images
-    from diffattr.report.queries import write_viewer
+    from diffattr.report.files import Inputs
+    from diffattr.report.write import write_report
 
     benchmark = Benchmark(this.section("benchmark", Config))
-    numbers = gather(benchmark, this.input)
-    images = {
-        split: read_array(benchmark.inputs.pictures(split), mmap=True)
-        for split in ("train", *benchmark.splits.queries)
-    }
-    write_json(this.output.numbers, numbers)
-    write_text(this.output.page, page.html(numbers, images))
-    write_text(this.output.table, table.text(numbers))
-    write_viewer(this.output.viewer, benchmark, numbers, images)
-    if numbers["sweeps"]:
-        write_text(this.output.sweeps, page.sweeps_html(numbers))
-    if numbers["counterfactual"] is not None:
-        redrawn = redrawn_images(benchmark)
-        write_text(this.output.redrawn, page.counterfactual_html(numbers, {**images, **redrawn}))
+    write_report(benchmark, Inputs.of(benchmark, this.input), this.output)

@@ -18,6 +18,7 @@ from diffattr.attribution.method import Work
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import TRAJECTORY, seed_model
 from diffattr.counterfactual.removals import is_removal
+from diffattr.report.files import output_files
 
 _FLOAT32, _FLOAT64 = 4, 8
 _EMBEDDING_BYTES = 512 * _FLOAT32
@@ -143,11 +144,7 @@ def jobs(benchmark: Benchmark, size: NetworkSize) -> list[PlannedJob]:
         _counterfactual_jobs,
     )
     planned = [job for stage in stages for job in stage(benchmark, size)]
-    names = ["index.html", "report.json", "queries"]
-    names += ["lds.txt"] if benchmark.config.measurement is not None else ["proponents.csv"]
-    names += ["sweeps.html"] if benchmark.cells else []
-    names += ["counterfactual.html"] if benchmark.counts.removals else []
-    report = tuple(benchmark.paths("report", name) for name in names)
+    report = tuple(output_files(benchmark).values())
     n_shown = sum(
         benchmark.counts.n_images(split) for split in ("train", *benchmark.splits.queries)
     )

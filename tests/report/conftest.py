@@ -9,13 +9,16 @@ import msgspec
 import numpy as np
 import pytest
 import yaml
+from changed_config import own_model
+from diffattr.diffusion.stand_in import write_ddpm
 
 from diffattr import artifacts
 from diffattr.benchmark import Benchmark
 from diffattr.config import Config
-from diffattr.evaluation.planted import planted_ranks
 from diffattr.report import page
-from diffattr.report.numbers import gather
+from diffattr.report.files import Inputs
+from diffattr.report.gather import gather
+from diffattr.report.structs import Report
 
 SMOKE = Path(__file__).parents[2] / "configs" / "smoke.yaml"
 METHODS = {
@@ -42,6 +45,7 @@ def config(
     seeds: tuple[int, ...] = (0, 1),
     noise: str = "per-image",
     further: bool = False,
+    published: str | None = None,
 ) -> Config:
     raw = yaml.safe_load(SMOKE.read_text())
     raw["name"] = "made-up"
@@ -51,8 +55,23 @@ def config(
     raw["features"] = {name: raw["features"][name] for name in ("t4", "t8")}
     raw["features"]["t8"]["noise"] = noise
     raw["methods"] = {**METHODS, **(FURTHER if further else {})}
-    raw["report"] = {"queries": 3, "top": 2}
+    raw["report"] = {"queries": 3, "top": 2, "published": published}
     return msgspec.convert(raw, Config)
+
+
+def given_model() -> Benchmark:
+    """Return a benchmark without training and measurement, on files that are written here."""
+    write_ddpm(Path("data/mini/ddpm"))
+    Path("data/mini/asked").mkdir()
+    changes = {
+        "name": "made-up",
+        "data.n_train": 12,
+        "data.n_planted": 3,
+        "queries.n_images": 7,
+        "sampling.n_images": 5,
+        "report": {"queries": 3, "top": 2},
+    }
+    return Benchmark.of(own_model(changes))
 
 
 @dataclass
@@ -65,6 +84,13 @@ class Folder:
     copies: list[int] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
     numbers_text: str = ""
+
+    def gather(self) -> Report:
+        return gather(self.benchmark, Inputs.of(self.benchmark, self.roots))
+
+
+def as_json(report: Report) -> str:
+    return json.dumps(msgspec.to_builtins(report), allow_nan=False)
 
 
 def write_provenance(path: str, rule: str, started: str, **values: Any) -> None:
@@ -132,18 +158,17 @@ def fill(folder: Folder) -> None:
         if split != "gen":
             artifacts.write_array(paths.labels(split), rng.integers(0, 10, SIZES[split]))
             folder.roots.append(paths.labels(split))
+    names = {split: [f"{id}.png" for id in ids[split]] for split in splits if split != "gen"}
+    named = {"classes": [f"class-{n}" for n in range(10)], "images": names}
+    artifacts.write_json(paths.names(), named)
+    folder.roots.append(paths.names())
     for split in benchmark.splits.queries:
         for name in benchmark.config.methods:
             scores = rng.normal(size=(SIZES[split], SIZES["train"])).astype(np.float32)
             folder.scores[name, split] = scores
             artifacts.write_arrays(paths.scores(name, split), {"scores": scores}, {"lambda": 0.25})
             folder.roots.append(paths.scores(name, split))
-    if "planted" in splits:
-        methods = [(name, 0.25, folder.scores[name, "planted"]) for name in benchmark.methods]
-        found = planted_ranks(methods, ids["train"], ids["planted"])
-        artifacts.write_json(paths.planted(), msgspec.to_builtins(found))
-        folder.roots.append(paths.planted())
-    for split in ("val", "gen"):
+    for split in benchmark.splits.lds:
         folder.lds[split] = {}
         for name in benchmark.config.methods:
             lambdas = [0.01, 1.0] if benchmark.methods[name].has_lambda else [None]
@@ -151,7 +176,8 @@ def fill(folder: Folder) -> None:
             folder.lds[split][name] = result
             artifacts.write_json(paths.lds(name, split), result)
             folder.roots.append(paths.lds(name, split))
-    for gradient_pass, error in (("t4", 2e-6), ("t8", 0.5)):
+    for gradient_pass in benchmark.passes.used:
+        error = 0.5 if gradient_pass == "t8" else 2e-6
         check = {"n_images": 4, "largest_relative_error": {"loss": error}}
         artifacts.write_json(paths.check(gradient_pass), check)
         folder.roots.append(paths.check(gradient_pass))
@@ -166,15 +192,20 @@ def write_provenance_fixture():
 
 @pytest.fixture
 def make_folder(tmp_path, monkeypatch):
-    """Return a function that writes a benchmark into an own folder, for tests that vary it."""
+    """Return a function that writes a benchmark into a folder of its own, for tests to vary."""
     monkeypatch.chdir(tmp_path)
 
-    def make(**options: Any) -> Folder:
-        folder = Folder(Benchmark(config(**options)))
+    def make(is_measured: bool = True, **options: Any) -> Folder:
+        folder = Folder(Benchmark(config(**options)) if is_measured else given_model())
         fill(folder)
         return folder
 
     return make
+
+
+@pytest.fixture(name="as_json")
+def as_json_fixture():
+    return as_json
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +215,7 @@ def folder(tmp_path_factory) -> Folder:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("made-up"))
         fill(made)
-        made.numbers_text = json.dumps(gather(made.benchmark, made.roots), allow_nan=False)
+        made.numbers_text = as_json(made.gather())
     return made
 
 
@@ -192,6 +223,12 @@ def folder(tmp_path_factory) -> Folder:
 def numbers(folder) -> dict[str, Any]:
     """The numbers of the made-up benchmark, for each test to change as it likes."""
     return json.loads(folder.numbers_text)
+
+
+@pytest.fixture
+def report(folder) -> Report:
+    """The report on the made-up benchmark."""
+    return msgspec.json.decode(folder.numbers_text, type=Report)
 
 
 @pytest.fixture(scope="session")
@@ -204,4 +241,4 @@ def images() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def html(folder, images) -> str:
-    return page.html(json.loads(folder.numbers_text), images)
+    return page.html(msgspec.json.decode(folder.numbers_text, type=Report), images)

@@ -1,9 +1,12 @@
-import json
 from statistics import NormalDist, stdev
 
+import numpy as np
 import pytest
+from diffattr.report.comparison import difference
+from diffattr.report.numbers import copy_positions
 
-from diffattr.report.numbers import evenly_spaced, gather
+from diffattr.artifacts import ArtifactError
+from diffattr.report.queries import evenly_spaced
 
 TRAIN_IDS = [3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]
 
@@ -51,13 +54,35 @@ def test_a_difference_and_its_interval_equal_those_computed_by_hand(folder, numb
 def test_d_trak_is_also_compared_with_trak_on_more_timesteps_of_the_same_noise(make_folder):
     # A D-TRAK on more timesteps, or a TRAK at other models, is no comparison of the two.
     folder = make_folder(noise="common", further=True)
-    for table in gather(folder.benchmark, folder.roots)["lds"]:
-        pairs = [(pair["method"], pair["baseline"], pair["passes"]) for pair in table["d_trak"]]
+    for table in folder.gather().lds:
+        pairs = [(pair.method, pair.baseline, list(pair.passes)) for pair in table.d_trak]
         assert pairs == [
             ("d-trak-4", "trak-4", ["t4", "t4"]),
             ("d-trak-4", "trak-8", ["t4", "t8"]),
             ("d-trak-8", "trak-8", ["t8", "t8"]),
         ]
+
+
+def test_shared_noise_cancels_in_a_difference():
+    # Both methods' draws swing by 1; their difference is always .1 and so beyond doubt.
+    swing = np.linspace(-1, 1, 100)
+    jitter = 1e-3 * np.cos(np.arange(100))
+    results = {
+        "a": {"lds": 0.3, "resamples": {"both": (0.3 + swing + jitter).tolist()}},
+        "b": {"lds": 0.2, "resamples": {"both": (0.2 + swing).tolist()}},
+    }
+    assert difference(results, "a", "b", 0.95)["verdict"] == "higher"
+    assert difference(results, "b", "a", 0.95)["verdict"] == "lower"
+
+
+def test_a_method_does_not_differ_from_itself():
+    results = {"a": {"lds": 0.3, "resamples": {"both": [0.2, 0.3, 0.4]}}}
+    found = difference(results, "a", "a", 0.95)
+    assert (found["difference"], found["verdict"], found["confidence_higher"]) == (
+        0,
+        "undecided",
+        0.5,
+    )
 
 
 def test_every_method_but_the_best_is_compared_with_the_best(folder, numbers):
@@ -80,6 +105,16 @@ def test_planted_ranks_equal_a_count_by_hand(folder, numbers):
         assert row["ranks"] == ranks
         assert row["mean_rank"] == pytest.approx(sum(ranks) / 3)
         assert row["recall_at_1"] == pytest.approx(ranks.count(1) / 3)
+
+
+def test_planted_copies_are_found_in_an_unsorted_training_set():
+    train = np.array([30, 10, 20])
+    assert copy_positions(train, np.array([20, 30])).tolist() == [2, 0]
+
+
+def test_a_planted_query_without_a_copy_is_an_error():
+    with pytest.raises(ArtifactError, match="image 99 of the data set is not in"):
+        copy_positions(np.array([1, 2]), np.array([2, 99]))
 
 
 def test_shown_queries_have_their_own_highest_and_lowest_scores(folder, numbers):
@@ -131,8 +166,7 @@ def test_random_scores_are_held_against_zero(folder, numbers):
 
 def test_a_benchmark_without_planted_images_and_with_one_seed_has_numbers(make_folder):
     folder = make_folder(n_planted=0, seeds=(0,))
-    numbers = gather(folder.benchmark, folder.roots)
-    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
-    assert numbers["planted"] is None
-    assert [table["ceiling"] for table in numbers["lds"]] == [None, None]
-    assert [group["split"] for group in numbers["queries"]] == ["val", "gen"]
+    report = folder.gather()
+    assert report.planted is None
+    assert [table.ceiling for table in report.lds] == [None, None]
+    assert [group.split for group in report.queries] == ["val", "gen"]

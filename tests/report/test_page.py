@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +16,8 @@ from update_results import section
 
 from diffattr.attribution import METHODS
 from diffattr.report import figures, formats, page, pictures, table
-from diffattr.report.numbers import gather
+from diffattr.report.structs import Report
+from diffattr.report.sweeps import Cell, CellLds, SweepTable
 
 HOSTILE = '<script>alert("x")</script><img src=https://example.org/x.png>'
 VOID = {"meta", "img", "br", "link"}
@@ -68,6 +70,11 @@ def leaves(value):
         yield value
 
 
+def shown(numbers, images):
+    """Return the page of a report that a test has changed."""
+    return page.html(msgspec.convert(numbers, Report), images)
+
+
 PLOTS = (
     figures.intervals,
     figures.lambda_curves,
@@ -95,10 +102,10 @@ def test_the_page_refers_to_nothing_outside_itself(html):
     assert policy.startswith("default-src 'none'; img-src data:;")
 
 
-def test_plots_refer_to_nothing_outside_themselves(numbers):
-    for lds in numbers["lds"]:
+def test_plots_refer_to_nothing_outside_themselves(report):
+    for lds in report.lds:
         for plot in PLOTS:
-            for element in ElementTree.fromstring(plot(numbers, lds)).iter():
+            for element in ElementTree.fromstring(plot(report, lds)).iter():
                 for name, value in element.attrib.items():
                     assert "://" not in value
                     assert not name.endswith("href") or value.startswith(("#", "data:image/png"))
@@ -130,53 +137,73 @@ def test_sort_keys_are_numbers_of_the_json(numbers, html):
     assert set(keys) - {""} <= known
 
 
-def test_page_and_table_are_made_from_the_json_alone(numbers, images):
-    again = json.loads(json.dumps(numbers, sort_keys=True))
-    assert page.html(again, images) == page.html(numbers, images)
-    assert table.text(again) == table.text(numbers)
+def test_page_and_table_are_made_from_the_json_alone(make_folder, images):
+    report = make_folder().gather()
+    text = json.dumps(msgspec.to_builtins(report), sort_keys=True)
+    again = msgspec.json.decode(text, type=Report)
+    assert page.html(again, images) == page.html(report, images)
+    assert table.text(again) == table.text(report)
 
 
-def test_a_method_that_answers_on_one_split_only_is_drawn_there_only(numbers):
-    lds = numbers["lds"][0]
-    compared = [m["name"] for m in numbers["methods"] if m["gradients_per_image"] is not None]
+def test_a_method_that_answers_on_one_split_only_is_drawn_there_only(report):
+    lds = report.lds[0]
+    compared = [m.name for m in report.methods if m.gradients_per_image is not None]
     assert compared
     for name in compared:
-        elsewhere = lds | {"methods": [row for row in lds["methods"] if row["name"] != name]}
+        rest = [row for row in lds.methods if row.name != name]
+        elsewhere = msgspec.structs.replace(lds, methods=rest)
         for draw in (figures.intervals, figures.lambda_curves):
-            assert len(draw(numbers, elsewhere)) < len(draw(numbers, lds))
-        figures.lds_against_gradients(numbers, elsewhere)
-        figures.lds_against_seconds(numbers, elsewhere)
+            assert len(draw(report, elsewhere)) < len(draw(report, lds))
+        figures.lds_against_gradients(report, elsewhere)
+        figures.lds_against_seconds(report, elsewhere)
 
 
-def test_same_numbers_give_the_same_plots(numbers):
-    for lds in numbers["lds"]:
+def test_same_numbers_give_the_same_plots(report):
+    for lds in report.lds:
         for plot in PLOTS:
-            assert plot(numbers, lds) == plot(copy.deepcopy(numbers), copy.deepcopy(lds))
+            assert plot(report, lds) == plot(copy.deepcopy(report), copy.deepcopy(lds))
 
 
 def test_one_seed_is_said_in_words(make_folder, images):
-    folder = make_folder(seeds=(0,))
-    numbers = gather(folder.benchmark, folder.roots)
-    read = Read(page.html(numbers, images))
+    report = make_folder(seeds=(0,)).gather()
+    read = Read(page.html(report, images))
     assert "The noise ceiling is unavailable: each subset was trained with one seed" in read.text
     assert sum(cell.startswith("Ceiling unavailable") for cell in read.cells) == 2
-    assert table.text(numbers).count("The ceiling is unavailable") == 2
+    assert table.text(report).count("The ceiling is unavailable") == 2
 
 
-def test_several_seeds_put_the_bound_into_the_tables(numbers, html):
+def test_several_seeds_put_the_bound_into_the_tables(report, html):
     read = Read(html)
     assert read.cells.count("bound") == 2
     assert read.cells.count("0.812") == 2
     assert "unavailable" not in read.text
-    assert "unavailable" not in table.text(numbers)
-    assert table.text(numbers).count("(bound)") == 2
+    assert "unavailable" not in table.text(report)
+    assert table.text(report).count("(bound)") == 2
 
 
 def test_no_planted_queries_is_said_in_words(make_folder, images):
-    folder = make_folder(n_planted=0)
-    numbers = gather(folder.benchmark, folder.roots)
-    assert "has no planted queries" in Read(page.html(numbers, images)).text
-    assert "recall@1" not in table.text(numbers)
+    report = make_folder(n_planted=0).gather()
+    assert "has no planted queries" in Read(page.html(report, images)).text
+    assert "recall@1" not in table.text(report)
+
+
+def test_a_report_without_measurement_has_no_tables_of_it(make_folder, images, as_json):
+    report = make_folder(is_measured=False).gather()
+    assert json.loads(as_json(report))["lds"] == []
+    read = Read(page.html(report, images))
+    assert "nothing on this page says whether an answer is right" in read.text
+    sections = [a["id"] for tag, a in read.elements if tag == "h2"]
+    assert sections == ["methods", "planted", "queries", "checks", "cost", "provenance"]
+    # By the rule and by it again; pixels have none.
+    assert [(m.name, m.lam) for m in report.methods] == [
+        ("d-trak-2", 0.002),
+        ("trak-2", 0.2),
+        ("pixel-cosine", None),
+    ]
+    assert "1003.png" in read.text
+    assert "7 in val (your queries)" in read.text
+    opened = [a for tag, a in read.elements if tag == "details" and "open" in a]
+    assert len(opened) == sum(len(group.queries) for group in report.queries)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +217,7 @@ def test_no_planted_queries_is_said_in_words(make_folder, images):
 def test_the_claim_about_d_trak_is_answered_from_the_numbers(numbers, images, verdict, words):
     for lds in numbers["lds"]:
         lds["d_trak"][0]["verdict"] = verdict
-    text = Read(page.html(numbers, images)).text
+    text = Read(shown(numbers, images)).text
     answers = ("the claim shows up.", "the opposite shows up.", "these data do not decide.")
     assert {answer: text.count(answer) for answer in answers if answer in text} == {words: 2}
 
@@ -199,15 +226,15 @@ def test_the_claim_about_d_trak_is_answered_from_the_numbers(numbers, images, ve
 def test_a_best_method_that_may_be_guessing_is_said_to_be(numbers, images, low, count):
     for lds in numbers["lds"]:
         lds["methods"][0]["interval"][0] = low
-    text = Read(page.html(numbers, images)).text
-    assert text.count("not told apart from guessing") == count
+    text = Read(shown(numbers, images)).text
+    assert text.count("not distinguishable from guessing") == count
 
 
 def test_without_a_pair_nothing_is_said_about_d_trak(numbers, images):
     for lds in numbers["lds"]:
         lds["d_trak"] = []
     numbers["claim"] = {"higher": 0, "lower": 0, "undecided": 0}
-    assert "Is D-TRAK better" not in Read(page.html(numbers, images)).text
+    assert "Is D-TRAK better" not in Read(shown(numbers, images)).text
 
 
 def renamed(value, old, new):
@@ -225,7 +252,7 @@ def test_hostile_names_are_text(numbers, images):
         for query in group["queries"]:
             query["label"] = HOSTILE
             query["methods"][0]["proponents"][0]["label"] = HOSTILE
-    read = Read(page.html(numbers, images))
+    read = Read(shown(numbers, images))
     assert [tag for tag, _ in read.elements].count("script") == 2
     assert not any("example.org" in (a.get("src") or "") for _, a in read.elements)
     assert read.text.count(HOSTILE) > 10
@@ -288,8 +315,8 @@ def test_the_best_of_each_kernel_kind_is_open(numbers, html):
     assert sum("open" in a for a in opened) == 2 * n_queries
 
 
-def test_the_text_table_has_every_method_and_the_planted_truth(numbers):
-    lines = table.text(numbers).splitlines()
+def test_the_text_table_has_every_method_and_the_planted_truth(numbers, report):
+    lines = table.text(report).splitlines()
     for method in numbers["methods"]:
         assert sum(line.split()[:1] == [method["name"]] for line in lines) == 3
     for row in numbers["planted"]["methods"]:
@@ -300,8 +327,8 @@ def test_the_text_table_has_every_method_and_the_planted_truth(numbers):
         )
 
 
-def test_the_page_of_results_says_what_the_report_says(numbers, tmp_path):
-    parts = list(section(numbers, tmp_path / "made-up"))
+def test_the_page_of_results_says_what_the_report_says(numbers, report, tmp_path):
+    parts = list(section(report, tmp_path / "made-up"))
     (claim, *_) = [part for part in parts if "D-TRAK against TRAK" in part]
     for lds in numbers["lds"]:
         (pair,) = lds["d_trak"]
@@ -320,23 +347,45 @@ def test_the_page_of_results_says_what_the_report_says(numbers, tmp_path):
 @pytest.mark.parametrize(
     ("draws", "axes"), [(1, ["n_timesteps"]), (2, ["n_timesteps", "gradients_per_image"])]
 )
-def test_a_sweep_is_drawn_along_its_cost_where_that_is_not_the_timesteps(draws, axes):
+def test_a_sweep_is_drawn_along_its_cost_where_that_is_not_the_timesteps(report, draws, axes):
     cells = [
-        {
-            "values": {"n_timesteps": n},
-            "gradients_per_image": n * draws,
-            "splits": {"val": {"lds": 0.1 * n, "interval": [0.0, 0.5]}},
-        }
+        Cell(
+            method=f"s-t{n}",
+            values={"n_timesteps": n},
+            gradients_per_image=n * draws,
+            seconds=None,
+            splits={
+                "val": CellLds(
+                    lds=0.1 * n,
+                    interval=(0.0, 0.5),
+                    selected_lambda=None,
+                    oracle_lambda=None,
+                    oracle_lds=0.5,
+                    at_lambda={},
+                )
+            },
+        )
         for n in (1, 4)
     ]
-    sweep = {"name": "s", "method": "trak", "axes": {"n_timesteps": [1, 4]}, "cells": cells}
-    drawn = list(figures.of_sweep({"lds": [{"split": "val"}, {"split": "gen"}]}, sweep))
+    sweep = SweepTable(
+        name="s",
+        method="trak",
+        features="t/loss",
+        axes={"n_timesteps": [1, 4]},
+        lambdas=[],
+        cells=cells,
+    )
+    drawn = list(figures.of_sweep(report, sweep))
     assert [(axis, split) for axis, split, _ in drawn] == [(axis, "val") for axis in axes]
 
 
-def test_no_two_registered_methods_look_alike():
-    methods = [{"method": name, "has_lambda": kind.has_lambda} for name, kind in METHODS.items()]
-    found = figures.looks({"methods": methods})
+def test_no_two_registered_methods_look_alike(report):
+    first = report.methods[0]
+    methods = [
+        msgspec.structs.replace(first, method=name, has_lambda=kind.has_lambda)
+        for name, kind in METHODS.items()
+    ]
+    found = figures.looks(msgspec.structs.replace(report, methods=methods))
     assert len(set(found.values())) == len(METHODS)
 
 

@@ -1,6 +1,5 @@
 """Published numbers: they agree with one another, name what exists, and stand beside ours."""
 
-import copy
 from importlib.resources import files
 from typing import get_args
 
@@ -13,7 +12,8 @@ from diffattr.attribution import METHODS
 from diffattr.features.embeddings import EMBEDDINGS
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 from diffattr.report import page, published
-from diffattr.report.numbers import gather
+from diffattr.report.files import Inputs
+from diffattr.report.gather import gather
 
 NAMES = ["artbench2", "artbench5", "celeba", "cifar10", "cifar2"]
 every_data_set = pytest.mark.parametrize("name", NAMES)
@@ -245,7 +245,7 @@ def test_a_figure_that_several_methods_repeat_stands_there_for_each_and_cells_fo
     )
     values = {"trak": 0.1, "trak-alone": 0.2, "s-mean": 0.3}
     results = {n: made_up_result(value) for n, value in values.items()}
-    found = published.beside(made, {"val": results, "gen": {}})
+    found = msgspec.to_builtins(published.beside(made, {"val": results, "gen": {}}))
     rows = [row["ours"] for row in found["rows"] if row["ours"]]
     assert [row["name"] for row in rows] == ["trak", "trak-alone"]
     assert [row["lds"] for row in rows] == [0.1, 0.2]
@@ -266,11 +266,12 @@ def shown(make_folder):
     written = folder.benchmark.written
     report = msgspec.structs.replace(written.report, published="cifar2")
     named = type(folder.benchmark)(msgspec.structs.replace(written, report=report))
-    return folder, gather(named, folder.roots)
+    return folder, gather(named, Inputs.of(named, folder.roots))
 
 
 def test_ours_stand_beside_the_published_with_the_interval_over_subsets(shown):
-    folder, numbers = shown
+    folder, report = shown
+    numbers = msgspec.to_builtins(report)
     rows = {
         (row["split"], row["method"]): row
         for row in numbers["published"]["rows"]
@@ -283,13 +284,14 @@ def test_ours_stand_beside_the_published_with_the_interval_over_subsets(shown):
         assert row["ours"]["name"] == method
         assert row["ours"]["lds"] == own["lds"]
         assert row["ours"]["oracle_lds"] == own["oracle"]["lds"]
-        assert row["ours"]["interval"] == own["interval"]["subsets"]
+        assert list(row["ours"]["interval"]) == own["interval"]["subsets"]
     assert len(numbers["published"]["rows"]) == len(published.read("cifar2").lds)
 
 
 def test_the_page_says_where_the_benchmark_is_another(shown, images):
-    _, numbers = shown
-    differing = {row["key"]: row for row in numbers["published"]["differences"]}
+    _, report = shown
+    differences = msgspec.to_builtins(report.published.differences)
+    differing = {row["key"]: row for row in differences}
     assert differing["data.n_train"] == {"key": "data.n_train", "published": 5000, "here": 12}
     assert differing["measurement.subsets.lds.seeds"]["here"] == 2
     assert differing["features.t4.projector.k"] == {
@@ -298,13 +300,13 @@ def test_the_page_says_where_the_benchmark_is_another(shown, images):
         "here": 256,
     }
     assert "measurement.subsets.lds.fraction" not in differing
-    html = page.html(numbers, images)
+    html = page.html(report, images)
     assert html.count("Published numbers beside ours") == 1
     assert ">32768</td>" in html
     assert ">0.342</td>" in html  # D-TRAK with 100 timesteps, val
     assert "0.339 to 0.345" in html
-    same = copy.deepcopy(numbers)
-    same["published"]["differences"] = []
+    alike = msgspec.structs.replace(report.published, differences=[])
+    same = msgspec.structs.replace(report, published=alike)
     assert "are those of the published benchmark" in page.html(same, images)
 
 

@@ -17,7 +17,8 @@ from PIL import Image
 
 from diffattr import artifacts
 from diffattr.report import viewer
-from diffattr.report.viewer import Split, Train
+from diffattr.report.viewer import Method, Split, Train, sheets
+from diffattr.report.viewer.extremes import highest
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;'\"\u2028`${1}"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -29,7 +30,7 @@ TOP = 3
 class Made:
     """What a folder is written from."""
 
-    methods: list[dict[str, Any]]
+    methods: list[Method]
     train: Train
     splits: list[Split]
     images: dict[str, np.ndarray]
@@ -54,11 +55,11 @@ class Made:
 def made_up() -> Made:
     rng = np.random.default_rng(0)
     methods = [
-        {"name": "trak-4", "needs": "gradients", "features": "t4/loss"},
-        {"name": "pixel-dot", "needs": "no gradients", "features": None},
-        {"name": "datamodel", "needs": "retraining", "features": None},
+        Method("trak-4", "gradients", "t4/loss"),
+        Method("pixel-dot", "no gradients"),
+        Method("datamodel", "retraining"),
     ]
-    names = [method["name"] for method in methods]
+    names = [method.name for method in methods]
     images = {
         split: rng.uniform(-1, 1, (n, 1, 8, 8)).astype(np.float32)
         for split, n in {"train": N_TRAIN, **SIZES}.items()
@@ -158,7 +159,7 @@ def test_highest_equals_a_stable_argsort():
     for n_train, values in ((1, 3), (5, 2), (200, 4), (200, 10_000)):
         scores = rng.integers(0, values, (20, n_train)).astype(np.float32)
         expected = np.argsort(-scores, axis=1, kind="stable")[:, :7]
-        np.testing.assert_array_equal(viewer.highest(scores, 7), expected)
+        np.testing.assert_array_equal(highest(scores, 7), expected)
 
 
 def test_fewer_training_images_than_asked_for_are_all_listed(made, tmp_path):
@@ -215,13 +216,13 @@ def test_images_are_stored_once_and_exactly(made, tmp_path):
 
 def test_many_colour_images_take_several_sheets(made, tmp_path):
     rng = np.random.default_rng(2)
-    n = 2 * viewer.SHEET_SIZE + 5
+    n = 2 * sheets.SHEET_SIZE + 5
     made.images["val"] = rng.uniform(-1, 1, (n, 3, 6, 4)).astype(np.float32)
     made.scores["trak-4", "val"] = rng.normal(size=(n, N_TRAIN)).astype(np.float32)
     made.splits = [Split("val", "held-out images", ["trak-4"], list(range(n)))]
     made.write(tmp_path / "v")
     assert len(list((tmp_path / "v" / "images").glob("val-*.png"))) == 3
-    for query in (0, 17, viewer.SHEET_SIZE - 1, viewer.SHEET_SIZE, n - 1):
+    for query in (0, 17, sheets.SHEET_SIZE - 1, sheets.SHEET_SIZE, n - 1):
         expected = np.rint((made.images["val"][query].astype(np.float64) + 1) * 127.5)
         found = tile(tmp_path / "v", "val", query)
         np.testing.assert_array_equal(found, expected.transpose(1, 2, 0).astype(np.uint8))
@@ -290,9 +291,9 @@ def test_scores_are_loaded_once_and_one_at_a_time(made, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["train", "../up", "a-1", "", "a b"])
-def test_a_split_that_cannot_be_an_address_is_refused(made, tmp_path, name):
+def test_a_split_that_cannot_be_part_of_an_address_is_refused(made, tmp_path, name):
     made.splits[0] = replace(made.splits[0], name=name)
-    with pytest.raises(ValueError, match="cannot be an address"):
+    with pytest.raises(ValueError, match="cannot be part of an address"):
         made.write(tmp_path / "v")
 
 
@@ -332,7 +333,7 @@ def test_the_same_inputs_give_the_same_bytes(made, tmp_path):
 
 
 def with_hostile_words(made: Made) -> Made:
-    made.methods[0] |= {"name": HOSTILE, "features": HOSTILE, "needs": HOSTILE}
+    made.methods[0] = Method(HOSTILE, HOSTILE, HOSTILE)
     made.scores |= {(HOSTILE, split): made.scores["trak-4", split] for split in SIZES}
     for place, split in enumerate(made.splits):
         made.splits[place] = replace(
@@ -394,7 +395,7 @@ def test_nothing_refers_to_the_network_and_the_policy_forbids_it(made, tmp_path)
 def test_sizes_stay_bounded(tmp_path):
     rng = np.random.default_rng(4)
     names = [f"method-number-{number}" for number in range(20)]
-    methods = [{"name": name, "needs": "gradients", "features": None} for name in names]
+    methods = [Method(name, "gradients") for name in names]
     lds = {name: rng.uniform(-1, 1, 200).tolist() for name in names}
     images = {
         split: rng.uniform(-1, 1, (n, 1, 8, 8)).astype(np.float32)

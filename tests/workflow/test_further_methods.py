@@ -19,7 +19,7 @@ SPLITS = ("val", "gen")
 REPORT = {
     f"report/{name}"
     for name in (
-        *("index.html", "report.json", "lds.txt", "queries"),
+        *("index.html", "report.json", "lds.txt", "proponents.csv", "queries"),
         *("sweeps.html", "counterfactual.html"),
     )
 }

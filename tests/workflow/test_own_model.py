@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from diffusers import DDPMPipeline
+from jsonschema import Draft202012Validator
 from PIL import Image
 from running import REPOSITORY, Workflow
 from safetensors.torch import load_file, save_file
@@ -114,6 +115,8 @@ def test_the_network_is_the_pipeline_s(asked_about):
 
 def test_the_report_says_where_lambda_comes_from_and_shows_names(asked_about):
     report = json.loads((asked_about.root / "report" / "report.json").read_text())
+    schema = json.loads((REPOSITORY / "schemas" / "report.schema.json").read_text())
+    Draft202012Validator(schema).validate(report)
     by_name = {method["name"]: method for method in report["methods"]}
     assert by_name["d-trak-2"]["lambda"] == 0.002
     assert by_name["trak-2"]["lambda"] == 0.2
@@ -130,7 +133,7 @@ def test_the_report_says_where_lambda_comes_from_and_shows_names(asked_about):
     first = val[0]["methods"][0]["proponents"][0]
     assert first["label"] in ("discs", "squares")
     page = (asked_about.root / "report" / "index.html").read_text()
-    assert "nothing on this page says how right an answer is" in page
+    assert "nothing on this page says whether an answer is right" in page
     assert "query 0.png" in page
     viewer = (asked_about.root / "report" / "queries" / "data" / "val.js").read_text()
     assert '"query 4.png"' in viewer

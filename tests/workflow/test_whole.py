@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from jsonschema import Draft202012Validator
 from running import REPOSITORY
 
 from diffattr.artifacts import checksum, damage, provenance_path, read_provenance
@@ -75,6 +76,8 @@ def test_the_plan_predicts_the_bytes_on_disk(each_finished):
 
 def test_the_report_holds_every_method(finished):
     numbers = json.loads((finished.root / "report" / "report.json").read_text())
+    schema = json.loads((REPOSITORY / "schemas" / "report.schema.json").read_text())
+    Draft202012Validator(schema).validate(numbers)
     table = (finished.root / "report" / "lds.txt").read_text()
     page = (finished.root / "report" / "index.html").read_text()
     for method in finished.config["methods"]:

@@ -144,8 +144,8 @@ def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[st
         n = round(group.fraction * config.data.n_train)
         if not 0 < n < config.data.n_train:
             yield (
-                f"measurement.subsets.{name}.fraction: found {group.fraction}, which makes subsets of"
-                f" {n} of {config.data.n_train} training images; at least 1 and not all expected"
+                f"measurement.subsets.{name}.fraction: found {group.fraction}, which makes subsets"
+                f" of {n} of {config.data.n_train} training images; at least 1 and not all expected"
             )
     if config.data.split == "d-trak" and subsets.lds.count > D_TRAK_LDS_SUBSETS:
         yield (

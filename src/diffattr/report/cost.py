@@ -6,15 +6,106 @@ Only jobs that the report descends from count: what an older config left in the 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from diffattr.artifacts import PROVENANCE_SUFFIX, read_provenance
+from diffattr.report.part import Part
 
 Records = Mapping[str, Mapping[str, Any]]
 """The provenance of every artifact, by its path."""
+
+
+class Cost(Part, frozen=True):
+    """What some jobs cost.
+
+    Attributes:
+        jobs: how many.
+        artifacts: files and folders that they wrote.
+        seconds: wall-clock time, summed over jobs.
+        longest_s: wall-clock time of the longest job.
+        peak_memory_mb: largest resident memory of a job, in MiB.
+        bytes: size of the artifacts.
+    """
+
+    jobs: int
+    artifacts: int
+    seconds: float
+    longest_s: float
+    peak_memory_mb: int
+    bytes: int
+
+
+class StageCost(Cost, frozen=True):
+    """What the jobs of one stage cost.
+
+    Attributes:
+        stage: the rule; those that the workflow generates for one stage are counted together.
+    """
+
+    stage: str
+
+
+class Costs(Part, frozen=True):
+    """What the artifacts cost from which the report descends.
+
+    Attributes:
+        stages: in the order of the data.
+        total: over all stages.
+    """
+
+    stages: Sequence[StageCost]
+    total: Cost
+
+
+class MethodCost(Part, frozen=True):
+    """What one method would cost by itself, next to data, full model and subsets.
+
+    Attributes:
+        seconds: wall-clock time of its jobs, summed; null where that is unknown.
+        jobs: how many.
+    """
+
+    seconds: float | None
+    jobs: int
+
+
+class Tally(Part, frozen=True):
+    """How many jobs share a commit, a machine or a set of versions.
+
+    Attributes:
+        value: the commit (null without a git checkout), or properties by name.
+        jobs: how many jobs.
+    """
+
+    value: str | dict[str, Any] | None
+    jobs: int
+
+
+class Origin(Part, frozen=True):
+    """When and by what the artifacts were made, and whether they still fit together.
+
+    Attributes:
+        commits: of the code; `+` after a commit means that the checkout was edited.
+        hosts: machines, with the device that jobs ran on.
+        versions: of packages.
+        first_started: when the first job started, ISO 8601; null without a job.
+        last_started: when the last job started; null without a job.
+        links: recorded inputs of artifacts.
+        stale: artifacts of which an input has changed since.
+        unknown: inputs of the report without provenance.
+    """
+
+    commits: Sequence[Tally]
+    hosts: Sequence[Tally]
+    versions: Sequence[Tally]
+    first_started: str | None
+    last_started: str | None
+    links: int
+    stale: Sequence[str]
+    unknown: Sequence[str]
 
 
 def read_records(root: str | Path) -> dict[str, dict[str, Any]]:
@@ -51,8 +142,8 @@ def _stage(rule: str) -> str:
     return re.sub(r"(_(lds|retrain|counterfactual_.*))?_\d+$", "", rule)
 
 
-def costs(records: Records) -> dict[str, Any]:
-    """Return jobs, seconds, memory and bytes per stage, in the order of the data, and the total."""
+def costs(records: Records) -> Costs:
+    """Return what the jobs behind these artifacts cost."""
 
     @cache
     def depth(path: str) -> int:
@@ -67,13 +158,13 @@ def costs(records: Records) -> dict[str, Any]:
         members = stages[stage]
         return max(map(depth, members)), min(records[path]["started"] for path in members)
 
-    return {
-        "stages": [
-            {"stage": stage, **_cost([records[path] for path in stages[stage]])}
+    return Costs(
+        stages=[
+            StageCost(stage=stage, **_cost([records[path] for path in stages[stage]]))
             for stage in sorted(stages, key=order)
         ],
-        "total": _cost(list(records.values())),
-    }
+        total=Cost(**_cost(list(records.values()))),
+    )
 
 
 def _cost(records: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -89,12 +180,8 @@ def _cost(records: list[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def origin(records: Records, roots: Iterable[str]) -> dict[str, Any]:
-    """Return when and by what the artifacts were made, and whether they still fit together.
-
-    `stale` names artifacts of which an input has changed since; `unknown` the roots without
-    provenance.
-    """
+def origin(records: Records, roots: Iterable[str]) -> Origin:
+    """Return when and by what the artifacts were made; `roots` are the report's inputs."""
     jobs = {job_of(record): record for record in records.values()}.values()
     links = [
         (path, parent, digest)
@@ -103,26 +190,26 @@ def origin(records: Records, roots: Iterable[str]) -> dict[str, Any]:
         if parent in records
     ]
     started = sorted(record["started"] for record in jobs)
-    return {
-        "commits": _tally(record["commit"] for record in jobs),
-        "hosts": _tally({**record["host"], "device": record["device"]} for record in jobs),
-        "versions": _tally(record["versions"] for record in jobs),
-        "first_started": started[0] if started else None,
-        "last_started": started[-1] if started else None,
-        "links": len(links),
-        "stale": sorted(
+    return Origin(
+        commits=_tally(record["commit"] for record in jobs),
+        hosts=_tally({**record["host"], "device": record["device"]} for record in jobs),
+        versions=_tally(record["versions"] for record in jobs),
+        first_started=started[0] if started else None,
+        last_started=started[-1] if started else None,
+        links=len(links),
+        stale=sorted(
             {path for path, parent, digest in links if _digest(records[parent]) != digest}
         ),
-        "unknown": sorted(set(roots) - set(records)),
-    }
+        unknown=sorted(set(roots) - set(records)),
+    )
 
 
 def _digest(record: Mapping[str, Any]) -> str:
     return record["checksum"]["sha256"]
 
 
-def _tally(values: Iterable[Any]) -> list[dict[str, Any]]:
+def _tally(values: Iterable[Any]) -> list[Tally]:
     """Return the distinct values with the number of jobs of each, the most frequent first."""
     counted = Counter(json.dumps(value, sort_keys=True) for value in values)
     ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return [{"value": json.loads(text), "jobs": jobs} for text, jobs in ranked]
+    return [Tally(value=json.loads(text), jobs=jobs) for text, jobs in ranked]

@@ -1,7 +1,7 @@
-"""The report's plots, as SVG texts whose bytes depend on the numbers alone."""
+"""The report's plots, as SVG texts whose bytes depend on the report alone."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -10,6 +10,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from diffattr.report import formats
+from diffattr.report.counterfactual import Counterfactual
+from diffattr.report.structs import Ceiling, LdsTable, Method, Report
+from diffattr.report.sweeps import CellLds, SweepTable
 
 # Okabe and Ito's palette, whose colours stay apart for colour-blind readers; without its yellow,
 # which is too faint for a line on white.
@@ -31,87 +34,88 @@ STYLE: dict[Any, Any] = {
 }
 WIDTH = 5.4
 """Inches: narrow enough that the text can be read when the plot fills a phone's width."""
-# Few steps, which stay shapes: many would become a picture inside the plot.
+# Few steps stay vector shapes; many would become a bitmap inside the plot.
 _CERTAINTY = mpl.colormaps["RdBu"].resampled(20)
 BOUND, REPEAT = "#222222", "#777777"
 
 
-def lambda_curves(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:
+def lambda_curves(report: Report, table: LdsTable) -> str | None:
     """Return LDS against lambda, one line per method that has one; None where no method has."""
-    paths = [row for row in table["methods"] if row["curve"] is not None]
+    paths = [(row, row.curve) for row in table.methods if row.curve is not None]
     if not paths:
         return None
-    methods = {method["name"]: method for method in numbers["methods"]}
-    styles = looks(numbers)
-    dashes = _dashes([methods[row["name"]] for row in paths])
+    methods = {method.name: method for method in report.methods}
+    styles = looks(report)
+    dashes = _dashes([methods[row.name] for row, _ in paths])
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(4.0 + 0.11 * len(paths))
-        for row in paths:
-            method = methods[row["name"]]
-            colour, dash = styles[method["method"]].colour, dashes[method["gradient_pass"]]
-            lambdas, lds = row["curve"]["lambdas"], row["curve"]["lds"]
-            axes.plot(lambdas, lds, label=row["name"], lw=1.8, color=colour, ls=dash)
-            chosen = lambdas.index(row["selected_lambda"])
+        for row, curve in paths:
+            method = methods[row.name]
+            colour, dash = styles[method.method].colour, dashes[method.gradient_pass or ""]
+            lambdas, lds = curve.lambdas, curve.lds
+            axes.plot(lambdas, lds, label=row.name, lw=1.8, color=colour, ls=dash)
+            chosen = lambdas.index(row.selected_lambda)
             axes.plot(lambdas[chosen], lds[chosen], marker="o", ms=7, color=colour)
-        _ceiling(axes.axhline, table["ceiling"])
+        _ceiling(axes.axhline, table.ceiling)
         axes.set(xscale="log", xlabel="lambda (in units of the mean |phi|^2)", ylabel="LDS")
         _legend(figure)
         return _svg(figure)
 
 
-def intervals(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str:
+def intervals(report: Report, table: LdsTable) -> str:
     """Return the LDS of every method with its interval, and the ceiling."""
-    rows = table["methods"][::-1]
-    points = [row["lds"] for row in rows]
+    rows = table.methods[::-1]
+    points = [row.lds for row in rows]
     errors = [
-        [row["lds"] - row["interval"][0] for row in rows],
-        [row["interval"][1] - row["lds"] for row in rows],
+        [row.lds - row.interval[0] for row in rows],
+        [row.interval[1] - row.lds for row in rows],
     ]
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(1.4 + 0.28 * len(rows))
         axes.errorbar(points, range(len(rows)), xerr=errors, fmt="o", color=COLOURS[0], capsize=3)
         axes.axvline(0, color="#999999", lw=0.8)
-        _ceiling(axes.axvline, table["ceiling"])
-        axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+        _ceiling(axes.axvline, table.ceiling)
+        axes.set_yticks(range(len(rows)), [row.name for row in rows])
         axes.set_ylim(-0.8, len(rows) - 0.2)
         axes.grid(False, axis="y")
-        axes.set_xlabel(f"LDS with {formats.level(numbers['confidence'])} interval")
-        if table["ceiling"] is not None:
+        axes.set_xlabel(f"LDS with {formats.level(report.confidence)} interval")
+        if table.ceiling is not None:
             _legend(figure)
         return _svg(figure)
 
 
-def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:
-    """Return LDS against gradients per image; None where no kind of method has two amounts."""
-    rows = {row["name"]: row for row in table["methods"]}
-    kinds: dict[str, list[Mapping[str, Any]]] = {}
-    for method in numbers["methods"]:
-        if method["name"] in rows and method["gradients_per_image"] is not None:
-            kinds.setdefault(method["method"], []).append(method)
+def lds_against_gradients(report: Report, table: LdsTable) -> str | None:
+    """Return LDS against gradients per image; None where no type of method has two amounts."""
+    rows = {row.name: row for row in table.methods}
+    kinds: dict[str, list[tuple[int, str]]] = {}
+    for method in report.methods:
+        if method.name in rows and method.gradients_per_image is not None:
+            member = method.gradients_per_image, method.name
+            kinds.setdefault(method.method, []).append(member)
     kinds = {
-        kind: sorted(members, key=lambda m: (m["gradients_per_image"], m["name"]))
+        kind: sorted(members)
         for kind, members in sorted(kinds.items())
-        if len({member["gradients_per_image"] for member in members}) > 1
+        if len({amount for amount, _ in members}) > 1
     }
     if not kinds:
         return None
-    styles = looks(numbers)
-    amounts = sorted({m["gradients_per_image"] for members in kinds.values() for m in members})
+    styles = looks(report)
+    amounts = sorted({amount for members in kinds.values() for amount, _ in members})
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(3.9)
         for number, (kind, members) in enumerate(kinds.items()):
-            # Side by side, since the intervals of methods at the same amount would lie on another.
+            # Side by side, since intervals at the same amount would overlap.
             shift = 1.03 ** (number - (len(kinds) - 1) / 2)
-            found = [rows[member["name"]] for member in members]
-            places = [member["gradients_per_image"] * shift for member in members]
-            # A line through variants that cost the same would go up and down between them.
+            found = [rows[name] for _, name in members]
+            places = [amount * shift for amount, _ in members]
+            # A line through variants of the same cost would zigzag.
             joined = len(set(places)) == len(places)
             axes.errorbar(
                 places,
-                [row["lds"] for row in found],
+                [row.lds for row in found],
                 yerr=[
-                    [row["lds"] - row["interval"][0] for row in found],
-                    [row["interval"][1] - row["lds"] for row in found],
+                    [row.lds - row.interval[0] for row in found],
+                    [row.interval[1] - row.lds for row in found],
                 ],
                 label=kind,
                 color=styles[kind].colour,
@@ -119,7 +123,7 @@ def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) 
                 linestyle=DASHES[number % len(DASHES)] if joined else "none",
                 capsize=3,
             )
-        _ceiling(axes.axhline, table["ceiling"])
+        _ceiling(axes.axhline, table.ceiling)
         axes.set(xscale="log", xlabel="gradients per image (timesteps x noise draws)", ylabel="LDS")
         axes.set_xticks(amounts, [str(amount) for amount in amounts])
         axes.minorticks_off()
@@ -127,44 +131,44 @@ def lds_against_gradients(numbers: Mapping[str, Any], table: Mapping[str, Any]) 
         return _svg(figure)
 
 
-def lds_against_seconds(numbers: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:
-    """Return LDS against what a method costs by itself; None where no cost is known."""
-    costs = {method["name"]: method["cost"]["seconds"] for method in numbers["methods"]}
-    rows = [row for row in table["methods"] if costs[row["name"]]]
+def lds_against_seconds(report: Report, table: LdsTable) -> str | None:
+    """Return LDS against the cost of a method by itself; None where no cost is known."""
+    costs = {m.name: m.cost.seconds for m in report.methods if m.cost.seconds}
+    rows = [row for row in table.methods if row.name in costs]
     if not rows:
         return None
-    styles = looks(numbers)
-    kinds = {method["name"]: method["method"] for method in numbers["methods"]}
-    shown = sorted({kinds[row["name"]] for row in rows})
+    styles = looks(report)
+    kinds = {method.name: method.method for method in report.methods}
+    shown = sorted({kinds[row.name] for row in rows})
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(3.6 + 0.1 * len(shown))
         for kind in shown:
-            own = [row for row in rows if kinds[row["name"]] == kind]
+            of_kind = [row for row in rows if kinds[row.name] == kind]
             axes.plot(
-                [costs[row["name"]] for row in own],
-                [row["lds"] for row in own],
+                [costs[row.name] for row in of_kind],
+                [row.lds for row in of_kind],
                 label=kind,
                 color=styles[kind].colour,
                 marker=styles[kind].marker,
                 linestyle="none",
             )
-        _ceiling(axes.axhline, table["ceiling"])
-        axes.set(xscale="log", xlabel="seconds of its jobs, summed", ylabel="LDS")
+        _ceiling(axes.axhline, table.ceiling)
+        axes.set(xscale="log", xlabel="seconds, summed over its jobs", ylabel="LDS")
         _legend(figure)
         return _svg(figure)
 
 
-def pairs(table: Mapping[str, Any]) -> str:
+def pairs(table: LdsTable) -> str:
     """Return the confidence that one method's LDS is above another's, for every pair."""
-    square = table["pairs"]
-    names = [name if len(name) <= 30 else name[:29] + "…" for name in square["names"]]
+    square = table.pairs
+    names = [name if len(name) <= 30 else name[:29] + "…" for name in square.names]
     n = len(names)
     with mpl.rc_context(STYLE):
         labels, cells = 2.2, 0.15 * n
         figure, axes = _canvas(labels + cells + 0.9, max(WIDTH, labels + cells))
-        # Of n x n cells, each a path of its own otherwise: a megabyte for 40 methods.
+        # As vector paths, the n x n cells of 40 methods would take a megabyte.
         shown = axes.pcolormesh(
-            square["confidence_higher"], cmap=_CERTAINTY, vmin=0, vmax=1, rasterized=True
+            square.confidence_higher, cmap=_CERTAINTY, vmin=0, vmax=1, rasterized=True
         )
         axes.set_aspect("equal")
         axes.invert_yaxis()
@@ -178,38 +182,36 @@ def pairs(table: Mapping[str, Any]) -> str:
         return _svg(figure)
 
 
-def of_sweep(
-    numbers: Mapping[str, Any], sweep: Mapping[str, Any]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield every plot of a sweep: what is along its axis, the split, and the plot."""
-    axes = [axis for axis in ("n_timesteps", "k", "checkpoint") if axis in sweep["axes"]]
+def of_sweep(report: Report, sweep: SweepTable) -> Iterator[tuple[str, str, str]]:
+    """Yield every plot of a sweep: the name of its axis, the split, and the plot."""
+    axes = [axis for axis in ("n_timesteps", "k", "checkpoint") if axis in sweep.axes]
     if "n_timesteps" in axes and any(
-        cell["gradients_per_image"] != cell["values"]["n_timesteps"] for cell in sweep["cells"]
+        cell.gradients_per_image != cell.values["n_timesteps"] for cell in sweep.cells
     ):
         axes.append("gradients_per_image")
     for axis in axes:
-        for table in numbers["lds"]:
-            svg = sweep_lines(sweep, table["split"], axis)
+        for table in report.lds:
+            svg = sweep_lines(sweep, table.split, axis)
             if svg is not None:
-                yield axis, table["split"], svg
+                yield axis, table.split, svg
 
 
-def sweep_lines(sweep: Mapping[str, Any], split: str, axis: str) -> str | None:
+def sweep_lines(sweep: SweepTable, split: str, axis: str) -> str | None:
     """Return LDS along one axis of a sweep, one line per combination of the others.
 
-    `axis` may be `gradients_per_image`, the cost in passes. None where there is nothing to join.
+    `axis` may be `gradients_per_image`. None where no line has two points.
     """
-    others = [name for name in sweep["axes"] if name != axis]
+    others = [name for name in sweep.axes if name != axis]
     if axis == "gradients_per_image":
         others = [name for name in others if name != "n_timesteps"]
-    lines: dict[str, list[tuple[float, Mapping[str, Any]]]] = {}
-    for cell in sweep["cells"]:
-        if split not in cell["splits"]:
+    lines: dict[str, list[tuple[Any, CellLds]]] = {}
+    for cell in sweep.cells:
+        if split not in cell.splits:
             continue
-        place = cell["values"][axis] if axis in cell["values"] else cell[axis]
-        words = [_value(name, cell["values"][name]) for name in others]
-        label = ", ".join(words) or sweep["method"]
-        lines.setdefault(label, []).append((place, cell["splits"][split]))
+        place = cell.values.get(axis, cell.gradients_per_image)
+        words = [_value(name, cell.values[name]) for name in others]
+        label = ", ".join(words) or sweep.method
+        lines.setdefault(label, []).append((place, cell.splits[split]))
     if not any(len(points) > 1 for points in lines.values()):
         return None
     with mpl.rc_context(STYLE):
@@ -218,10 +220,10 @@ def sweep_lines(sweep: Mapping[str, Any], split: str, axis: str) -> str | None:
             ordered = sorted(points, key=lambda point: point[0])
             axes.errorbar(
                 [place for place, _ in ordered],
-                [found["lds"] for _, found in ordered],
+                [found.lds for _, found in ordered],
                 yerr=[
-                    [found["lds"] - found["interval"][0] for _, found in ordered],
-                    [found["interval"][1] - found["lds"] for _, found in ordered],
+                    [found.lds - found.interval[0] for _, found in ordered],
+                    [found.interval[1] - found.lds for _, found in ordered],
                 ],
                 label=label,
                 color=COLOURS[number % len(COLOURS)],
@@ -241,20 +243,18 @@ def sweep_lines(sweep: Mapping[str, Any], split: str, axis: str) -> str | None:
 
 
 def _value(axis: str, value: Any) -> str:
-    """Return an axis' value so that it can be told from another's."""
+    """Return a value with the name of its axis, unless it is clear without."""
     return str(value) if axis == "output_function" else f"{axis.replace('_', ' ')} {value}"
 
 
-def moves(counterfactual: Mapping[str, Any], measure: str, fraction: float) -> str:
+def moves(counterfactual: Counterfactual, measure: str, fraction: float) -> str:
     """Return box plots over queries of one measure, one box per method and side."""
-    rows = [row for row in counterfactual["removals"] if row["fraction"] == fraction][::-1]
-    labels = [
-        row["method"] + ("" if row["side"] == "proponents" else " (opponents)") for row in rows
-    ]
+    rows = [row for row in counterfactual.removals if row.fraction == fraction][::-1]
+    labels = [row.method + ("" if row.side == "proponents" else " (opponents)") for row in rows]
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(1.3 + 0.36 * len(rows))
         axes.boxplot(
-            [row["measures"][measure]["per_query"] for row in rows],
+            [row.measures[measure].per_query for row in rows],
             orientation="horizontal",
             tick_labels=labels,
             showmeans=True,
@@ -269,28 +269,28 @@ def moves(counterfactual: Mapping[str, Any], measure: str, fraction: float) -> s
 
 
 class Look(NamedTuple):
-    """How a kind of method is drawn in every plot."""
+    """How a type of method is drawn in every plot."""
 
     colour: str
     marker: str
 
 
-def looks(numbers: Mapping[str, Any]) -> dict[str, Look]:
-    """Return the look of each kind of method; kernel kinds come first.
+def looks(report: Report) -> dict[str, Look]:
+    """Return the look of each type of method; kernel methods come first.
 
-    The numbers of colours and of markers have no common factor, so 35 kinds look different.
+    The numbers of colours and of markers have no common factor, so 35 types look different.
     """
-    kinds = sorted({(not method["has_lambda"], method["method"]) for method in numbers["methods"]})
+    kinds = sorted({(not method.has_lambda, method.method) for method in report.methods})
     return {
         kind: Look(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
         for place, (_, kind) in enumerate(kinds)
     }
 
 
-def _dashes(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the dash of each gradient pass; the one with most gradients is a solid line."""
+def _dashes(methods: Sequence[Method]) -> dict[str, str]:
+    """Return the dash of each gradient pass; the one with the most gradients is a solid line."""
     passes = sorted(
-        {(-method["gradients_per_image"], method["gradient_pass"]) for method in methods}
+        {(-(method.gradients_per_image or 0), method.gradient_pass or "") for method in methods}
     )
     return {name: DASHES[place % len(DASHES)] for place, (_, name) in enumerate(passes)}
 
@@ -301,11 +301,11 @@ def _canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _ceiling(line: Any, ceiling: Mapping[str, Any] | None) -> None:
+def _ceiling(line: Any, ceiling: Ceiling | None) -> None:
     if ceiling is not None:
-        line(ceiling["bound"], color=BOUND, lw=1.4, ls=(0, (6, 2)), label="bound")
+        line(ceiling.bound, color=BOUND, lw=1.4, ls=(0, (6, 2)), label="bound")
         line(
-            ceiling["one_more_retraining"],
+            ceiling.one_more_retraining,
             color=REPEAT,
             lw=1.2,
             ls=(0, (1, 2)),

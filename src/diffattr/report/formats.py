@@ -1,11 +1,16 @@
-"""How numbers are written for people; one way each, for the page and for the terminal."""
+"""How numbers are written for people: one way each, on pages and in the terminal."""
 
 MISSING = "–"
 
 SPLIT_WORDS = {"val": "held-out images", "gen": "generated images", "planted": "planted copies"}
-"""What the queries of a split are, in the plural."""
-OWN_SPLIT_WORDS = {**SPLIT_WORDS, "val": "your queries"}
-"""The same for one's own model, whose `val` is a folder of the user's."""
+
+
+def split_words(is_measured: bool) -> dict[str, str]:
+    """Return what the queries of each split are, in the plural.
+
+    Where nothing is measured, `val` is a folder that the user names.
+    """
+    return SPLIT_WORDS if is_measured else {**SPLIT_WORDS, "val": "your queries"}
 
 
 def fixed(value: float | None) -> str:
@@ -38,9 +43,9 @@ def small_percent(share: float) -> str:
     return f"{100 * share:.2g}%"
 
 
-def level(confidence: float) -> str:
+def level(confidence: float | None) -> str:
     """Return the confidence level of an interval."""
-    return f"{100 * confidence:g}%"
+    return MISSING if confidence is None else f"{100 * confidence:g}%"
 
 
 def certainty(share: float) -> str:

@@ -1,24 +1,22 @@
-"""What one method costs by itself, from the provenance of its predictions, or of its scores.
+"""The cost of each method by itself, from the provenance of its predictions, or of its scores.
 
-Counted are the jobs that these descend from, without those that every benchmark has
-anyway: data, the full model, generated queries, subsets. A job that several methods share counts
-for each of them whole, so the figures are what a method would cost alone. Of a retraining method
-that learns from the first of the retrained models, only the blocks that hold those count.
+It counts the jobs that these descend from, without those that every benchmark needs: data, the
+full model, generated queries, subsets. A job that several methods share counts fully for each of
+them, so the result is what the method alone would cost. For a retraining method that learns from
+the first few retrained models, only their blocks count.
 """
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from diffattr.benchmark import Benchmark
-from diffattr.report.cost import Records, ancestors, job_of
+from diffattr.report.cost import MethodCost, Records, ancestors, job_of
 
 
-def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, Any]]:
-    """Return seconds and jobs of every method (the dearest split), by its name.
+def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost]:
+    """Return the cost of every method on its most expensive split, by name.
 
-    A method whose artifacts are not there has None, and so has one whose scores were computed
-    elsewhere.
+    It is unknown for a method whose artifacts do not exist or whose scores were computed elsewhere.
     """
     paths = benchmark.paths
     images = [paths.images(split) for split in ("train", *benchmark.splits.queries)]
@@ -48,7 +46,7 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
         )
 
     shared = jobs_behind(given)
-    costs: dict[str, dict[str, Any]] = {}
+    costs: dict[str, MethodCost] = {}
     for name, method in benchmark.methods.items():
         # Where nothing is measured, nothing is predicted.
         ends = [paths.predictions(name, split) for split in benchmark.splits.lds_of(name)]
@@ -56,12 +54,11 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
         per_split = []
         for path in ends:
             if path in records and method.needs != "computed elsewhere":
-                own = jobs_behind([path]) - shared
+                needed = jobs_behind([path]) - shared
                 if (n := method.n_retrained) is not None:
-                    own = {job for job in own if not of_further_models(job, n)}
-                total = round(math.fsum(seconds[job] for job in own), 3)
-                per_split.append({"seconds": total, "jobs": len(own)})
-        costs[name] = max(
-            per_split, key=lambda cost: cost["seconds"], default={"seconds": None, "jobs": 0}
-        )
+                    needed = {job for job in needed if not of_further_models(job, n)}
+                total = round(math.fsum(seconds[job] for job in needed), 3)
+                per_split.append(MethodCost(seconds=total, jobs=len(needed)))
+        unknown = MethodCost(seconds=None, jobs=0)
+        costs[name] = max(per_split, key=lambda cost: cost.seconds or 0, default=unknown)
     return costs

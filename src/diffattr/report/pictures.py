@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,6 +13,8 @@ from diffattr.data.pixels import eight_bit
 
 LARGEST_SIDE = 64
 """Pixels; larger images are scaled down."""
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"png": {"optimize": True}, "webp": {"quality": 80}}
+"""How images of each format are saved."""
 BUDGET = 1_500_000
 """Characters that lossless images may take before they are compressed with loss."""
 
@@ -44,5 +47,5 @@ def picture(
 
 def _uri(picture: Image.Image, kind: str) -> str:
     file = io.BytesIO()
-    picture.save(file, kind, **({"optimize": True} if kind == "png" else {"quality": 80}))
+    picture.save(file, kind, **OPTIONS[kind])
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

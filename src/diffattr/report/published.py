@@ -1,7 +1,7 @@
-"""Numbers that others published on the same benchmark, beside ours.
+"""Numbers published on the same benchmark, beside ours.
 
 `published/<data set>.json` holds what the authors of D-TRAK recorded. Theirs and ours are not the
-same measurement: `differences` says where the benchmark is another, and always theirs is at the
+same measurement: `differences` lists where the benchmarks differ, and theirs is always at the
 lambda that is best in hindsight, with an interval over subsets only.
 """
 
@@ -15,13 +15,14 @@ from msgspec import Meta
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import FULL
 from diffattr.config import Section
+from diffattr.report.part import Interval, Part
 
 Correlation = Annotated[float, Meta(ge=-1, le=1)]
 Split = Literal["val", "gen"]
 
 
 class Protocol(Section, frozen=True):
-    """The sizes of a published benchmark, in the words of our configs."""
+    """The sizes of a published benchmark, named as the keys of our configs."""
 
     n_train: int
     n_val: int
@@ -36,11 +37,21 @@ class Protocol(Section, frozen=True):
 
 
 class Figure(Section, frozen=True):
-    """One method's LDS on one split; `method` is our name of it.
+    """One method's published LDS on one split.
 
-    `ensemble` is the number of models trained on subsets over which scores are averaged, `models`
-    how many a retraining-based method learns from. `mean` and `sd` are of bootstrap samples, whose
-    repeated subsets tie, so that the mean lies a little below the point.
+    Attributes:
+        method: our name of it.
+        split: `val` or `gen`.
+        source: a key of `sources`.
+        n_timesteps: timesteps per gradient; null for a method without gradients.
+        embedding: the embedding that it compares; null for other methods.
+        ensemble: models trained on subsets over which scores are averaged; null without them.
+        models: models that a retraining-based method learns from; null for other methods.
+        point: the point estimate; null where it was not published.
+        interval: bootstrap over subsets; null where it was not published.
+        mean: of bootstrap samples, whose repeated subsets tie, so that it lies a little below the
+            point; null where it was not published.
+        sd: of bootstrap samples; null where it was not published.
     """
 
     method: str
@@ -57,7 +68,16 @@ class Figure(Section, frozen=True):
 
 
 class Construction(Section, frozen=True):
-    """LDS of the kernel method on the gradient of one output function, projected to k."""
+    """The published LDS of the kernel method on the gradient of one output function.
+
+    Attributes:
+        output_function: our name of it.
+        n_timesteps: timesteps per gradient.
+        k: dimension of the projection.
+        split: `val` or `gen`.
+        source: a key of `sources`.
+        lds: at the best lambda in hindsight.
+    """
 
     output_function: str
     n_timesteps: int
@@ -68,7 +88,15 @@ class Construction(Section, frozen=True):
 
 
 class Curve(Section, frozen=True):
-    """LDS of one method along `Published.lambdas`."""
+    """The published LDS of one method along the published path of lambda.
+
+    Attributes:
+        method: our name of it.
+        n_timesteps: timesteps per gradient.
+        split: `val` or `gen`.
+        source: a key of `sources`.
+        lds: at each lambda.
+    """
 
     method: str
     n_timesteps: int
@@ -78,7 +106,15 @@ class Curve(Section, frozen=True):
 
 
 class BestLambda(Section, frozen=True, rename={"lam": "lambda"}):
-    """The lambda of the highest LDS, as it is added to the kernel's diagonal."""
+    """The published lambda of the highest LDS of one method.
+
+    Attributes:
+        method: our name of it.
+        n_timesteps: timesteps per gradient.
+        split: `val` or `gen`.
+        source: a key of `sources`.
+        lambda: as added to the kernel's diagonal.
+    """
 
     method: str
     n_timesteps: int
@@ -88,7 +124,7 @@ class BestLambda(Section, frozen=True, rename={"lam": "lambda"}):
 
 
 class Published(Section, frozen=True):
-    """All that was published on one data set; `sources` explains every `source`."""
+    """Everything that was published on one data set; `sources` explains every `source`."""
 
     data_set: str
     work: str
@@ -101,6 +137,82 @@ class Published(Section, frozen=True):
     best_lambdas: tuple[BestLambda, ...]
 
 
+class Ours(Part, frozen=True):
+    """The result here that repeats a published one.
+
+    Attributes:
+        name: the method of the config.
+        lds: mean over queries, each at its cross-fitted lambda.
+        interval: bootstrap over subsets alone, as the published one.
+        oracle_lds: LDS at the best lambda in hindsight, as the published one.
+    """
+
+    name: str
+    lds: float
+    interval: Interval
+    oracle_lds: float
+
+
+class FigureBeside(Figure, frozen=True, kw_only=True):
+    """A published LDS, and ours.
+
+    Attributes:
+        ours: null where no method of the config repeats it.
+    """
+
+    ours: Ours | None
+
+
+class ConstructionBeside(Construction, frozen=True):
+    """A published LDS of another output function, and ours.
+
+    Attributes:
+        ours: null where no method of the config repeats it.
+    """
+
+    ours: Ours | None
+
+
+class KeyDifference(Part, frozen=True):
+    """Where this benchmark differs from the published one.
+
+    Attributes:
+        key: the key of the config.
+        published: the published value.
+        here: the value here; null for a projection that keeps every parameter.
+    """
+
+    key: str
+    published: int | float
+    here: int | float | None
+
+
+class Beside(Part, frozen=True):
+    """Published numbers and those of this benchmark.
+
+    Attributes:
+        data_set: the name of the published benchmark.
+        work: who published it.
+        sources: what each `source` stands for.
+        differences: where this benchmark differs.
+        rows: LDS by method and split; several rows where several methods repeat a figure.
+        constructions: LDS by output function, likewise.
+        lambdas: the published path of lambda, as added to the kernel's diagonal.
+        curves: published LDS along it.
+        best_lambdas: published lambdas of the highest LDS.
+    """
+
+    data_set: str
+    work: str
+    sources: Mapping[str, str]
+    differences: Sequence[KeyDifference]
+    rows: Sequence[FigureBeside]
+    constructions: Sequence[ConstructionBeside]
+    lambdas: Sequence[float]
+    curves: Sequence[Curve]
+    best_lambdas: Sequence[BestLambda]
+
+
 def read(name: str) -> Published:
     """Return the published numbers of one data set."""
     path = files("diffattr.report").joinpath("published", f"{name}.json")
@@ -109,54 +221,51 @@ def read(name: str) -> Published:
 
 def beside(
     benchmark: Benchmark, results: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> dict[str, Any] | None:
+) -> Beside | None:
     """Return published figures with ours beside them, None where the config names none.
 
-    `results` maps split and method, cells of sweeps included, to the LDS artifact. A figure that no
-    method of the config repeats has none of ours beside it; one that several repeat (on passes that
-    differ in noise or projection) stands there once for each.
+    `results` maps split and method, sweep cells included, to the LDS artifact. A figure that
+    several methods repeat (on passes that differ in noise or projection) has one row for each.
     """
     name = benchmark.config.report.published
     if name is None:
         return None
     published = read(name)
-    return {
-        "data_set": published.data_set,
-        "work": published.work,
-        "sources": published.sources,
-        "differences": list(_differences(benchmark, published.protocol)),
-        "rows": [
-            {**msgspec.to_builtins(figure), "ours": ours}
+    return Beside(
+        data_set=published.data_set,
+        work=published.work,
+        sources=published.sources,
+        differences=list(_differences(benchmark, published.protocol)),
+        rows=[
+            FigureBeside(**msgspec.structs.asdict(figure), ours=ours)
             for figure in published.lds
             for ours in _ours(
                 results[figure.split],
                 [name for name in benchmark.splits.named if repeats(benchmark, name, figure)],
             )
         ],
-        "constructions": [
-            {**msgspec.to_builtins(one), "ours": ours}
-            for one in published.constructions
+        constructions=[
+            ConstructionBeside(**msgspec.structs.asdict(construction), ours=ours)
+            for construction in published.constructions
             for ours in _ours(
-                results[one.split],
-                [name for name in benchmark.methods if constructs(benchmark, name, one)],
+                results[construction.split],
+                [name for name in benchmark.methods if constructs(benchmark, name, construction)],
             )
         ],
-        "lambdas": published.lambdas,
-        "curves": msgspec.to_builtins(published.curves),
-        "best_lambdas": msgspec.to_builtins(published.best_lambdas),
-    }
+        lambdas=published.lambdas,
+        curves=published.curves,
+        best_lambdas=published.best_lambdas,
+    )
 
 
-def _ours(
-    results: Mapping[str, Mapping[str, Any]], names: Sequence[str]
-) -> Sequence[dict[str, Any] | None]:
+def _ours(results: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Sequence[Ours | None]:
     found = [
-        {
-            "name": name,
-            "lds": results[name]["lds"],
-            "interval": results[name]["interval"]["subsets"],
-            "oracle_lds": results[name]["oracle"]["lds"],
-        }
+        Ours(
+            name=name,
+            lds=results[name]["lds"],
+            interval=tuple(results[name]["interval"]["subsets"]),
+            oracle_lds=results[name]["oracle"]["lds"],
+        )
         for name in names
         if name in results
     ]
@@ -164,7 +273,7 @@ def _ours(
 
 
 def repeats(benchmark: Benchmark, name: str, figure: Figure) -> bool:
-    """Return whether a method of the config is the one of a published figure."""
+    """Return whether a method of the config is that of a published figure."""
     options, method = benchmark.config.methods[name], benchmark.methods[name]
     embedding = None
     if method.embedding is not None:
@@ -195,35 +304,39 @@ def constructs(benchmark: Benchmark, name: str, construction: Construction) -> b
 
 
 def _n_timesteps(benchmark: Benchmark, name: str) -> int | None:
-    """Return over how many timesteps a method's features are the plain mean, None without any.
+    """Return the number of timesteps averaged, or None for methods without features.
 
-    0 stands for another mean: of several noise draws, of other timesteps, of unit gradients.
+    0 where features are not the plain mean over uniform timesteps that the published numbers use:
+    with several noise draws, other timesteps or gradients of unit length.
     """
-    taken = benchmark.config.features.get(benchmark.methods[name].gradient_pass or "")
-    if taken is None:
+    features = benchmark.config.features.get(benchmark.methods[name].gradient_pass or "")
+    if features is None:
         return None
-    plain = taken.timesteps == "uniform" and taken.draws == 1 and not taken.unit_gradients
-    return taken.n_timesteps if plain else 0
+    plain = features.timesteps == "uniform" and features.draws == 1 and not features.unit_gradients
+    return features.n_timesteps if plain else 0
 
 
-def _differences(benchmark: Benchmark, protocol: Protocol) -> Iterator[dict[str, Any]]:
-    """Yield what is not as it was published, by the key of the config."""
-    config, subsets = benchmark.config, benchmark.config.measurement.subsets.lds
+def _differences(benchmark: Benchmark, protocol: Protocol) -> Iterator[KeyDifference]:
+    """Yield what differs from the published benchmark."""
+    config, subsets = benchmark.config, benchmark.measurement.subsets.lds
     here = {
         "data.n_train": (protocol.n_train, config.data.n_train),
         "data.n_val": (protocol.n_val, config.data.n_val),
-        "sampling.n_images": (protocol.n_gen, config.sampling.n_images),
+        "sampling.n_images": (protocol.n_gen, benchmark.sampling.n_images),
         "data.resolution": (protocol.resolution, config.data.resolution),
-        "subsets.lds.count": (protocol.n_subsets, subsets.count),
-        "subsets.lds.fraction": (protocol.subset_fraction, subsets.fraction),
-        "subsets.lds.seeds": (protocol.n_seeds, len(subsets.seeds)),
-        "losses.n_timesteps": (protocol.n_timesteps, config.measurement.losses.n_timesteps),
-        "losses.draws": (protocol.draws, config.measurement.losses.draws),
+        "measurement.subsets.lds.count": (protocol.n_subsets, subsets.count),
+        "measurement.subsets.lds.fraction": (protocol.subset_fraction, subsets.fraction),
+        "measurement.subsets.lds.seeds": (protocol.n_seeds, len(subsets.seeds)),
+        "measurement.losses.n_timesteps": (
+            protocol.n_timesteps,
+            benchmark.measurement.losses.n_timesteps,
+        ),
+        "measurement.losses.draws": (protocol.draws, benchmark.measurement.losses.draws),
         **{
             f"features.{name}.projector.k": (protocol.k, config.features[name].projector.k)
             for name in benchmark.passes.used
         },
     }
-    for key, (published, own) in here.items():
-        if published != own:
-            yield {"key": key, "published": published, "here": own}
+    for key, (published, value) in here.items():
+        if published != value:
+            yield KeyDifference(key=key, published=published, here=value)

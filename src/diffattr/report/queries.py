@@ -1,112 +1,162 @@
-"""The viewer of a benchmark's queries: what it shows, gathered from the artifacts."""
+"""A few queries of each split, with the training images at either end of every method's scores."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from diffattr.artifacts import Arrays, read_array, read_arrays, read_json
 from diffattr.benchmark import Benchmark
-from diffattr.report import formats
-from diffattr.report.viewer import Label, Maps, Split, Train, write
+from diffattr.report.files import Inputs
+from diffattr.report.part import Part
+from diffattr.report.planted import Planted
+from diffattr.report.viewer.extremes import highest
+
+PerQuery = Mapping[str, Mapping[str, Sequence[float]]]
+"""The LDS of each query, by split and method."""
 
 
-def write_viewer(
-    directory: str | Path,
-    benchmark: Benchmark,
-    numbers: Mapping[str, Any],
-    images: Mapping[str, Float[np.ndarray, "_ channel height width"]],
-) -> None:
-    """Write the folder in which every query of the benchmark can be looked at.
+class Neighbour(Part, frozen=True):
+    """A training image among a query's proponents or opponents.
 
-    For one's own model with the names of its images and classes in the place of numbers.
+    Attributes:
+        train: position in the training set.
+        id: position in the data set.
+        name: file name, or the position as text where the data set has no names.
+        label: name of its class; null where there is one class alone.
+        score: positive where the method expects the image to lower the query's loss.
+        is_copy: whether this is the copy of a planted query.
     """
-    paths = benchmark.paths
-    tables = {table["split"]: table for table in numbers["lds"]}
-    named = None if benchmark.own is None else read_json(paths.names())
-    words = formats.SPLIT_WORDS if benchmark.own is None else formats.OWN_SPLIT_WORDS
 
-    def labels(split: str) -> Sequence[Label] | None:
-        if not benchmark.inputs.has_labels(split):
-            return None
-        found = read_array(paths.labels(split)).tolist()
-        return found if named is None else class_names(found, named["classes"])
-
-    def ids(split: str) -> list[int | str]:
-        if named is not None and split in named["images"]:
-            return named["images"][split]
-        return read_array(paths.indices(split)).tolist()
-
-    def lds(split: str) -> dict[str, list[float]] | None:
-        if split not in tables:
-            return None
-        return {row["name"]: row["per_query"] for row in tables[split]["methods"]}
-
-    def order(split: str) -> list[str]:
-        own = benchmark.splits.methods_of(split)
-        if not tables:
-            return own
-        # Planted queries have no LDS; they are shown in the order of val, whose lambda they take.
-        ranking = [row["name"] for row in tables.get(split, tables["val"])["methods"]]
-        return sorted(own, key=lambda name: ranking.index(name) if name in ranking else len(own))
-
-    splits = [
-        Split(
-            split,
-            words[split],
-            order(split),
-            ids(split),
-            labels(split),
-            lds(split),
-            numbers["planted"]["copies"] if split == "planted" else None,
-            "noise number" if split == "gen" else "image",
-        )
-        for split in benchmark.splits.queries
-    ]
-    write(
-        directory,
-        numbers["name"],
-        numbers["methods"],
-        Train(ids("train"), labels("train")),
-        splits,
-        images,
-        lambda method, split: read_arrays(paths.scores(method, split))["scores"],
-        maps=_maps_of(benchmark),
-        top=benchmark.config.report.top,
-        report="../index.html",
-    )
+    train: int
+    id: int
+    name: str
+    label: str | None
+    score: float
+    is_copy: bool
 
 
-def class_names(labels: Sequence[int], classes: Sequence[str]) -> list[str] | None:
-    """Return the names of labels, `none` for label -1; None where there is one class alone."""
-    if len(classes) == 1:
-        return None
-    return ["none" if label < 0 else classes[label] for label in labels]
+class QueryMethod(Part, frozen=True):
+    """One method's answer for one query.
+
+    Attributes:
+        name: the method.
+        lds: LDS of this query alone; null where nothing is measured.
+        copy_rank: rank of the copy among all training images, 1 = first; null but for planted
+            queries.
+        proponents: highest score first.
+        opponents: lowest score first.
+    """
+
+    name: str
+    lds: float | None
+    copy_rank: int | None
+    proponents: Sequence[Neighbour]
+    opponents: Sequence[Neighbour]
 
 
-def _maps_of(benchmark: Benchmark) -> Maps | None:
-    """Return what gives a method's maps, between 0 and the largest of the query's, if any has."""
-    paths = benchmark.paths
-    if not any(benchmark.splits.mapped_of(name) for name in benchmark.splits.named):
-        return None
+class Query(Part, frozen=True):
+    """One query.
 
-    @cache
-    def stored_maps(method: str, split: str) -> Arrays | None:
-        if split not in benchmark.splits.mapped_of(method):
-            return None
-        return read_arrays(paths.maps(method, split))
+    Attributes:
+        index: position in its split.
+        id: position in the data set, or the number of the noise that it was generated from.
+        name: as for training images; null for generated queries.
+        label: name of its class; null where it has none or there is one class alone.
+        methods: in the order of the report's `methods`.
+    """
 
-    def maps(
-        method: str, split: str, query: int, positions: list[int]
-    ) -> Float[np.ndarray, "train height width"] | None:
-        found = stored_maps(method, split)
-        if found is None:
-            return None
-        of_query = found["maps"][query]
-        places = {position: place for place, position in enumerate(found["positions"][query])}
-        return of_query[[places[position] for position in positions]] / max(of_query.max(), 1e-30)
+    index: int
+    id: int
+    name: str | None
+    label: str | None
+    methods: Sequence[QueryMethod]
 
-    return maps
+
+class QueryGroup(Part, frozen=True):
+    """The queries of one split that the page shows.
+
+    Attributes:
+        split: `val`, `gen` or `planted`.
+        n_queries: queries of the split, shown or not.
+        queries: evenly spaced over the split.
+    """
+
+    split: str
+    n_queries: int
+    queries: Sequence[Query]
+
+
+def query_groups(
+    benchmark: Benchmark, inputs: Inputs, lds: PerQuery, planted: Planted | None
+) -> Iterator[QueryGroup]:
+    """Yield the queries of each split that the page shows."""
+    options = benchmark.config.report
+    neighbours = _Neighbours(inputs)
+    for split in benchmark.splits.queries:
+        ids, names = inputs.array("indices", split).tolist(), inputs.names.get(split)
+        labels = inputs.labels(split)
+        copies, ranks = None, {}
+        if planted is not None and split == "planted":
+            copies = planted.copies
+            ranks = {row.name: row.ranks for row in planted.methods}
+        shown = evenly_spaced(len(ids), options.queries)
+        answers: dict[int, list[QueryMethod]] = {query: [] for query in shown}
+        for method in benchmark.splits.methods_of(split):
+            scores = inputs.arrays("scores", method, split)["scores"][shown]
+            sides = {
+                "proponents": highest(scores, options.top),
+                "opponents": highest(-scores, options.top),
+            }
+            for row, query in enumerate(shown):
+                copy = None if copies is None else copies[query]
+                answers[query].append(
+                    QueryMethod(
+                        name=method,
+                        lds=lds[split][method][query] if split in lds else None,
+                        copy_rank=None if copies is None else ranks[method][query],
+                        **{
+                            side: neighbours.of(positions[row].tolist(), scores[row], copy)
+                            for side, positions in sides.items()
+                        },
+                    )
+                )
+        queries = [
+            Query(
+                index=query,
+                id=ids[query],
+                name=None if names is None else names[query],
+                label=None if labels is None else labels[query],
+                methods=answers[query],
+            )
+            for query in shown
+        ]
+        yield QueryGroup(split=split, n_queries=len(ids), queries=queries)
+
+
+class _Neighbours:
+    """What is known of the training images."""
+
+    def __init__(self, inputs: Inputs):
+        self._ids = inputs.array("indices", "train").tolist()
+        self._names = inputs.names["train"]
+        self._labels = inputs.labels("train")
+
+    def of(
+        self, positions: list[int], scores: Float[np.ndarray, " train"], copy: int | None
+    ) -> list[Neighbour]:
+        return [
+            Neighbour(
+                train=position,
+                id=self._ids[position],
+                name=self._names[position],
+                label=None if self._labels is None else self._labels[position],
+                score=scores[position].item(),
+                is_copy=position == copy,
+            )
+            for position in positions
+        ]
+
+
+def evenly_spaced(n: int, count: int) -> list[int]:
+    """Return up to `count` distinct positions below n, the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int)).tolist()

@@ -1,4 +1,4 @@
-"""What the report's pages are made with: templates, and files that come with the package."""
+"""Templates, and files that come with the package, from which the pages are made."""
 
 from importlib.resources import files
 from typing import Any
@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from diffattr.report import formats
 
+PACKAGE = "diffattr.report"
 _FILTERS = (
     "fixed",
     "signed",
@@ -22,10 +23,14 @@ _FILTERS = (
 )
 
 
-def render(template: str, **values: Any) -> str:
-    """Return a page; a value that the template names and nobody gives is an error."""
+def render(template: str, *, package: str = PACKAGE, **values: Any) -> str:
+    """Return a page made from one of a package's templates.
+
+    Raises:
+        UndefinedError: the template names a value that is not given.
+    """
     environment = Environment(
-        loader=PackageLoader("diffattr.report"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -35,6 +40,6 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def packaged(*parts: str) -> str:
-    """Return the text of a file of this package."""
-    return files("diffattr.report").joinpath(*parts).read_text(encoding="utf-8")
+def packaged(*parts: str, package: str = PACKAGE) -> str:
+    """Return the text of a file that comes with a package."""
+    return files(package).joinpath(*parts).read_text(encoding="utf-8")

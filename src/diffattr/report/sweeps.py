@@ -1,55 +1,116 @@
-"""Sweeps: every cell's values and what came out of it."""
+"""The tables of sweeps: the settings and LDS of every cell."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.sweeps import axes_of
+from diffattr.report.cost import MethodCost
+from diffattr.report.part import Interval, Part
+
+Value = int | float | str
 
 
-def sweep_numbers(
+class CellLds(Part, frozen=True):
+    """The LDS of one cell on one split.
+
+    Attributes:
+        lds: mean over queries, each at its cross-fitted lambda.
+        interval: bootstrap over subsets and queries.
+        selected_lambda: the median cross-fitted lambda; null for methods without one.
+        oracle_lambda: the best lambda in hindsight; null for methods without one.
+        oracle_lds: LDS there.
+        at_lambda: LDS at the sweep's fixed lambdas, by lambda as text.
+    """
+
+    lds: float
+    interval: Interval
+    selected_lambda: float | None
+    oracle_lambda: float | None
+    oracle_lds: float
+    at_lambda: Mapping[str, float]
+
+
+class Cell(Part, frozen=True):
+    """One combination of a sweep's settings.
+
+    Attributes:
+        method: the name of the method that stands for the cell.
+        values: its settings, by axis.
+        gradients_per_image: timesteps x noise draws.
+        seconds: wall-clock time of its jobs, summed; null where that is unknown.
+        splits: LDS by split.
+    """
+
+    method: str
+    values: Mapping[str, Value]
+    gradients_per_image: int
+    seconds: float | None
+    splits: Mapping[str, CellLds]
+
+
+class SweepTable(Part, frozen=True):
+    """One method on every combination of some settings.
+
+    Attributes:
+        name: the sweep's key in the config.
+        method: the registered method.
+        features: the gradient pass and output function that the cells vary.
+        axes: values by axis.
+        lambdas: fixed lambdas at which every cell's LDS is reported too.
+        cells: one per combination.
+    """
+
+    name: str
+    method: str
+    features: str
+    axes: Mapping[str, Sequence[Value]]
+    lambdas: Sequence[float]
+    cells: Sequence[Cell]
+
+
+def sweep_tables(
     benchmark: Benchmark,
     results: Mapping[str, Mapping[str, Any]],
-    costs: Mapping[str, Mapping[str, Any]],
-) -> Iterable[dict[str, Any]]:
-    """Yield each sweep with its axes and cells; `results` are LDS artifacts by split and method."""
+    costs: Mapping[str, MethodCost],
+) -> Iterator[SweepTable]:
+    """Yield the table of each sweep; `results` are LDS artifacts by split and method."""
     for name, sweep in benchmark.written.sweeps.items():
+        lambdas = sweep.over.lam or ()
         cells = []
         for cell in benchmark.cells:
             if cell.sweep != name:
                 continue
-            method = benchmark.methods[cell.method]
-            taken = benchmark.config.features[method.feature_set[0]]
-            splits = benchmark.splits.lds_of(cell.method)
+            features = benchmark.config.features[benchmark.methods[cell.method].feature_set[0]]
             cells.append(
-                {
-                    "method": cell.method,
-                    "values": cell.values,
-                    "gradients_per_image": taken.n_timesteps * taken.draws,
-                    "seconds": costs[cell.method]["seconds"],
-                    "splits": {
-                        split: _of_cell(results[split][cell.method], sweep.over.lam or ())
-                        for split in splits
+                Cell(
+                    method=cell.method,
+                    values=cell.values,
+                    gradients_per_image=features.n_timesteps * features.draws,
+                    seconds=costs[cell.method].seconds,
+                    splits={
+                        split: _cell_lds(results[split][cell.method], lambdas)
+                        for split in benchmark.splits.lds_of(cell.method)
                     },
-                }
+                )
             )
-        yield {
-            "name": name,
-            "method": sweep.method,
-            "features": sweep.features,
-            "axes": {axis: list(values) for axis, values in axes_of(sweep).items()},
-            "lambdas": list(sweep.over.lam or ()),
-            "cells": cells,
-        }
+        yield SweepTable(
+            name=name,
+            method=sweep.method,
+            features=sweep.features,
+            axes=axes_of(sweep),
+            lambdas=lambdas,
+            cells=cells,
+        )
 
 
-def _of_cell(result: Mapping[str, Any], lambdas: Iterable[float]) -> dict[str, Any]:
+def _cell_lds(result: Mapping[str, Any], lambdas: Iterable[float]) -> CellLds:
     curve = dict(zip(map(str, result["curve"]["lambdas"]), result["curve"]["lds"], strict=True))
-    return {
-        "lds": result["lds"],
-        "interval": result["interval"]["both"],
-        "selected_lambda": result["selected"]["lambda"],
-        "oracle_lambda": result["oracle"]["lambda"],
-        "oracle_lds": result["oracle"]["lds"],
-        "at_lambda": {str(lam): curve[str(lam)] for lam in lambdas},
-    }
+    return CellLds(
+        lds=result["lds"],
+        interval=tuple(result["interval"]["both"]),
+        selected_lambda=result["selected"]["lambda"],
+        oracle_lambda=result["oracle"]["lambda"],
+        oracle_lds=result["oracle"]["lds"],
+        at_lambda={str(lam): curve[str(lam)] for lam in lambdas},
+    )

@@ -1,41 +1,40 @@
 """The report's tables for a terminal."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from tabulate import tabulate
 
 from diffattr.report import formats
+from diffattr.report.structs import Ceiling, LdsRow, Report
 
 
-def text(numbers: Mapping[str, Any]) -> str:
+def text(report: Report) -> str:
     """Return LDS per split, then planted truth, as plain text."""
-    return "\n".join(_lines(numbers)) + "\n"
+    return "\n".join(_lines(report)) + "\n"
 
 
-def _lines(numbers: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Benchmark {numbers['name']}: {numbers['n_train']} training images"
-    for table in numbers["lds"]:
+def _lines(report: Report) -> Iterator[str]:
+    yield f"Benchmark {report.name}: {report.n_train} training images"
+    for table in report.lds:
         yield ""
         yield (
-            f"LDS on split {table['split']}: {table['n_queries']} queries,"
-            f" {table['n_subsets']} subsets, training seeds per subset: {numbers['n_seeds']}"
+            f"LDS on split {table.split}: {table.n_queries} queries,"
+            f" {table.n_subsets} subsets, training seeds per subset: {report.n_seeds}"
         )
-        ci = f"{formats.level(numbers['confidence'])} CI"
+        ci = f"{formats.level(report.confidence)} CI"
         headers = ["method", "LDS", ci, "of bound", "lambda", "oracle lambda", "oracle LDS"]
-        yield _table(headers, [*map(_lds_row, table["methods"]), *_ceiling_rows(table["ceiling"])])
-        if table["ceiling"] is None:
-            yield "The ceiling is unavailable: it takes two training seeds or more per subset."
-    if numbers["planted"] is not None:
+        yield _table(headers, [*map(_lds_row, table.methods), *_ceiling_rows(table.ceiling)])
+        if table.ceiling is None:
+            yield "The ceiling is unavailable: it requires at least two training seeds per subset."
+    if report.planted is not None:
         yield ""
-        planted = numbers["planted"]
         yield (
-            f"Planted truth: {planted['n_queries']} training images asked about;"
+            f"Planted truth: {report.planted.n_queries} training images as queries;"
             " rank of the copy among all training images"
         )
         rows = [
-            [row["name"], formats.percent(row["recall_at_1"]), formats.rank(row["mean_rank"])]
-            for row in planted["methods"]
+            [row.name, formats.percent(row.recall_at_1), formats.rank(row.mean_rank)]
+            for row in report.planted.methods
         ]
         yield _table(["method", "recall@1", "mean rank"], rows)
 
@@ -45,22 +44,22 @@ def _table(headers: list[str], rows: list[list[str]]) -> str:
     return tabulate(rows, headers, disable_numparse=True, colalign=align)
 
 
-def _lds_row(row: Mapping[str, Any]) -> list[str]:
+def _lds_row(row: LdsRow) -> list[str]:
     return [
-        row["name"],
-        formats.fixed(row["lds"]),
-        formats.between(row["interval"]),
-        formats.percent(row["of_bound"]),
-        formats.short(row["selected_lambda"]),
-        formats.short(row["oracle_lambda"]),
-        formats.fixed(row["oracle_lds"]),
+        row.name,
+        formats.fixed(row.lds),
+        formats.between(row.interval),
+        formats.percent(row.of_bound),
+        formats.short(row.selected_lambda),
+        formats.short(row.oracle_lambda),
+        formats.fixed(row.oracle_lds),
     ]
 
 
-def _ceiling_rows(ceiling: Mapping[str, Any] | None) -> list[list[str]]:
+def _ceiling_rows(ceiling: Ceiling | None) -> list[list[str]]:
     if ceiling is None:
         return []
     return [
-        ["(bound)", formats.fixed(ceiling["bound"]), *[""] * 5],
-        ["(one more retraining)", formats.fixed(ceiling["one_more_retraining"]), *[""] * 5],
+        ["(bound)", formats.fixed(ceiling.bound), *[""] * 5],
+        ["(one more retraining)", formats.fixed(ceiling.one_more_retraining), *[""] * 5],
     ]

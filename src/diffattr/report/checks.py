@@ -1,0 +1,66 @@
+"""Sanity checks: features that depend on their data alone, and random scores without LDS."""
+
+from collections.abc import Iterator
+
+from diffattr.benchmark import Benchmark
+from diffattr.evaluation.controls import TOLERANCE, is_chance, is_invariant
+from diffattr.report.files import Inputs
+from diffattr.report.part import Interval, Part
+
+
+class FeatureCheck(Part, frozen=True):
+    """Whether the features of one gradient pass depend on batch size and order.
+
+    Attributes:
+        gradient_pass: the pass.
+        output_function: the scalar whose gradients these are.
+        n_images: training images whose gradients were computed again.
+        largest_relative_error: of |again - stored| / |stored|, the largest over images.
+        tolerance: the largest error that passes.
+        passed: whether the error is within the tolerance.
+    """
+
+    gradient_pass: str
+    output_function: str
+    n_images: int
+    largest_relative_error: float
+    tolerance: float
+    passed: bool
+
+
+class Control(Part, frozen=True):
+    """The LDS of a random method on one split, which should not differ from zero.
+
+    Attributes:
+        split: the split.
+        name: the method.
+        lds: mean over queries.
+        interval: bootstrap over subsets and queries.
+        passed: whether the interval contains zero.
+    """
+
+    split: str
+    name: str
+    lds: float
+    interval: Interval
+    passed: bool
+
+
+def feature_checks(benchmark: Benchmark, inputs: Inputs) -> Iterator[FeatureCheck]:
+    """Yield how far features depend on batch size and order, by pass and output function."""
+    for gradient_pass in benchmark.passes.used:
+        check = inputs.json("checks", gradient_pass)
+        for output_function, error in check["largest_relative_error"].items():
+            yield FeatureCheck(
+                gradient_pass=gradient_pass,
+                output_function=output_function,
+                n_images=check["n_images"],
+                largest_relative_error=error,
+                tolerance=TOLERANCE,
+                passed=is_invariant(error),
+            )
+
+
+def control(split: str, name: str, lds: float, interval: Interval) -> Control:
+    """Return the check of a random method on one split."""
+    return Control(split=split, name=name, lds=lds, interval=interval, passed=is_chance(interval))

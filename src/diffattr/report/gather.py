@@ -1,0 +1,100 @@
+"""Everything that the report says, gathered from its inputs."""
+
+import msgspec
+
+from diffattr.benchmark import Benchmark
+from diffattr.evaluation.result import LdsResult
+from diffattr.report import cost, published
+from diffattr.report.checks import control, feature_checks
+from diffattr.report.counterfactual import counterfactual_of
+from diffattr.report.files import Inputs
+from diffattr.report.lds import claim, lds_table
+from diffattr.report.method_cost import method_costs
+from diffattr.report.planted import planted_of
+from diffattr.report.queries import query_groups
+from diffattr.report.structs import Method, QueryList, Report
+from diffattr.report.sweeps import sweep_tables
+
+
+def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
+    """Return the report of a finished benchmark.
+
+    The inputs and all that they descend from are counted in costs and origin.
+
+    Raises:
+        ArtifactError: an input is missing or damaged.
+    """
+    config, splits = benchmark.config, benchmark.splits.lds
+    records = cost.lineage(cost.read_records(benchmark.paths.root), inputs.paths)
+    costs = method_costs(benchmark, records)
+    results = {
+        split: {
+            name: inputs.struct(LdsResult, "lds", name, split)
+            for name in benchmark.methods
+            if split in benchmark.splits.lds_of(name)
+        }
+        for split in splits
+    }
+    named = {
+        split: {name: results[split][name] for name in benchmark.splits.methods_of(split)}
+        for split in splits
+    }
+    tables = [lds_table(benchmark, inputs, split, named[split]) for split in splits]
+    per_query = {
+        table.split: {row.name: row.per_query for row in table.methods} for table in tables
+    }
+    planted = planted_of(inputs)
+    return Report(
+        name=config.name,
+        config=msgspec.json.decode(msgspec.json.encode(benchmark.written)),
+        model=config.model.pretrained,
+        n_train=config.data.n_train,
+        n_subsets=benchmark.measurement.subsets.lds.count if splits else None,
+        n_seeds=len(benchmark.measurement.subsets.lds.seeds) if splits else None,
+        confidence=benchmark.measurement.lds.confidence if splits else None,
+        methods=[_method(benchmark, name, costs[name]) for name in benchmark.splits.named],
+        lds=tables,
+        claim=claim(tables),
+        published=published.beside(benchmark, msgspec.to_builtins(results)),
+        planted=planted,
+        queries=list(query_groups(benchmark, inputs, per_query, planted)),
+        checks=list(feature_checks(benchmark, inputs)),
+        controls=[
+            control(table.split, row.name, row.lds, row.interval)
+            for table in tables
+            for row in table.methods
+            if benchmark.methods[row.name].kind == "random"
+        ],
+        measured=benchmark.measurement.lds.also_measured if splits else (),
+        query_lists={
+            name: QueryList(split=listed.split, n_queries=len(listed.queries))
+            for name, listed in (benchmark.measurement.lds.query_lists if splits else {}).items()
+        },
+        sweeps=list(sweep_tables(benchmark, msgspec.to_builtins(results), costs)),
+        counterfactual=counterfactual_of(benchmark, inputs),
+        costs=cost.costs(records),
+        origin=cost.origin(records, inputs.paths),
+    )
+
+
+def _method(benchmark: Benchmark, name: str, method_cost: cost.MethodCost) -> Method:
+    options, method = benchmark.config.methods[name], benchmark.methods[name]
+    n_gradients = None
+    if method.gradient_pass is not None:
+        gradient_pass = benchmark.config.features[method.gradient_pass]
+        n_gradients = gradient_pass.n_timesteps * gradient_pass.draws * len(method.models)
+    return Method(
+        name=name,
+        method=options.method,
+        needs=method.needs,
+        features=options.features,
+        gradient_pass=method.gradient_pass,
+        output_function=method.output_function,
+        models=method.models,
+        n_retrained=method.n_retrained,
+        gradients_per_image=n_gradients,
+        has_lambda=method.has_lambda,
+        lam=benchmark.params.lambda_of(name),
+        lambda_by_rule=options.lam == "rule",
+        cost=method_cost,
+    )
