@@ -8,12 +8,12 @@ rule scores:
     log:
         log_path("scores", "{method}", "{split}"),
     group:
-        grouped("scores", paths.scores())
+        grouped("scores")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("scores", paths.scores()),
+        **asked("scores"),
     params:
         config=lambda w: method_params(w, **benchmark.told_lambda(w.method)),
     script:
@@ -30,12 +30,12 @@ rule maps:
     log:
         log_path("maps", "{method}", "{split}"),
     group:
-        grouped("maps", paths.maps())
+        grouped("maps")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("maps", paths.maps()),
+        **asked("maps"),
     params:
         config=lambda w: method_params(w, top=benchmark.config.report.top),
     script:

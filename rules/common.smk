@@ -8,11 +8,12 @@ from snakemake.exceptions import WorkflowError
 from diffattr.benchmark import LDS_SPLITS, Benchmark
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.benchmark.removals import counterfactual_of
-from diffattr.cluster import Requests, kept_size, known_size, place_of, read_site
+from diffattr.cluster.requests import Requests
+from diffattr.cluster.site import placement, read_site
 from diffattr.config import ConfigError
 from diffattr.config import read as read_config
 from diffattr.data.removals import PATTERN as REMOVAL_PATTERN
-from diffattr.plan import NetworkSize
+from diffattr.plan.network import NetworkSize, kept_size, known_size
 
 CONFIG_SOURCE = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
 SCHEMAS = Path(workflow.basedir) / "schemas"
@@ -69,7 +70,6 @@ wildcard_constraints:
     removal=REMOVAL_PATTERN,
     seed=r"\d+",
     block=r"\d+",
-    subset=r"\d+",
     shard=r"\d+",
     split="|".join(["train", *benchmark.query_splits]),
     source=f"train|{'|'.join(benchmark.query_splits)}|{TRAJECTORY}",
@@ -96,41 +96,42 @@ def is_laptop():
 
 @cache
 def requests():
-    """Return what jobs ask for."""
+    """Return what jobs request of a cluster."""
     # Only a cluster has to know the network's size, which takes torch to find out.
     unknown = NetworkSize(0, 0) if is_laptop() else None
     size = known_size(benchmark) or unknown or refused(kept_size, benchmark)
     return Requests(benchmark, size, site)
 
 
-def asked(rule, output):
-    """Return what a rule's jobs ask for, by their size and the attempt, so that a retry has more."""
+def asked(rule):
+    """Return what a rule's jobs request, by their work and the attempt, so that a retry has more."""
 
     def by_job(request):
-        return lambda wildcards, attempt: request(
-            requests(), requests().job(rule, output.format(**wildcards)), attempt
+        return lambda wildcards, attempt: refused(
+            request, requests(), rule, wildcards, attempt
         )
 
     return {
         "mem_mb": by_job(Requests.memory_mb),
         "runtime": by_job(Requests.minutes),
         "in_turn": lambda wildcards: 0 if is_laptop() else 1,
-        **place_of(rule, benchmark.config.jobs.gpus, site),
+        **placement(rule, benchmark.config.jobs.gpus, site),
     }
 
 
-def grouped(rule, output):
-    """Return the group of a rule's jobs; how many of them go out together, the profile says."""
+def grouped(rule):
+    """Return the group of a rule's jobs; the profile says how many of them go together."""
 
     def part(wildcards):
-        job = requests().job(rule, output.format(**wildcards))
-        group = None if is_laptop() else requests().group(job)
+        if is_laptop():
+            return None
+        group = refused(requests().group, rule, wildcards)
         if group is None:
             return None
-        # What a name with wildcards would do: the profile's number counts for every part.
-        name = requests().part(group, job)
-        workflow.parent_groupids[name] = group
-        return name
+        # As for a name with wildcards: the profile's number counts for every part.
+        name, part = group
+        workflow.parent_groupids[part] = name
+        return part
 
     return part
 
@@ -180,11 +181,6 @@ def method_inputs(wildcards):
 def feature_inputs(wildcards):
     """Return the model, and the curvature, that a gradient job takes its features with."""
     return refused(benchmark.feature_inputs, wildcards.gradient_pass, wildcards.model)
-
-
-def subsets_of_block(wildcards):
-    """Return the subsets of a block."""
-    return refused(benchmark.members, wildcards.group, int(wildcards.block))
 
 
 def counterfactual_files(wildcards):

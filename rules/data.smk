@@ -17,7 +17,7 @@ rule data:
     conda:
         ENVIRONMENT
     resources:
-        **asked("data", benchmark.pictures("train")),
+        **asked("data"),
     params:
         config=benchmark.params(
             "data",
@@ -42,7 +42,7 @@ rule classes:
     conda:
         ENVIRONMENT
     resources:
-        **asked("classes", paths.classes()),
+        **asked("classes"),
     params:
         config=benchmark.params(
             "data",

@@ -11,7 +11,7 @@ rule trajectories:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("trajectories", paths.trajectories()),
+        **asked("trajectories"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params(
@@ -46,7 +46,7 @@ rule embed:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("embed", paths.embedding()),
+        **asked("embed"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -73,7 +73,7 @@ rule curvature:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("curvature", paths.curvature()),
+        **asked("curvature"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -99,12 +99,12 @@ rule features:
     log:
         log_path("features", "{gradient_pass}", "{model}", "{source}", "{shard}"),
     group:
-        grouped("features", paths.features(split="{source}"))
+        grouped("features")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("features", paths.features(split="{source}")),
+        **asked("features"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: feature_params(
@@ -133,7 +133,7 @@ rule check_features:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("check_features", paths.check()),
+        **asked("check_features"),
     params:
         config=lambda w: feature_params(w, "train", member=None),
     script:
@@ -149,12 +149,12 @@ rule kernel:
     log:
         log_path("kernels", "{gradient_pass}", "{output_function}", "{model}"),
     group:
-        grouped("kernel", paths.kernel())
+        grouped("kernel")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("kernel", paths.kernel()),
+        **asked("kernel"),
     params:
         config=lambda w: benchmark.params(
             "attribution", output_function=w.output_function

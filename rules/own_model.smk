@@ -24,7 +24,7 @@ rule pretrained:
     conda:
         ENVIRONMENT
     resources:
-        **asked("pretrained", benchmark.network_files["network"]),
+        **asked("pretrained"),
     params:
         config=benchmark.params(
             "pretrained",
@@ -68,7 +68,7 @@ rule build_report:
     conda:
         ENVIRONMENT
     resources:
-        **asked("build_report", REPORT_FILES["page"]),
+        **asked("build_report"),
     params:
         config=benchmark.params(
             "report", benchmark=benchmark.own, splits=benchmark.query_splits

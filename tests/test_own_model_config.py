@@ -5,17 +5,19 @@ import shutil
 
 import numpy as np
 import pytest
-from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, own_model
+from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, own_model, raw
+from dags import SIZE, jobs_here
 from diffusers import DDIMScheduler, UNet2DModel
 from diffusers.models.model_loading_utils import load_state_dict
 
-from diffattr import plan
 from diffattr.benchmark import Benchmark
 from diffattr.config import Config, OwnModel, kind_of
 from diffattr.diffusion.families import family, pipeline_of
 from diffattr.diffusion.models import trained, write_network
 from diffattr.diffusion.pipelines import Pipeline
 from diffattr.diffusion.stand_in import write_ddpm
+from diffattr.plan.dag import planned
+from diffattr.plan.network import network_size
 
 LORA = {"pipeline": "a/b", "unet": {}, "rank": 4, "dropout": 0.0, "caption": "a {}"}
 FOLDER = "data/mini/ddpm"
@@ -66,15 +68,15 @@ def test_a_config_s_kind_is_told_by_what_its_model_is():
 
 def test_nothing_is_trained_or_measured(here):
     benchmark = made()
-    planned = plan.jobs(benchmark, plan.NetworkSize(1000, 1_000_000))
-    rules = {job.rule for job in planned}
+    jobs = planned(benchmark, SIZE, jobs_here(raw(name=OWN_MODEL)))
+    rules = {job.rule for job in jobs}
     assert not {"train_full", "train_block", "subsets", "losses", "lds_of_method"} & rules
     assert {"pretrained", "generate", "features", "kernel", "scores", "build_report"} <= rules
     assert benchmark.query_splits == ["val", "gen", "planted"]
     assert benchmark.lds_splits == []
     # Three passes over 100 training images, 160 queries, 6 generated and 10 planted, 2 timesteps.
-    features = [job for job in planned if job.rule == "features"]
-    assert sum(job.forwards for job in features) == 2 * (100 + 160 + 6 + 10)
+    features = [job for job in jobs if job.rule == "features"]
+    assert sum(job.work.forwards for job in features) == 2 * (100 + 160 + 6 + 10)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +91,12 @@ def test_nothing_is_trained_or_measured(here):
 def test_there_are_the_queries_that_are_asked_for(here, changes, splits):
     benchmark = made(changes)
     assert benchmark.query_splits == splits
-    rules = {job.rule for job in plan.jobs(benchmark, plan.NetworkSize(1000, 1_000_000))}
+    rules = {job.rule for job in jobs_here(raw(changes, OWN_MODEL))}
     assert ("generate" in rules) == ("gen" in splits)
 
 
 def test_the_network_s_size_is_that_of_the_pipeline(here):
-    found = plan.network_size(made())
+    found = network_size(made())
     weights = load_state_dict(f"{FOLDER}/unet/diffusion_pytorch_model.safetensors")
     assert found.n_parameters == sum(tensor.numel() for tensor in weights.values())
     assert made().sample_shape == (3, 16, 16)
@@ -254,7 +256,7 @@ def test_a_ddim_pipeline_s_schedule_is_read_too(here):
 def test_a_network_s_config_may_be_written_otherwise(here, values):
     rewrite(here / FOLDER / "unet/config.json", **values)
     benchmark = made()
-    assert plan.network_size(benchmark).n_parameters > 1000
+    assert network_size(benchmark).n_parameters > 1000
     network, model = family("unet2d").pretrained(own_model().model, None)
     assert model.config["sample_size"] == 16
     write_network("copy", trained(network), model)
@@ -270,7 +272,7 @@ def test_a_pipeline_of_the_hub_is_read_as_one_in_a_folder(here, monkeypatch):
         found = pipeline.config(name)
         assert {key: found[key] for key in expected} == expected
     network = pipeline.whole("unet", UNet2DModel)
-    assert sum(p.numel() for p in network.parameters()) == plan.network_size(made()).n_parameters
+    assert sum(p.numel() for p in network.parameters()) == network_size(made()).n_parameters
     rewrite(here / FOLDER / "model_index.json", _class_name="LDMPipeline")
     assert_refused(pipeline.check_kind, key="model.pretrained", words="is a LDMPipeline")
 

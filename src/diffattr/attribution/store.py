@@ -26,7 +26,7 @@ from diffattr.attribution.ekfac import Diagonal
 from diffattr.attribution.file_scores import FileScores, read_scores
 from diffattr.attribution.kernel import Kernel
 from diffattr.config import NoiseSchedule
-from diffattr.data.subsets import membership
+from diffattr.data.subsets import membership, read_subsets
 from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, require_same_identity
 
 
@@ -163,14 +163,14 @@ def _retrained(method: RetrainingMethod, n_models: int, inputs: Any) -> Attribut
     """Return the attribution from the first `n_models` retrained models, mean over their seeds."""
     stored = read_arrays(inputs.measurements)
     losses = stored["measurements"].mean(axis=0)
-    paths = as_list(inputs.subsets)
-    if losses.shape[0] != len(paths):
+    subsets = read_subsets(inputs.subsets)
+    if losses.shape[0] != len(subsets):
         raise ArtifactError(
-            f"{stored.path}: holds losses of {losses.shape[0]} models, there are {len(paths)}"
+            f"{stored.path}: holds losses of {losses.shape[0]} models, there are {len(subsets)}"
             f" subsets; remake it: snakemake --force {stored.path}"
         )
     n_train = len(read_array(inputs.train, mmap=True))
-    masks = membership([read_array(path) for path in paths[:n_models]], n_train)
+    masks = membership(subsets[:n_models], n_train)
     losses = losses[:n_models]
     shape = losses.shape[1], n_train
     return DenseAttribution(answer(method, method.scores_from_losses, masks, losses, shape=shape))

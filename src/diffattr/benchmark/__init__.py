@@ -330,11 +330,7 @@ class Benchmark:
         full = re.fullmatch(r"full(?:-step-(\d+))?(?:-seed-(\d+))?", model)
         if full:
             step, seed = full.groups()
-            folder = self.paths.network(seed or self.config.full_model.seed, step)
-            return {
-                "network": f"{folder}/{MODEL_FAMILIES[self.config.model.family].weights_file}",
-                "network_config": f"{folder}/{CONFIG_FILE}",
-            }
+            return self.full_model_files(seed or self.config.full_model.seed, step)
         subset, seed = map(int, re.findall(r"\d+", model))
         if subset >= (count := self.config.subsets.retrain.count):
             raise ConfigError(
@@ -342,6 +338,14 @@ class Benchmark:
             )
         block = subset // self.config.jobs.models_per_block
         return {"block": self.paths.block("retrain", seed, block)}
+
+    def full_model_files(self, seed: int | str, step: str | None = None) -> dict[str, str]:
+        """Return the two files of the full model of a seed, or of one of its checkpoints."""
+        folder = self.paths.network(seed, step)
+        return {
+            "network": f"{folder}/{MODEL_FAMILIES[self.config.model.family].weights_file}",
+            "network_config": f"{folder}/{CONFIG_FILE}",
+        }
 
     def member(self, model: str) -> int | None:
         """Return which subset of its block a model was trained on, None for a full model."""
@@ -438,9 +442,8 @@ class Benchmark:
                 "train": paths.indices("train"),
             }
         if planned.method.reads == "losses":
-            group = self.group("retrain")
             return {
-                "subsets": [paths.subset("retrain", index) for index in range(group.count)],
+                "subsets": [paths.subsets("retrain", block) for block in self.blocks("retrain")],
                 "measurements": paths.measurements("retrain", split),
                 "train": paths.indices("train"),
             }

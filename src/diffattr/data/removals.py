@@ -32,11 +32,6 @@ class Removal:
         share = np.format_float_positional(self.fraction, trim="-")
         return f"counterfactual/{self.method}/{self.side}-{share}"
 
-    @property
-    def word(self) -> str:
-        """The group's name as one word, for the names of rules."""
-        return self.group.replace("/", "_")
-
     @classmethod
     def of(cls, group: str) -> "Removal":
         """Return the removal of a group, from its name."""

@@ -26,9 +26,9 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, dict[str, 
         *images,
         *benchmark.network_files.values(),
         *(
-            paths.subset(group, index)
+            paths.subsets(group, block)
             for group in ("lds", "retrain")
-            for index in range(benchmark.group(group).count)
+            for block in benchmark.blocks(group)
         ),
     ]
     jobs = {path: job_of(record) for path, record in records.items()}
