@@ -86,7 +86,7 @@ rule settings:
 
 
 rule plan:
-    """Tell what the benchmark costs and what is left of it, without running anything of it."""
+    """Say what the benchmark costs and what is left of it, without running anything of it."""
     log:
         log_path("plan"),
     conda:
@@ -97,6 +97,7 @@ rule plan:
         # snakemake plan --resources gpu=8
         gpus=workflow.global_resources.get("gpu").value or 1,
         snakefile=workflow.main_snakefile,
+        rerun_triggers=lambda w: sorted(map(str, workflow.dag_settings.rerun_triggers)),
     script:
         "scripts/plan.py"
 

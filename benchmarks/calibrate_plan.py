@@ -1,4 +1,4 @@
-"""Prints the calibration table of `diffattr.plan` from a finished default benchmark."""
+"""Prints the calibration table of the plan from a finished default benchmark."""
 
 from pathlib import Path
 
@@ -7,19 +7,22 @@ from common import arguments, show
 
 from diffattr.benchmark import Benchmark
 from diffattr.config import load_schema, parse
-from diffattr.plan import CALIBRATION, jobs, network_size, unit_costs
+from diffattr.plan.calibration import calibration_of, unit_costs
+from diffattr.plan.dag import planned, read_jobs
+from diffattr.plan.network import network_size
 
 options = arguments(__doc__)
 source = Path("configs/smoke.yaml" if options.tiny else "config.yaml")
 raw = yaml.safe_load(source.read_text())
 benchmark = Benchmark(parse(raw, load_schema("schemas/config.schema.json"), str(source)))
 size = network_size(benchmark)
-costs = unit_costs(jobs(benchmark, size), size)
+costs = unit_costs(planned(benchmark, size, read_jobs("Snakefile", source)), size)
 show(
     f"Unit costs of {benchmark.name}",
     ["rule", "s per job", "s per GFLOP", "jobs measured", "table: s per job", "table: s per GFLOP"],
     [
         [rule, cost.per_job, cost.per_gflop, cost.n_measured, table.per_job, table.per_gflop]
-        for (rule, table), cost in zip(CALIBRATION.items(), costs.values(), strict=True)
+        for rule, cost in costs.items()
+        for table in [calibration_of(rule)]
     ],
 )

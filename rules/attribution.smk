@@ -7,12 +7,12 @@ rule scores:
     log:
         log_path("scores", "{method}", "{split}"),
     group:
-        grouped("scores", paths.scores())
+        grouped("scores")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("scores", paths.scores()),
+        **asked("scores"),
     params:
         config=lambda w: benchmark.params.method(
             w.method, **{"lambda": benchmark.params.lambda_of(w.method)}
@@ -31,12 +31,12 @@ rule maps:
     log:
         log_path("maps", "{method}", "{split}"),
     group:
-        grouped("maps", paths.maps())
+        grouped("maps")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("maps", paths.maps()),
+        **asked("maps"),
     params:
         config=lambda w: benchmark.params.method(
             w.method, top=benchmark.config.report.top

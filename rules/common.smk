@@ -8,10 +8,11 @@ from snakemake.exceptions import WorkflowError
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
-from diffattr.cluster import Requests, kept_size, known_size, place_of, read_site
+from diffattr.cluster.requests import Requests
+from diffattr.cluster.site import placement, read_site
 from diffattr.config import ConfigError, extended, load_schema, yaml_text
 from diffattr.counterfactual.removals import PATTERN as REMOVAL_PATTERN
-from diffattr.plan import NetworkSize
+from diffattr.plan.network import NetworkSize, kept_size, known_size
 
 CONFIG_FILES = workflow.overwrite_configfiles or ["config.yaml"]
 SCHEMA = load_schema(Path(workflow.basedir) / "schemas" / "config.schema.json")
@@ -63,7 +64,6 @@ wildcard_constraints:
     removal=REMOVAL_PATTERN,
     seed=r"\d+",
     block=r"\d+",
-    subset=r"\d+",
     shard=r"\d+",
     split="|".join(["train", *benchmark.splits.queries]),
     source=f"train|{'|'.join(benchmark.splits.queries)}|{TRAJECTORY}",
@@ -91,41 +91,42 @@ def is_laptop():
 
 @cache
 def requests():
-    """Return what jobs ask for."""
+    """Return what jobs request of a cluster."""
     # Only a cluster has to know the network's size, which takes torch to find out.
     unknown = NetworkSize(0, 0) if is_laptop() else None
     size = known_size(benchmark) or unknown or refused(kept_size, benchmark)
     return Requests(benchmark, size, site)
 
 
-def asked(rule, output):
-    """Return what a rule's jobs ask for, by their size and the attempt, so that a retry has more."""
+def asked(rule):
+    """Return what a rule's jobs request, by their work and the attempt, so that a retry has more."""
 
     def by_job(request):
-        return lambda wildcards, attempt: request(
-            requests(), requests().job(rule, output.format(**wildcards)), attempt
+        return lambda wildcards, attempt: refused(
+            request, requests(), rule, wildcards, attempt
         )
 
     return {
         "mem_mb": by_job(Requests.memory_mb),
         "runtime": by_job(Requests.minutes),
         "in_turn": lambda wildcards: 0 if is_laptop() else 1,
-        **place_of(rule, benchmark.config.jobs.gpus, site),
+        **placement(rule, benchmark.config.jobs.gpus, site),
     }
 
 
-def grouped(rule, output):
-    """Return the group of a rule's jobs; how many of them go out together, the profile says."""
+def grouped(rule):
+    """Return the group of a rule's jobs; the profile says how many of them go together."""
 
     def part(wildcards):
-        job = requests().job(rule, output.format(**wildcards))
-        group = None if is_laptop() else requests().group(job)
+        if is_laptop():
+            return None
+        group = refused(requests().group, rule, wildcards)
         if group is None:
             return None
-        # What a name with wildcards would do: the profile's number counts for every part.
-        name = requests().part(group, job)
-        workflow.parent_groupids[name] = group
-        return name
+        # As for a name with wildcards: the profile's number counts for every part.
+        name, part = group
+        workflow.parent_groupids[part] = name
+        return part
 
     return part
 
@@ -143,6 +144,3 @@ def by_wildcards(ask, *names):
     return lambda wildcards: refused(ask, *(wildcards[name] for name in names))
 
 
-def subsets_of_block(wildcards):
-    """Return the subsets of a block."""
-    return refused(benchmark.counts.members, wildcards.group, int(wildcards.block))

@@ -1,6 +1,7 @@
 # Retraining without the images that a method names, and drawing the same queries again. The models
 # of one method, side and fraction are a group of subsets, trained by rule train_block.
 
+from diffattr.counterfactual.removals import Removal
 rule removals:
     """Rank the training images as one method would remove them, for each query drawn again."""
     input:
@@ -12,7 +13,7 @@ rule removals:
     conda:
         ENVIRONMENT
     resources:
-        **asked("removals", paths.removals()),
+        **asked("removals"),
     params:
         config=benchmark.params(
             "counterfactual",
@@ -22,37 +23,33 @@ rule removals:
         "../scripts/removals.py"
 
 
-for removal in benchmark.counts.removals:
-    for block, members in benchmark.counts.blocks(removal.group).items():
-
-        rule:
-            name:
-                f"subsets_{removal.word}_{block}"
-            input:
-                removals=paths.removals(removal.method),
-            output:
-                [paths.subset(removal.group, index) for index in members],
-            log:
-                log_path("subsets", removal.group, f"block-{block}"),
-            # Training waits for it.
-            priority: 10
-            group:
-                grouped("subsets", paths.subset(removal.group, members[0]))
-            conda:
-                ENVIRONMENT
-            resources:
-                **asked("subsets", paths.subset(removal.group, members[0])),
-            params:
-                config=benchmark.params(
-                    "counterfactual",
-                    queries=benchmark.counts.removal_queries,
-                    side=removal.side,
-                    members=members,
-                    n_removed=benchmark.counts.n_removed(removal.fraction),
-                    n_train=benchmark.config.data.n_train,
-                ),
-            script:
-                "../scripts/remaining.py"
+rule remaining:
+    """Take one method's images out of the training set, for each query of one block."""
+    input:
+        removals=lambda w: paths.removals(Removal.of(w.removal).method),
+    output:
+        paths.subsets("{removal}"),
+    log:
+        log_path("subsets", "{removal}", "block-{block}"),
+    # Training waits for it.
+    priority: 10
+    group:
+        grouped("remaining")
+    conda:
+        ENVIRONMENT
+    resources:
+        **asked("remaining"),
+    params:
+        config=lambda w: benchmark.params(
+            "counterfactual",
+            queries=benchmark.counts.removal_queries,
+            side=Removal.of(w.removal).side,
+            members=refused(benchmark.counts.members, w.removal, int(w.block)),
+            n_removed=benchmark.counts.n_removed(Removal.of(w.removal).fraction),
+            n_train=benchmark.config.data.n_train,
+        ),
+    script:
+        "../scripts/remaining.py"
 
 
 rule redraw:
@@ -66,12 +63,12 @@ rule redraw:
     log:
         log_path("{removal}", "seed-{seed}", "block-{block}"),
     group:
-        grouped("redraw", paths.outcomes("{removal}"))
+        grouped("redraw")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("redraw", paths.outcomes("{removal}")),
+        **asked("redraw"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params.redrawing(
@@ -99,7 +96,7 @@ rule originals:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("originals", paths.originals()),
+        **asked("originals"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params.redrawing(queries=benchmark.counts.removal_queries),
@@ -127,7 +124,7 @@ rule compare_redrawn:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("compare_redrawn", paths.counterfactual()),
+        **asked("compare_redrawn"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params.comparison(

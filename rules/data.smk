@@ -17,7 +17,7 @@ rule data:
     conda:
         ENVIRONMENT
     resources:
-        **asked("data", benchmark.inputs.pictures("train")),
+        **asked("data"),
     params:
         config=benchmark.params.data(
             queries=benchmark.config.queries,

@@ -2,20 +2,18 @@ rule predictions:
     """Sum the scores of each subset: along the whole lambda path, where there is one."""
     input:
         unpack(by_wildcards(benchmark.inputs.predictions, "method", "split")),
-        lds_subsets=[
-            paths.subset("lds", index) for index in range(benchmark.counts.group("lds").count)
-        ],
+        lds_subsets=benchmark.inputs.subsets("lds"),
     output:
         paths.predictions(),
     log:
         log_path("predictions", "{method}", "{split}"),
     group:
-        grouped("predictions", paths.predictions())
+        grouped("predictions")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("predictions", paths.predictions()),
+        **asked("predictions"),
     params:
         config=lambda w: benchmark.params.method(
             w.method,
@@ -39,11 +37,11 @@ rule select_lambda:
     log:
         log_path("selected", "{method}", "{split}"),
     group:
-        grouped("select_lambda", paths.selected())
+        grouped("select_lambda")
     conda:
         ENVIRONMENT
     resources:
-        **asked("select_lambda", paths.selected()),
+        **asked("select_lambda"),
     params:
         config=benchmark.params(
             "evaluation", folds=benchmark.measurement.lds.folds, seed=benchmark.config.seed
@@ -65,11 +63,11 @@ rule lds_of_method:
     log:
         log_path("lds", "{method}", "{split}"),
     group:
-        grouped("lds_of_method", paths.lds())
+        grouped("lds_of_method")
     conda:
         ENVIRONMENT
     resources:
-        **asked("lds_of_method", paths.lds()),
+        **asked("lds_of_method"),
     params:
         config=benchmark.params(
             "evaluation", lds=benchmark.measurement.lds, seed=benchmark.config.seed
@@ -83,19 +81,17 @@ rule audit_powers:
     input:
         scores=paths.scores(),
         measurements=paths.measurements("lds"),
-        subsets=[
-            paths.subset("lds", index) for index in range(benchmark.counts.group("lds").count)
-        ],
+        subsets=benchmark.inputs.subsets("lds"),
     output:
         paths.audit(),
     log:
         log_path("audits", "{method}", "{split}"),
     group:
-        grouped("audit_powers", paths.audit())
+        grouped("audit_powers")
     conda:
         ENVIRONMENT
     resources:
-        **asked("audit_powers", paths.audit()),
+        **asked("audit_powers"),
     params:
         config=benchmark.params(
             "evaluation", lds=benchmark.measurement.lds, seed=benchmark.config.seed

@@ -10,7 +10,7 @@ rule embed:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("embed", paths.embedding()),
+        **asked("embed"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -37,7 +37,7 @@ rule curvature:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("curvature", paths.curvature()),
+        **asked("curvature"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -63,12 +63,12 @@ rule features:
     log:
         log_path("features", "{gradient_pass}", "{model}", "{source}", "{shard}"),
     group:
-        grouped("features", paths.features(split="{source}"))
+        grouped("features")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("features", paths.features(split="{source}")),
+        **asked("features"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params.features(
@@ -97,7 +97,7 @@ rule check_features:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("check_features", paths.check()),
+        **asked("check_features"),
     params:
         config=lambda w: benchmark.params.features(w.gradient_pass, "train"),
     script:
@@ -113,12 +113,12 @@ rule kernel:
     log:
         log_path("kernels", "{gradient_pass}", "{output_function}", "{model}"),
     group:
-        grouped("kernel", paths.kernel())
+        grouped("kernel")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("kernel", paths.kernel()),
+        **asked("kernel"),
     params:
         config=lambda w: benchmark.params(
             "attribution", output_function=w.output_function

@@ -12,7 +12,7 @@ rule captions:
     conda:
         ENVIRONMENT
     resources:
-        **asked("captions", paths.captions()),
+        **asked("captions"),
     params:
         config=benchmark.params(
             "latents",
@@ -37,7 +37,7 @@ rule encode:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("encode", paths.images()),
+        **asked("encode"),
     params:
         config=benchmark.params(
             "latents",
@@ -61,7 +61,7 @@ rule mirror:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("mirror", paths.mirrored()),
+        **asked("mirror"),
     params:
         config=benchmark.params(
             "latents",

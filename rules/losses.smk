@@ -10,12 +10,12 @@ rule losses:
     log:
         log_path("losses", "{group}", "seed-{seed}", "block-{block}", "{split}"),
     group:
-        grouped("losses", paths.losses())
+        grouped("losses")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("losses", paths.losses()),
+        **asked("losses"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -41,11 +41,11 @@ rule measurements:
     log:
         log_path("measurements", "{group}", "{quantity}", "{split}"),
     group:
-        grouped("measurements", paths.measurements(quantity="{quantity}"))
+        grouped("measurements")
     conda:
         ENVIRONMENT
     resources:
-        **asked("measurements", paths.measurements(quantity="{quantity}")),
+        **asked("measurements"),
     params:
         config=lambda w: benchmark.params(
             "measurements",

@@ -1,37 +1,44 @@
-# One rule per seed: only the full model that is asked about leaves checkpoints.
-for number, seed in enumerate(benchmark.models.full_seeds):
+ruleorder: train_full > train_full_seed
 
-    rule:
-        name:
-            f"train_full_{number}"
-        input:
-            **benchmark.inputs.training(),
-        output:
-            **benchmark.models.files(seed_model(seed)),
-            checkpoints=benchmark.models.checkpoint_files if number == 0 else [],
-        log:
-            log_path("models", f"full-seed-{seed}"),
-        # Generated queries and every feature wait for it.
-        priority: 10
-        conda:
-            ENVIRONMENT
-        threads: benchmark.config.jobs.threads
-        resources:
-            **asked("train_full", benchmark.models.files(seed_model(seed))["network"]),
-            save_state_every_s=benchmark.config.jobs.save_state_every_s,
-        params:
-            config=benchmark.params.training(seed=seed),
-        script:
-            "../scripts/train_full.py"
+
+rule train_full:
+    """Train the full model and keep its checkpoints."""
+    input:
+        **benchmark.inputs.training(),
+    output:
+        **benchmark.models.network_files,
+        checkpoints=benchmark.models.checkpoint_files,
+    log:
+        log_path("models", f"full-seed-{benchmark.config.full_model.seed}"),
+    # Generated queries and every feature wait for it.
+    priority: 10
+    conda:
+        ENVIRONMENT
+    threads: benchmark.config.jobs.threads
+    resources:
+        **asked("train_full"),
+        save_state_every_s=benchmark.config.jobs.save_state_every_s,
+    params:
+        config=benchmark.params.training(seed=benchmark.config.full_model.seed),
+    script:
+        "../scripts/train_full.py"
+
+
+use rule train_full as train_full_seed with:
+    output:
+        **benchmark.models.full("{seed}"),
+        checkpoints=[],
+    log:
+        log_path("models", "full-seed-{seed}"),
+    params:
+        config=lambda w: benchmark.params.training(seed=int(w.seed)),
 
 
 rule train_block:
     """Train the models of one block of subsets with one seed."""
     input:
         **benchmark.inputs.training(),
-        subsets=lambda w: [
-            paths.subset(w.group, index) for index in subsets_of_block(w)
-        ],
+        subsets=paths.subsets(),
     output:
         (paths.block() if benchmark.config.jobs.keep_models else temp(paths.block())),
     log:
@@ -39,16 +46,16 @@ rule train_block:
     # The longest jobs first: one that is left to the end keeps a single core busy.
     priority: 5
     group:
-        grouped("train_block", paths.block())
+        grouped("train_block")
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("train_block", paths.block()),
+        **asked("train_block"),
         save_state_every_s=benchmark.config.jobs.save_state_every_s,
     params:
         config=lambda w: benchmark.params.training(
-            subsets=subsets_of_block(w),
+            subsets=refused(benchmark.counts.members, w.group, int(w.block)),
             models_per_stack=benchmark.config.jobs.models_per_stack,
         ),
     script:

@@ -17,7 +17,7 @@ rule pretrained:
     conda:
         ENVIRONMENT
     resources:
-        **asked("pretrained", benchmark.models.network_files["network"]),
+        **asked("pretrained"),
     params:
         config=benchmark.params(
             "pretrained",

@@ -14,7 +14,7 @@ rule build_report:
     conda:
         ENVIRONMENT
     resources:
-        **asked("build_report", REPORT_FILES["page"]),
+        **asked("build_report"),
     params:
         config=benchmark.params(
             "report", benchmark=benchmark.written, splits=benchmark.splits.queries

@@ -5,16 +5,15 @@ from diffattr.job import job
 with job(snakemake) as this:
     import msgspec
 
-    from diffattr.artifacts import read_array, read_arrays, write_json
+    from diffattr.artifacts import read_arrays, write_json
     from diffattr.config import Lds
-    from diffattr.data.subsets import membership
+    from diffattr.data.subsets import membership, read_subsets
     from diffattr.evaluation.powers import audit
 
     scores = read_arrays(this.input.scores)["scores"]
-    subsets = [read_array(path) for path in this.input.subsets]
     rows = audit(
         scores,
-        membership(subsets, scores.shape[1]),
+        membership(read_subsets(this.input.subsets), scores.shape[1]),
         read_arrays(this.input.measurements)["measurements"],
         this.section("lds", Lds),
         this.config["seed"],

@@ -1,4 +1,4 @@
-"""Rule subsets of a group of removals: what is left of the training set for each query."""
+"""Rule remaining: what is left of the training set for each query of one block."""
 
 from diffattr.job import job
 
@@ -10,5 +10,5 @@ with job(snakemake) as this:
 
     config = this.config
     orders = read_orders(this.input.removals, config["queries"], config["n_train"])
-    for path, member in zip(this.output, config["members"], strict=True):
-        write_array(path, np.sort(orders[config["side"]][member][config["n_removed"] :]))
+    block = orders[config["side"]][config["members"], config["n_removed"] :]
+    write_array(this.output[0], np.sort(block, axis=1))

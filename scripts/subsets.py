@@ -3,12 +3,14 @@
 from diffattr.job import job
 
 with job(snakemake) as this:
+    import numpy as np
+
     from diffattr.artifacts import read_array, write_array
     from diffattr.data.subsets import subset
 
     labels, config = read_array(this.input.labels), this.config
-    for path, index in zip(this.output, config["members"], strict=True):
-        members = subset(
+    block = [
+        subset(
             labels,
             config["fraction"],
             config["seed"],
@@ -16,4 +18,6 @@ with job(snakemake) as this:
             index,
             like_d_trak=config["split"] == "d-trak",
         )
-        write_array(path, members)
+        for index in config["members"]
+    ]
+    write_array(this.output[0], np.stack(block))

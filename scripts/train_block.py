@@ -5,6 +5,7 @@ from diffattr.job import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, scratch
     from diffattr.config import Recipe
+    from diffattr.data.subsets import read_subsets
     from diffattr.diffusion.models import read_captions, write_block
     from diffattr.diffusion.training import TrainingSet, train
 
@@ -18,7 +19,7 @@ with job(snakemake) as this:
                 read_captions(this.input.get("captions")),
                 this.mirrored(),
             ),
-            [read_array(path) for path in this.input.subsets],
+            read_subsets(this.input.subsets),
             int(this.wildcards.seed),
             recipe,
             models_per_stack=this.config["models_per_stack"],

@@ -8,17 +8,19 @@ import pytest
 import yaml
 from changed_config import DELETED, OWN_MODEL, OWN_MODELS, assert_refused, config, raw, schema
 from changed_config import benchmark as benchmark_of
+from dags import SIZE, jobs_here, jobs_of
 from diffusers import DDIMScheduler, UNet2DModel
 from diffusers.models.model_loading_utils import load_state_dict
 from stand_ins import write_ddpm
 
-from diffattr import plan
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
 from diffattr.config import ConfigError, NoiseSchedule, yaml_text
 from diffattr.diffusion.families import family, pipeline_of
 from diffattr.diffusion.models import trained, write_network
 from diffattr.diffusion.pipelines import Pipeline
+from diffattr.plan.dag import planned
+from diffattr.plan.network import network_size
 
 LORA = {"pipeline": "a/b", "unet": {}, "rank": 4, "dropout": 0.0, "caption": "a {}"}
 FOLDER = "data/mini/ddpm"
@@ -117,15 +119,15 @@ def test_the_sampler_is_the_scheduler_s_where_the_config_says_nothing(here):
 
 def test_nothing_is_trained_or_measured(here):
     benchmark = made()
-    planned = plan.jobs(benchmark, plan.NetworkSize(1000, 1_000_000))
-    rules = {job.rule for job in planned}
+    jobs = planned(benchmark, SIZE, jobs_here(raw(name=OWN_MODEL)))
+    rules = {job.rule for job in jobs}
     assert not {"train_full", "train_block", "subsets", "losses", "lds_of_method"} & rules
     assert {"pretrained", "generate", "features", "kernel", "scores", "build_report"} <= rules
     assert benchmark.splits.queries == ["val", "gen", "planted"]
     assert benchmark.splits.lds == []
     # Three passes over 100 training images, 160 queries, 6 generated and 10 planted, 2 timesteps.
-    features = [job for job in planned if job.rule == "features"]
-    assert sum(job.forwards for job in features) == 2 * (100 + 160 + 6 + 10)
+    features = [job for job in jobs if job.rule == "features"]
+    assert sum(job.work.forwards for job in features) == 2 * (100 + 160 + 6 + 10)
 
 
 @pytest.mark.parametrize(
@@ -140,12 +142,12 @@ def test_nothing_is_trained_or_measured(here):
 def test_there_are_the_queries_that_are_asked_for(here, changes, splits):
     benchmark = made(changes)
     assert benchmark.splits.queries == splits
-    rules = {job.rule for job in plan.jobs(benchmark, plan.NetworkSize(1000, 1_000_000))}
+    rules = {job.rule for job in jobs_here(raw(changes, OWN_MODEL))}
     assert ("generate" in rules) == ("gen" in splits)
 
 
 def test_the_network_s_size_is_that_of_the_pipeline(here):
-    found = plan.network_size(made())
+    found = network_size(made())
     weights = load_state_dict(f"{FOLDER}/unet/diffusion_pytorch_model.safetensors")
     assert found.n_parameters == sum(tensor.numel() for tensor in weights.values())
     assert made().models.sample_shape == (3, 16, 16)
@@ -256,8 +258,7 @@ def test_without_measurement_a_model_is_trained_and_explained_all_the_same():
     changes = {"measurement": DELETED}
     for method in ("trak-4", "trak-8", "d-trak-4", "d-trak-8"):
         changes[f"methods.{method}.lambda"] = 0.1
-    trained = benchmark_of(changes)
-    rules = {job.rule for job in plan.jobs(trained, plan.NetworkSize(1000, 1_000_000))}
+    rules = {job.rule for job in jobs_of(changes)}
     assert "train_full" in rules
     assert not {"train_block", "subsets", "losses", "predictions", "lds_of_method"} & rules
 
@@ -355,7 +356,7 @@ def test_a_ddim_pipeline_s_schedule_is_read_too(here):
 def test_a_network_s_config_may_be_written_otherwise(here, values):
     rewrite(here / FOLDER / "unet/config.json", **values)
     benchmark = made()
-    assert plan.network_size(benchmark).n_parameters > 1000
+    assert network_size(benchmark).n_parameters > 1000
     network, model = family("unet2d").pretrained(made().config.model, None)
     assert model.config["sample_size"] == 16
     write_network("copy", trained(network), model)
@@ -371,7 +372,7 @@ def test_a_pipeline_of_the_hub_is_read_as_one_in_a_folder(here, monkeypatch):
         found = pipeline.config(name)
         assert {key: found[key] for key in expected} == expected
     network = pipeline.whole("unet", UNet2DModel)
-    assert sum(p.numel() for p in network.parameters()) == plan.network_size(made()).n_parameters
+    assert sum(p.numel() for p in network.parameters()) == network_size(made()).n_parameters
     rewrite(here / FOLDER / "model_index.json", _class_name="LDMPipeline")
     assert_refused(pipeline.check_kind, key="model.pretrained", words="is a LDMPipeline")
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 from changed_config import benchmark
+from dags import CIFAR, jobs_of
 
-from diffattr import plan
 from diffattr.diffusion.families import family
+from diffattr.plan.network import network_size
 
 MODELS = {"cifar2": 885, "cifar10": 193, "celeba": 885, "artbench2": 885, "artbench5": 193}
 # Steps of the full model, of a half and without 1000 images, as the published scripts take them.
@@ -16,7 +17,6 @@ STEPS = {
     "artbench2": (7900, 4000, 6300),
     "artbench5": (19_600, 9800, None),
 }
-SIZE = plan.NetworkSize(n_parameters=38_306_691, forward_flops=12_100_000_000)
 
 
 @pytest.fixture(params=MODELS)
@@ -50,7 +50,7 @@ def test_training_takes_as_many_steps(name):
 )
 def test_networks_are_the_published_ones(name, n_parameters, gflops, dropouts):
     whole = paper(name)
-    size = plan.network_size(whole)
+    size = network_size(whole)
     assert size.n_parameters == n_parameters
     assert size.forward_flops / 1e9 == pytest.approx(gflops, rel=0.05)
     with torch.device("meta"):
@@ -71,15 +71,16 @@ def test_the_ground_truth_is_measured_at_every_timestep_with_three_noises(name):
 def test_the_disk_of_cifar_2_is_a_third_of_the_published_code_s():
     # Its features 81 GB, losses 16.9 GB, checkpoints 46 GB, and 885 models of 153 MB each.
     theirs = 81e9 + 16.9e9 + 46e9 + 885 * 4 * 38_306_691
-    ours = sum(job.n_bytes for job in plan.jobs(paper("cifar2"), SIZE))
+    ours = sum(job.work.n_bytes for job in jobs_of(name="configs/cifar2.yaml", size=CIFAR))
     assert ours < theirs / 3
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_mini_twin_runs_the_rules_of_its_benchmark(name):
     twin = benchmark(name=f"configs/mini/{name}.yaml")
-    whole = {job.rule for job in plan.jobs(paper(name), SIZE)}
+    whole = {job.rule for job in jobs_of(name=f"configs/{name}.yaml")}
+    in_twin = {job.rule for job in jobs_of(name=f"configs/mini/{name}.yaml")}
     # Embeddings need CLIP's weights, and the audit of powers is one more job for every method.
-    assert whole - {job.rule for job in plan.jobs(twin, SIZE)} <= {"embed", "audit_powers"}
+    assert whole - in_twin <= {"embed", "audit_powers"}
     assert twin.config.data.source == paper(name).config.data.source
     assert twin.config.model.family == paper(name).config.model.family

@@ -209,13 +209,13 @@ def test_retraining_based_scores_read_the_first_models(tmp_path, method):
     losses = generator.normal(size=(2, 14, 3))
     inputs = SimpleNamespace(
         measurements=str(tmp_path / "measurements.zarr.zip"),
-        subsets=[str(tmp_path / f"{number}.npy") for number in range(14)],
+        subsets=[str(tmp_path / f"block-{number}.npy") for number in range(2)],
         train=str(tmp_path / "train.npy"),
     )
     write_arrays(inputs.measurements, {"measurements": losses}, {})
     write_array(inputs.train, np.arange(8))
-    for path, mask in zip(inputs.subsets, masks, strict=True):
-        write_array(path, np.flatnonzero(mask))
+    for path, block in zip(inputs.subsets, (masks[:13], masks[13:]), strict=True):
+        write_array(path, np.array([np.flatnonzero(mask) for mask in block]))
     found = read_attribution(config(method, n_retrained=12), inputs).scores(None)
     own = METHODS[method]
     expected = own.scores_from_losses(masks[:12], losses.mean(axis=0)[:12])

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from changed_config import DELETED, assert_refused, benchmark
+from dags import jobs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffattr import plan
 from diffattr.config import ConfigError
 from diffattr.counterfactual.removals import Removal, is_removal, removal_order
-from diffattr.plan import NetworkSize
 
 EVERY = "configs/every-method.yaml"
 
@@ -51,20 +50,22 @@ def test_more_queries_keep_the_first_and_are_distinct():
 
 
 def test_the_plan_counts_retraining_and_redrawing():
-    size = NetworkSize(n_parameters=1000, forward_flops=2_000_000)
-    jobs = plan.jobs(benchmark({"sweeps": {}}, EVERY), size)
+    jobs = jobs_of({"sweeps": {}}, EVERY)
     own = [job for job in jobs if job.rule == "train_block" and "counterfactual" in job.outputs[0]]
     # 5 removals with 2 seeds: 5 models of 36 images, 3 epochs in batches of 8, blocks of 4 and 1.
     assert len(own) == 5 * 2 * 2
-    assert sum(job.model_steps for job in own) == 5 * 2 * 5 * 3 * 5
-    assert sum(job.forwards for job in own) == 5 * 2 * 5 * 3 * 36
+    assert sum(job.work.model_steps for job in own) == 5 * 2 * 5 * 3 * 5
+    assert sum(job.work.forwards for job in own) == 5 * 2 * 5 * 3 * 36
     redrawn = [job for job in jobs if job.rule == "redraw"]
     assert len(redrawn) == 5 * 2 * 2
-    assert sum(job.forwards for job in redrawn) == 5 * 2 * 5 * (5 + 5)
+    assert sum(job.work.forwards for job in redrawn) == 5 * 2 * 5 * (5 + 5)
     assert len([job for job in jobs if job.rule == "removals"]) == 3
+    # The 36 images that are left, for 5 queries in blocks of 4 and 1.
+    left = [job for job in jobs if job.rule == "remaining"]
+    assert (len(left), sum(job.work.n_bytes for job in left)) == (5 * 2, 5 * 5 * 36 * 8)
     # Two timesteps of the bottleneck for every redrawn query, and once for the originals.
     (compared,) = (job for job in jobs if job.rule == "compare_redrawn")
-    assert compared.forwards == (5 * 2 * 5 + 5) * 2
+    assert compared.work.forwards == (5 * 2 * 5 + 5) * 2
 
 
 IMPOSSIBLE = {

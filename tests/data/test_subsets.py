@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffattr.artifacts import ArtifactError, write_array
 from diffattr.data.source import DataError
-from diffattr.data.subsets import membership, subset
+from diffattr.data.subsets import membership, read_subsets, subset
 
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 7], [20, 12, 9, 7])).astype(int)
 FRACTIONS = st.sampled_from([0.2, 0.25, 1 / 3, 0.5, 0.51, 0.8])
@@ -79,3 +80,22 @@ def test_membership_says_which_image_is_in_which_subset(case):
     for row, members in enumerate(subsets):
         for image in range(n_train):
             assert masks[row, image] == (image in members)
+
+
+def test_the_subsets_of_some_blocks_stand_in_their_order(tmp_path):
+    blocks = [np.array([[0, 3], [1, 2]]), np.array([[2, 5]])]
+    paths = [tmp_path / f"block-{number}.npy" for number in range(2)]
+    for path, block in zip(paths, blocks, strict=True):
+        write_array(path, block)
+    assert [row.tolist() for row in read_subsets(paths)] == [[0, 3], [1, 2], [2, 5]]
+    assert [row.tolist() for row in read_subsets(str(paths[1]))] == [[2, 5]]
+
+
+@pytest.mark.parametrize("wrong", [np.arange(3), np.zeros((2, 3)), np.zeros((2, 2, 3), np.int64)])
+def test_a_file_that_holds_no_block_of_subsets_is_refused(tmp_path, wrong):
+    path = tmp_path / "block-0.npy"
+    write_array(path, wrong)
+    with pytest.raises(
+        ArtifactError, match=r"block-0\.npy: found .*, expected int64 \(member, image\)"
+    ):
+        read_subsets([path])

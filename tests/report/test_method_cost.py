@@ -33,14 +33,14 @@ def test_a_method_costs_what_it_needs_beyond_data_full_model_and_queries():
     )
     paths = smoke.paths
     train, network = paths.images("train"), smoke.models.network_files["network"]
-    records = {train: record("data", 1), network: record("train_full_0", 2, [train])}
+    records = {train: record("data", 1), network: record("train_full", 2, [train])}
     losses = [paths.losses("retrain", 2, block, "val") for block in (0, 1)]
     for block, path in enumerate(losses):
         model = paths.block("retrain", 2, block)
         of_block = {"group": "retrain", "seed": "2", "block": str(block)}
-        subsets = [paths.subset("retrain", index) for index in range(4 * block, 4 * block + 4)]
-        records |= {path: record(f"subsets_retrain_{block}", 5) for path in subsets}
-        records[model] = record("train_block", 100, [train, *subsets], **of_block)
+        subsets = paths.subsets("retrain", block)
+        records[subsets] = record("subsets", 5, group="retrain", block=str(block))
+        records[model] = record("train_block", 100, [train, subsets], **of_block)
         records[path] = record("losses", 10, [model], split="val", **of_block)
     measured = paths.measurements("retrain", "val")
     records[measured] = record("measurements", 0.25, losses, group="retrain", split="val")

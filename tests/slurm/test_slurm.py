@@ -12,13 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import stand_ins
 import yaml
+from dags import jobs_here
 from one_node import obstacle, one_node
 from running import NO_DELAY, REPOSITORY, Workflow
 
 from diffattr.benchmark import Benchmark
-from diffattr.cluster import Requests, Site, known_size
+from diffattr.cluster.groups import group_sizes, n_cluster_jobs
+from diffattr.cluster.requests import Requests
+from diffattr.cluster.site import Site
 from diffattr.config import load_schema, parse
-from diffattr.plan import jobs
+from diffattr.plan.dag import planned
+from diffattr.plan.network import known_size
 
 REASON = obstacle()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -117,16 +121,20 @@ def test_a_cluster_makes_the_same_bytes(built, capsys):
         )
 
 
-def test_as_many_cluster_jobs_go_out_as_the_plan_says(built, monkeypatch):
-    monkeypatch.chdir(built.cluster.directory)
+def test_as_many_cluster_jobs_are_submitted_as_the_plan_says(built, tmp_path, monkeypatch):
     schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
     benchmark = Benchmark(parse(built.cluster.config, schema, built.name))
+    monkeypatch.chdir(built.cluster.directory)
     size = known_size(benchmark)
     assert size is not None
-    profile = yaml.safe_load((REPOSITORY / "profiles" / "slurm" / "config.yaml").read_text())
-    components = {g.split("=")[0]: int(g.split("=")[1]) for g in profile["group-components"]}
-    planned = Requests(benchmark, size, Site()).n_cluster_jobs(jobs(benchmark, size), components)
-    assert built.n_submitted == planned
+    requests = Requests(benchmark, size, Site())
+    # Of nothing that is there.
+    monkeypatch.chdir(tmp_path)
+    jobs = planned(benchmark, size, jobs_here(built.cluster.config))
+    sizes = group_sizes(REPOSITORY / "profiles" / "slurm" / "config.yaml")
+    assert built.n_submitted == n_cluster_jobs(
+        jobs, lambda job: requests.group(job.rule, job.wildcards), sizes
+    )
 
 
 def test_what_is_there_is_not_made_again(built):

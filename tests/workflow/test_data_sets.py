@@ -29,7 +29,7 @@ def test_a_stand_in_s_images_and_subsets_are_made(empty, source, case):
     split = {"split": "d-trak"} if source != "images" else {}
     wanted = {"source": source, "folder": str(folder), "n_planted": 0, **keys, **split}
     empty.config["data"] |= wanted
-    empty.run("results/smoke/subsets/lds/0.npy", "results/smoke/labels/classes.json")
+    empty.run("results/smoke/subsets/lds/block-0.npy", "results/smoke/labels/classes.json")
     root = empty.root
     found = sorted(path.name for path in (root / "images").glob("*.npy"))
     assert found == ["train.npy", "val.npy"]
@@ -44,7 +44,7 @@ def test_a_stand_in_s_images_and_subsets_are_made(empty, source, case):
         assert np.array_equal(read_array(root / "labels" / f"{name}.npy"), whole.labels[positions])
     names = json.loads((root / "labels" / "classes.json").read_text())
     assert len(names) == n_classes
-    members = read_array(root / "subsets" / "lds" / "0.npy")
+    members = read_array(root / "subsets" / "lds" / "block-0.npy")[0]
     assert len(members) == keys["n_train"] // 2
     assert np.all(np.diff(members) > 0)
 

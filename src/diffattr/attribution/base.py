@@ -24,7 +24,7 @@ from diffattr.attribution.method import (
     Method,
     Reading,
     Reads,
-    Work,
+    ScoringWork,
     answer,
 )
 from diffattr.attribution.scores import Attribution, DenseAttribution, MeanAttribution
@@ -242,13 +242,13 @@ class KernelMethod(VectorMethod):
 
     def work(
         self, n_train: int, n_queries: int, dim: int, n_models: int = 1, n_products: int = 0
-    ) -> Work:
+    ) -> ScoringWork:
         """Return the cost, with eigenvectors of the smaller Gram matrix."""
         rank = min(n_train, dim)
         held = (n_train + n_queries) * (dim * 20 + rank * 8) + n_queries * n_train * 12
         into_basis = n_train * dim + rank**2
         operations = 2 * n_models * n_queries * (into_basis + rank * n_products)
-        return Work(held + rank**2 * 8, operations)
+        return ScoringWork(held + rank**2 * 8, operations)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,7 +104,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Work:
+class ScoringWork:
     """What scoring costs: bytes in memory at once, and floating-point operations."""
 
     held: int
@@ -210,7 +210,7 @@ class Method(ABC):
 
     def work(
         self, n_train: int, n_queries: int, dim: int, n_models: int = 1, n_products: int = 0
-    ) -> Work:
+    ) -> ScoringWork:
         """Return the cost of one split's scores.
 
         Args:
@@ -222,7 +222,7 @@ class Method(ABC):
         """
         # Vectors as float32 and float64, and again as float64 factors; a matrix of scores.
         held = (n_train + n_queries) * dim * 28 + n_queries * n_train * 12
-        return Work(held, 2 * n_models * n_queries * dim * n_products)
+        return ScoringWork(held, 2 * n_models * n_queries * dim * n_products)
 
 
 def with_options(method: M, options: Mapping[str, Any]) -> M:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from diffattr.artifacts import ArtifactError, as_list, read_array, read_arrays, write_arrays
+from diffattr.artifacts import ArtifactError, read_array, read_arrays, write_arrays
 from diffattr.attribution.kernel import Diagonal, Kernel
-from diffattr.data.subsets import membership
+from diffattr.data.subsets import membership, read_subsets
 from diffattr.features.store import Features, require_same_identity
 
 
@@ -87,12 +87,12 @@ def read_retrained(
     """
     stored = read_arrays(inputs.measurements)
     losses = stored["measurements"].mean(axis=0)
-    paths = as_list(inputs.subsets)
-    if losses.shape[0] != len(paths):
+    subsets = read_subsets(inputs.subsets)
+    if losses.shape[0] != len(subsets):
         raise ArtifactError(
-            f"{stored.path}: holds losses of {losses.shape[0]} models, there are {len(paths)}"
+            f"{stored.path}: holds losses of {losses.shape[0]} models, there are {len(subsets)}"
             f" subsets; remake it: snakemake --force {stored.path}"
         )
     n_train = len(read_array(inputs.train, mmap=True))
-    masks = membership([read_array(path) for path in paths[:n_models]], n_train)
+    masks = membership(subsets[:n_models], n_train)
     return masks, losses[:n_models]

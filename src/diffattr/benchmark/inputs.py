@@ -74,6 +74,10 @@ class Inputs:
             for shard in self.counts.shards(split)
         ]
 
+    def subsets(self, group: str) -> list[str]:
+        """Return the subsets of every block of a group."""
+        return [self.paths.subsets(group, block) for block in self.counts.blocks(group)]
+
     def losses(self, group: str, split: str) -> list[str]:
         """Return every loss table of a group on one split, one seed after the other."""
         return [
@@ -134,8 +138,5 @@ class Inputs:
             kernel=paths.kernel,
             curvature=lambda name, model: paths.curvature(features[name].curvature or "", model),
             measurements=lambda split: paths.measurements("retrain", split),
-            subsets=lambda: [
-                paths.subset("retrain", index)
-                for index in range(self.counts.group("retrain").count)
-            ],
+            subsets=lambda: self.subsets("retrain"),
         )

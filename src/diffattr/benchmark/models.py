@@ -75,11 +75,7 @@ class Models:
         full = re.fullmatch(r"full(?:-step-(\d+))?(?:-seed-(\d+))?", model)
         if full:
             step, seed = full.groups()
-            folder = self.paths.network(seed or self.config.full_model.seed, step)
-            return {
-                "network": f"{folder}/{MODEL_FAMILIES[self.config.model.family].weights_file}",
-                "network_config": f"{folder}/{CONFIG_FILE}",
-            }
+            return self.full(seed or self.config.full_model.seed, step)
         subset, seed = map(int, re.findall(r"\d+", model))
         if subset >= (count := self.counts.group("retrain").count):
             raise ConfigError(
@@ -88,6 +84,14 @@ class Models:
             )
         block = subset // self.config.jobs.models_per_block
         return {"block": self.paths.block("retrain", seed, block)}
+
+    def full(self, seed: int | str, step: str | None = None) -> dict[str, str]:
+        """Return the files of the full model of a seed, or of one of its checkpoints."""
+        folder = self.paths.network(seed, step)
+        return {
+            "network": f"{folder}/{MODEL_FAMILIES[self.config.model.family].weights_file}",
+            "network_config": f"{folder}/{CONFIG_FILE}",
+        }
 
     @staticmethod
     def member(model: str) -> int | None:

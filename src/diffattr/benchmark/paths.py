@@ -71,9 +71,9 @@ class Paths:
         """What people call the real images, by split."""
         return self("indices", "names.json")
 
-    def subset(self, group: str = "{group}", index: int | str = "{subset}") -> str:
-        """Sorted positions into train of one subset."""
-        return self("subsets", group, f"{index}.npy")
+    def subsets(self, group: str = "{group}", block: int | str = "{block}") -> str:
+        """The subsets of one block, int64 (member, image): sorted positions into train."""
+        return self("subsets", group, f"block-{block}.npy")
 
     def network(self, seed: int | str = "{seed}", step: int | str | None = None) -> str:
         """Folder of the full model, or of one of its checkpoints, in diffusers' layout."""

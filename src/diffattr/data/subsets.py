@@ -1,9 +1,12 @@
 """Random subsets of the training set."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from diffattr import rng
+from diffattr.artifacts import ArtifactError, as_list, read_array
 from diffattr.data.sampling import d_trak_sample, d_trak_subset_state, stratified_sample
 from diffattr.data.source import DataError
 
@@ -35,6 +38,24 @@ def subset(
         return np.sort(d_trak_sample(everything, labels, n, random_state, key))
     random_state = rng.integer_seed(seed, "subset", group, index)
     return stratified_sample(everything, labels, n, random_state, key)
+
+
+def read_subsets(paths: Any) -> list[Int64[np.ndarray, " member"]]:
+    """Return the subsets of one or several blocks, from the files of these blocks in order.
+
+    Raises:
+        ArtifactError: a file is damaged, or holds no block of subsets.
+    """
+    subsets = []
+    for path in as_list(paths):
+        block = read_array(path)
+        if block.dtype != np.int64 or block.ndim != 2:
+            raise ArtifactError(
+                f"{path}: found {block.dtype} {block.shape}, expected int64 (member, image);"
+                f" remake it: snakemake --force {path}"
+            )
+        subsets += list(block)
+    return subsets
 
 
 def membership(

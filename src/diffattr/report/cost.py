@@ -4,7 +4,6 @@ Only jobs that the report descends from count: what an older config left in the 
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -137,11 +136,6 @@ def job_of(record: Mapping[str, Any]) -> str:
     return json.dumps([record["rule"], record["started"], record["wildcards"]], sort_keys=True)
 
 
-def _stage(rule: str) -> str:
-    """Return the stage of a rule; the rules that the workflow generates carry group and number."""
-    return re.sub(r"(_(lds|retrain|counterfactual_.*))?_\d+$", "", rule)
-
-
 def costs(records: Records) -> Costs:
     """Return what the jobs behind these artifacts cost."""
 
@@ -152,7 +146,7 @@ def costs(records: Records) -> Costs:
 
     stages: dict[str, list[str]] = {}
     for path, record in records.items():
-        stages.setdefault(_stage(record["rule"]), []).append(path)
+        stages.setdefault(record["rule"], []).append(path)
 
     def order(stage: str) -> tuple[int, str]:
         members = stages[stage]

@@ -24,9 +24,9 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost
         *images,
         *benchmark.models.network_files.values(),
         *(
-            paths.subset(group, index)
+            paths.subsets(group, block)
             for group in ("lds", "retrain")
-            for index in range(benchmark.counts.group(group).count)
+            for block in benchmark.counts.blocks(group)
         ),
     ]
     jobs = {path: job_of(record) for path, record in records.items()}

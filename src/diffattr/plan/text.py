@@ -1,0 +1,206 @@
+"""The plan as Markdown, for people: what the whole benchmark costs, and what is left of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tabulate import tabulate
+
+from diffattr.benchmark import Benchmark
+from diffattr.plan.calibration import (
+    ACCELERATED_START_S,
+    ACCELERATORS,
+    UnitCost,
+    cluster_seconds,
+    unit_costs,
+)
+from diffattr.plan.chain import longest_chain
+from diffattr.plan.dag import PlannedJob
+from diffattr.plan.network import NetworkSize
+from diffattr.plan.work import kind_of
+
+Jobs = Sequence[PlannedJob]
+Seconds = Callable[[PlannedJob], float]
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What works at once: GPUs where the benchmark asks for them, else cores."""
+
+    cores: int
+    gpus: int = 1
+
+
+def duration(seconds: int | float) -> str:
+    """Return a time in the unit that suits it."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def size_text(n_bytes: int | float) -> str:
+    """Return a size in the unit that suits it (powers of 1000)."""
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= length:
+            return f"{n_bytes / length:.1f} {unit}"
+    return f"{n_bytes:.0f} B"
+
+
+def plan_text(
+    benchmark: Benchmark,
+    jobs: Jobs,
+    size: NetworkSize,
+    machines: Machines,
+    n_cluster_jobs: Callable[[Jobs], int],
+) -> str:
+    """Return the plan as Markdown.
+
+    Args:
+        benchmark: the benchmark that is planned.
+        jobs: all its jobs.
+        size: the size of its network.
+        machines: the machines that work at once.
+        n_cluster_jobs: returns the number of cluster jobs after grouping.
+    """
+    costs = unit_costs(jobs, size)
+    parts = [
+        f"# Plan of benchmark {benchmark.name}",
+        f"Network: {size.n_parameters:,} parameters, {size.forward_flops / 1e6:,.1f} MFLOP per"
+        " image and forward pass. Forward and backward count images through the network.",
+        f"Models: {_n_models(benchmark, jobs):,}.",
+    ]
+    describe = _on_gpus if benchmark.config.jobs.gpus else _on_cores
+    left = [job for job in jobs if job.is_left]
+    for title, chosen in (("The whole benchmark", jobs), ("Left to do now", left)):
+        parts.append(f"## {title}")
+        if not chosen:
+            parts.append("Nothing.")
+            continue
+        parts += describe(benchmark, chosen, size, costs, machines)
+        parts.append(
+            f"With `--profile slurm`, {_counted(len(chosen), 'job')} would be submitted as"
+            f" {_counted(n_cluster_jobs(chosen), 'cluster job')}."
+        )
+    if benchmark.config.jobs.gpus:
+        parts.append(_assumptions())
+    elif any(cost.n_measured == 0 for cost in costs.values()):
+        parts.append(
+            "Times from the calibrated table were measured on one core of a small virtual machine"
+            " with tiny networks: right for laptops within a factor of about two, far too long for"
+            " GPUs. Run one block and plan again."
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _n_models(benchmark: Benchmark, jobs: Jobs) -> int:
+    """Return the number of models that are trained."""
+    blocks = [job.wildcards for job in jobs if job.rule == "train_block"]
+    n_full = sum(job.rule in ("train_full", "train_full_seed") for job in jobs)
+    return n_full + sum(len(benchmark.counts.members(w["group"], int(w["block"]))) for w in blocks)
+
+
+def _table(jobs: Jobs, times: Mapping[str, Seconds], source: Callable[[str], str]) -> str:
+    """Return the table of rules: `times` are its columns of time, `source` says where from."""
+
+    def cells(name: str, of_rule: Jobs, origin: str) -> list[str | int]:
+        work = [job.work for job in of_rule]
+        return [
+            name,
+            len(of_rule),
+            f"{sum(w.model_steps for w in work):,}",
+            f"{sum(w.forwards for w in work):,}",
+            f"{sum(w.backwards for w in work):,}",
+            *(duration(sum(map(seconds, of_rule))) for seconds in times.values()),
+            size_text(sum(w.n_bytes for w in work)),
+            origin,
+        ]
+
+    # In the order of the data: a rule stands where the last of its jobs can run.
+    rules = reversed(dict.fromkeys(job.rule for job in reversed(jobs)))
+    rows = [cells(rule, [j for j in jobs if j.rule == rule], source(rule)) for rule in rules]
+    rows.append(cells("total", jobs, ""))
+    headers = ["rule", "jobs", "model-steps", "forward", "backward", *times, "disk", "times"]
+    align = ("left", *["right"] * (len(headers) - 2), "left")
+    return tabulate(rows, headers, tablefmt="github", colalign=align)
+
+
+def _on_cores(
+    benchmark: Benchmark,
+    jobs: Jobs,
+    size: NetworkSize,
+    costs: Mapping[str, UnitCost],
+    machines: Machines,
+) -> list[str]:
+    def seconds(job: PlannedJob) -> float:
+        return costs[job.rule].seconds(job.work, size)
+
+    def source(rule: str) -> str:
+        n_measured = costs[rule].n_measured
+        return f"measured on {_counted(n_measured, 'job')}" if n_measured else "calibrated table"
+
+    at_once = max(1, machines.cores // max(1, benchmark.config.jobs.threads))
+    return [
+        _table(jobs, {"core time": seconds}, source),
+        f"About {duration(sum(map(seconds, jobs)) / at_once)} with {_counted(at_once, 'job')} at a"
+        f" time ({_counted(machines.cores, 'core')}), {_disk(jobs)}.",
+        _chain(longest_chain(jobs, seconds), seconds),
+    ]
+
+
+def _on_gpus(
+    benchmark: Benchmark,
+    jobs: Jobs,
+    size: NetworkSize,
+    costs: Mapping[str, UnitCost],
+    machines: Machines,
+) -> list[str]:
+    def seconds_on(name: str, job: PlannedJob) -> float:
+        return cluster_seconds(job.rule, job.work, benchmark, size, ACCELERATORS[name])
+
+    def source(rule: str) -> str:
+        return "assumed" if kind_of(rule) == "network" else "calibrated table"
+
+    times = {name: partial(seconds_on, name) for name in ACCELERATORS}
+    on_gpu = [job for job in jobs if kind_of(job.rule) == "network"]
+    at_once = max(1, machines.gpus // benchmark.config.jobs.gpus)
+    parts = [_table(jobs, times, source)]
+    for name, seconds in times.items():
+        total, chain = sum(map(seconds, on_gpu)), longest_chain(jobs, seconds)
+        wall = max(total / at_once, sum(map(seconds, chain)))
+        parts.append(
+            f"On {name}: {total * benchmark.config.jobs.gpus / 3600:,.1f} GPU-hours; with"
+            f" {_counted(machines.gpus, 'GPU')} at least {duration(wall)}. {_chain(chain, seconds)}"
+        )
+    parts.append(f"{_disk(jobs)}.")
+    measured = [job for job in on_gpu if costs[job.rule].n_measured]
+    if measured:
+        total = sum(costs[job.rule].seconds(job.work, size) for job in measured)
+        parts.append(
+            f"As measured here, the {_counted(len(measured), 'job')} of the measured rules take"
+            f" {duration(total)} in all."
+        )
+    return parts
+
+
+def _disk(jobs: Jobs) -> str:
+    return f"{size_text(sum(job.work.n_bytes for job in jobs))} on disk"
+
+
+def _chain(chain: Jobs, seconds: Seconds) -> str:
+    rules = ", ".join(job.rule for job in chain)
+    return f"The longest chain of jobs takes {duration(sum(map(seconds, chain)))}: {rules}."
+
+
+def _assumptions() -> str:
+    rows = [[name, *vars(card).values()] for name, card in ACCELERATORS.items()]
+    headers = ["GPU", "peak TF32 TFLOP/s", "peak bf16 TFLOP/s", "share reached"]
+    return (
+        "Times on GPUs are assumptions: the network's work at a share of the peak, and"
+        f" {ACCELERATED_START_S:.0f} s to start. Run one block and plan again.\n\n"
+        + tabulate(rows, headers, tablefmt="github")
+    )

@@ -1,0 +1,105 @@
+"""What the work of a job is, and where the function of each rule is registered."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from diffattr.benchmark import Benchmark
+from diffattr.plan.network import FLOAT32, NetworkSize
+
+Kind = Literal["network", "matrix", "light", "other"]
+"""What a rule's jobs do: pass images through the network (training, gradients), compute with large
+matrices, neither load torch nor compute much, or anything else."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The jobs with which a job may be submitted as one cluster job.
+
+    `name` is that of a group in `profiles/slurm`, which says how many go together. `part` separates
+    jobs of a group that wait for different inputs: a cluster job waits for the inputs of all its
+    members, and fails with any of them. `always` holds for chains of jobs of one method, which
+    Snakemake refuses to split; other jobs are grouped only if they are short.
+    """
+
+    name: str
+    part: str
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of one job.
+
+    `forwards` and `backwards` count images through the network; a training step counts each image
+    of its batch once in both. `n_bytes` are written and kept. `n_held` are bytes in memory at once,
+    next to the interpreter, its libraries and the frozen part of a network. `algebra` are
+    floating-point operations outside the network.
+    """
+
+    model_steps: int = 0
+    forwards: int = 0
+    backwards: int = 0
+    n_bytes: int = 0
+    n_held: int = 0
+    algebra: int = 0
+    group: Group | None = None
+
+    def gflops(self, size: NetworkSize) -> float:
+        """Return the network's work; a backward pass costs two forward passes."""
+        return (self.forwards + 2 * self.backwards) * size.forward_flops / 1e9
+
+
+WorkFunction = Callable[[Benchmark, NetworkSize, Mapping[str, str]], Work]
+_RULES: dict[str, tuple[Kind, WorkFunction]] = {}
+
+
+def rule(kind: Kind) -> Callable[[WorkFunction], WorkFunction]:
+    """Register the work of the rule that has the function's name."""
+
+    def register(function: WorkFunction) -> WorkFunction:
+        _RULES[function.__name__] = kind, function
+        return function
+
+    return register
+
+
+def rules() -> list[str]:
+    """Return the rules whose work is known."""
+    return list(_RULES)
+
+
+def _registered(name: str) -> tuple[Kind, WorkFunction]:
+    if name not in _RULES:
+        raise LookupError(
+            f"rule {name}: found no work function of this name; add one, with @rule, to the module"
+            " of its stage in src/diffattr/plan/work/"
+        )
+    return _RULES[name]
+
+
+def kind_of(rule: str) -> Kind:
+    """Return what a rule's jobs do.
+
+    Raises:
+        LookupError: the rule has no work function.
+    """
+    return _registered(rule)[0]
+
+
+def work_of(
+    rule: str, benchmark: Benchmark, size: NetworkSize, wildcards: Mapping[str, str]
+) -> Work:
+    """Return the work of one job.
+
+    Raises:
+        LookupError: the rule has no work function.
+        ConfigError: the benchmark has no such job.
+    """
+    return _registered(rule)[1](benchmark, size, wildcards)
+
+
+def sample_bytes(benchmark: Benchmark) -> int:
+    """Return the bytes of one image as the network sees it."""
+    return math.prod(benchmark.models.sample_shape) * FLOAT32

@@ -1,0 +1,58 @@
+"""Work of the rules of data, latents and subsets."""
+
+from collections.abc import Mapping
+
+from diffattr.benchmark import Benchmark
+from diffattr.plan.network import FLOAT64, NetworkSize
+from diffattr.plan.work.base import Group, Work, rule, sample_bytes
+
+Wildcards = Mapping[str, str]
+
+
+@rule("other")
+def data(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
+    """Images, positions and labels of the real splits."""
+    n = sum(benchmark.counts.n_images(split) for split in benchmark.splits.real)
+    pixels = sample_bytes(benchmark)
+    if benchmark.models.captioned is not None:
+        pixels = 3 * benchmark.config.data.resolution**2
+    n_bytes = n * (pixels + 2 * FLOAT64)
+    return Work(n_bytes=n_bytes, n_held=4 * n_bytes)
+
+
+@rule("other")
+def captions(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
+    """One embedding per class."""
+    return Work(n_bytes=1_000_000)
+
+
+@rule("network")
+def encode(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
+    """A pass through the VAE counts as one through the network."""
+    n = benchmark.counts.n_images(wildcards["split"])
+    n_bytes = n * sample_bytes(benchmark)
+    return Work(forwards=n, n_bytes=n_bytes, n_held=2 * n_bytes)
+
+
+@rule("network")
+def mirror(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
+    """The same as for the training images as they are."""
+    return encode(benchmark, size, {"split": "train"})
+
+
+@rule("light")
+def subsets(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
+    """Positions of the images in each subset."""
+    group = wildcards["group"]
+    n_members = len(benchmark.counts.members(group, int(wildcards["block"])))
+    n_bytes = n_members * benchmark.counts.subset_size(group) * FLOAT64
+    return Work(n_bytes=n_bytes, group=Group("subsets", group))
+
+
+@rule("light")
+def remaining(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
+    """Positions of the images that are left for each query."""
+    group = wildcards["removal"]
+    n_members = len(benchmark.counts.members(group, int(wildcards["block"])))
+    n_bytes = n_members * benchmark.counts.subset_size(group) * FLOAT64
+    return Work(n_bytes=n_bytes, group=Group("subsets_removed", group))

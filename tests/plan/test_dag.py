@@ -1,0 +1,90 @@
+"""The plan's jobs are those of Snakemake, for every config that ships."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import networkx
+import numpy as np
+import pytest
+from changed_config import CONFIGS, OWN_MODELS, REPOSITORY, benchmark, own_model, raw
+from dags import SIZE, jobs_here, printed_jobs
+from diffattr.diffusion.stand_in import write_ddpm
+
+from diffattr.benchmark import Benchmark
+from diffattr.plan.chain import longest_chain
+from diffattr.plan.dag import planned
+
+
+def described(name):
+    """Return the benchmark of a config, after making what it reads from the working directory."""
+    if name in CONFIGS:
+        return benchmark(name=name)
+    own = own_model(name=name)
+    if own.model.pretrained.startswith("data/"):
+        write_ddpm(Path(own.model.pretrained), resolution=own.data.resolution)
+    if own.queries is not None:
+        Path(own.queries.folder).mkdir(parents=True)
+    return Benchmark.of(own)
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("name", [*CONFIGS, *OWN_MODELS])
+def test_the_plan_s_jobs_and_its_longest_chain_are_snakemake_s(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    whole = described(name)
+    # Fails where a rule has no work function.
+    jobs = planned(whole, SIZE, jobs_here(raw(name=name)))
+    printed = printed_jobs(REPOSITORY / name, tmp_path)
+    assert Counter(job.rule for job in jobs) == Counter(job.rule for job in printed)
+    assert {frozenset(job.outputs): (job.rule, dict(job.wildcards)) for job in jobs} == {
+        job.outputs: (job.rule, job.wildcards) for job in printed
+    }
+    assert all(job.is_left for job in jobs)
+
+    # The longest path, by networkx on the inputs and outputs that Snakemake prints.
+    outputs = sorted((job.outputs for job in printed), key=min)
+    seconds = dict(
+        zip(outputs, np.random.default_rng(0).exponential(size=len(outputs)), strict=True)
+    )
+    made_by = {path: job.outputs for job in printed for path in job.outputs}
+    graph = networkx.DiGraph()
+    for job in printed:
+        graph.add_edge("start", job.outputs, weight=seconds[job.outputs])
+        for path in job.inputs & made_by.keys():
+            graph.add_edge(made_by[path], job.outputs, weight=seconds[job.outputs])
+    chain = longest_chain(jobs, lambda job: seconds[frozenset(job.outputs)])
+    expected = networkx.dag_longest_path(graph)
+    assert ["start", *(frozenset(job.outputs) for job in chain)] == expected
+
+
+@pytest.mark.workflow
+def test_the_plan_waits_for_what_snakemake_s_own_graph_says(tmp_path, monkeypatch):
+    """Rules at both ends of every edge, from `snakemake --d3dag`, whose nodes have no wildcards."""
+    import subprocess
+    import sys
+
+    monkeypatch.chdir(tmp_path)
+    name = "configs/every-method.yaml"
+    files = ["--snakefile", REPOSITORY / "Snakefile", "--configfile", REPOSITORY / name]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--d3dag", *files],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    drawn = json.loads(done.stdout)
+    rules = {node["id"]: node["value"]["rule"] for node in drawn["nodes"]}
+    edges = Counter((rules[edge["u"]], rules[edge["v"]]) for edge in drawn["edges"])
+    jobs = jobs_here(raw(name=name))
+    rule_of = {job.name: job.rule for job in jobs}
+    found = Counter((rule_of[earlier], job.rule) for job in jobs for earlier in job.waits_for)
+    assert found == Counter({edge: n for edge, n in edges.items() if "all" not in edge})
+
+
+def test_a_config_that_is_refused_ends_in_snakemake_s_sentence(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        jobs_here(raw({"measurement.losses.draws": 0}))
+    assert stop.value.code == 1
+    assert "measurement.losses.draws: found 0" in capfd.readouterr().err
