@@ -5,6 +5,7 @@ import json
 
 import msgspec
 from diffattr.artifacts import write_text
+from diffattr.config import yaml_text
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -82,7 +83,7 @@ rule settings:
     log:
         log_path("settings"),
     run:
-        print(SETTINGS)
+        print(yaml_text(benchmark.written))
 
 
 rule plan:
@@ -129,7 +130,7 @@ rule all:
 
 
 onstart:
-    write_text(paths("config.yaml"), SETTINGS)
+    write_text(paths("config.yaml"), yaml_text(benchmark.written))
 
 
 onsuccess:

@@ -10,7 +10,7 @@ from diffattr.benchmark.completion import read_config
 from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
 from diffattr.cluster.requests import Requests
 from diffattr.cluster.site import placement, read_site
-from diffattr.config import ConfigError, extended, load_schema, yaml_text
+from diffattr.config import ConfigError, extended, load_schema
 from diffattr.counterfactual.removals import PATTERN as REMOVAL_PATTERN
 from diffattr.plan.network import NetworkSize, kept_size, known_size
 
@@ -27,8 +27,6 @@ except ConfigError as error:
     raise WorkflowError(f"The config is wrong.\n{error}")
 
 paths = benchmark.paths
-# The completed config, which is itself a config for the same benchmark.
-SETTINGS = yaml_text(benchmark.written)
 # The pipeline that decodes latents, where the network sees them.
 PIPELINE = benchmark.models.captioned and benchmark.models.captioned.pipeline
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
