@@ -412,6 +412,16 @@ def compared_removals_job(tmp_path):
     return files["removals"], job
 
 
+def planted_job(tmp_path):
+    """How a method ranks the copies of two planted queries."""
+    path, ids = tmp_path / "scores.zarr.zip", {"train": np.arange(8), "queries": np.array([5, 3])}
+    written(path, scores=drawn(2, 8), **{"lambda": 0.1})
+    for name, positions in ids.items():
+        artifacts.write_array(tmp_path / f"{name}.npy", positions)
+    inputs = {name: str(tmp_path / f"{name}.npy") for name in ids} | {"scores": [str(path)]}
+    return path, Job(tmp_path, "planted", inputs, {"methods": ["trak"]})
+
+
 def scoring(tmp_path, method, inputs, weights=(), output_function=None):
     described = {
         "method": method,
@@ -503,6 +513,7 @@ JOBS = {
     "outcomes": outcomes_job,
     "originals": originals_job,
     "removals, compared": compared_removals_job,
+    "planted": planted_job,
     "selected lambda": selected_job,
     "embedding": embedding_job,
     "curvature, by scores": curvature_scores_job,
@@ -689,6 +700,12 @@ CONTENTS = [
         content({"lambda": float("nan")}),
         "lambda is nan",
         id="selected lambda that is no number",
+    ),
+    pytest.param(
+        planted_job,
+        lambda path: written(path, scores=drawn(2, 8)),
+        "has no attribute 'lambda'",
+        id="planted scores without lambda",
     ),
     pytest.param(
         outcomes_job,
