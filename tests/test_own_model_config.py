@@ -377,6 +377,14 @@ def test_a_pipeline_of_the_hub_is_read_as_one_in_a_folder(here, monkeypatch):
     assert_refused(pipeline.check_kind, key="model.pretrained", words="is a LDMPipeline")
 
 
+def test_the_hub_is_asked_once(here, monkeypatch):
+    """A folder stands for the Hub; once it was read, it may go."""
+    monkeypatch.setattr(Pipeline, "is_local", False)
+    first = config(name=OWN_MODEL)
+    shutil.rmtree(here / FOLDER)
+    assert config(name=OWN_MODEL) == first
+
+
 def test_a_folder_without_a_lora_is_refused(here):
     lora = {"family": "sd-lora", "pretrained": "data/mini/asked", "config": LORA}
     words = "data/mini/asked holds no pytorch_lora_weights.safetensors"

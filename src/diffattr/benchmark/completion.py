@@ -11,6 +11,7 @@
   that need it. Its output function is the method's own, `loss` where it has none.
 """
 
+import contextlib
 import copy
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,14 +19,16 @@ from typing import Any
 
 import msgspec
 
+from diffattr.artifacts import ArtifactError, read_json, write_json
 from diffattr.attribution import method_of
 from diffattr.benchmark.pretrained import adapter_config, said_by_pipeline
 from diffattr.config import Config, ConfigError, Model, check, refuse, typed
 from diffattr.data import DATA_SOURCES
 from diffattr.data.images import n_files
-from diffattr.diffusion.families import MODEL_FAMILIES
+from diffattr.diffusion.families import MODEL_FAMILIES, pipeline_of
 from diffattr.plugins import PluginError
 
+_KEPT = "pipeline.json"
 _DEFAULT_PASS = {
     "n_timesteps": 10,
     "noise": "common",
@@ -90,7 +93,7 @@ def _n_files(key: str, folder: str) -> int:
 
 
 def _add_pipeline(whole: dict[str, Any], model: Model) -> None:
-    said = said_by_pipeline(model)
+    said = _kept(whole["name"], model) or _keep(whole["name"], model, said_by_pipeline(model))
     if model.config not in ({}, said["config"]):
         raise ConfigError(
             f"model.config: found {', '.join(model.config)}; remove it, the pipeline"
@@ -101,6 +104,25 @@ def _add_pipeline(whole: dict[str, Any], model: Model) -> None:
     if whole.get("sampling") is not None:
         whole["sampling"] = {**said["sampling"], **whole["sampling"]}
     _default(whole["data"], "resolution", said["resolution"])
+
+
+def _kept(name: str, model: Model) -> dict[str, Any] | None:
+    """Return what the pipeline of a benchmark said before, None where the Hub has to be asked.
+
+    Every job of a run completes the config; only the first one of them asks the Hub.
+    """
+    if not pipeline_of(model).is_local:
+        with contextlib.suppress(ArtifactError, OSError, KeyError, TypeError):
+            kept = read_json(f"results/{name}/{_KEPT}")
+            if kept["model"] == msgspec.to_builtins(model):
+                return kept["said"]
+    return None
+
+
+def _keep(name: str, model: Model, said: dict[str, Any]) -> dict[str, Any]:
+    if not pipeline_of(model).is_local:
+        write_json(f"results/{name}/{_KEPT}", {"model": msgspec.to_builtins(model), "said": said})
+    return said
 
 
 def _add_passes(whole: dict[str, Any]) -> None:
