@@ -119,7 +119,10 @@ def test_retraining_based_methods_read_losses_and_subsets():
     every = benchmark(name=EVERY)
     inputs = every.inputs.method("datamodel-10", "gen")
     assert inputs["measurements"] == "results/every-method/measurements/retrain/loss/gen.zarr.zip"
-    assert len(inputs["subsets"]) == 12
+    # 12 subsets in blocks of 4.
+    assert inputs["subsets"] == [
+        f"results/every-method/subsets/retrain/block-{block}.npy" for block in range(3)
+    ]
     assert every.methods["datamodel-10"].n_retrained == 10
     assert every.methods["empirical-influence"].n_retrained == 12
 

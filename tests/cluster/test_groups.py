@@ -47,7 +47,7 @@ def test_the_number_of_cluster_jobs_is_the_one_counted_by_hand():
     parts = [("subsets", 2), ("training", 4), ("losses", 8), ("measurements", 2)]
     parts += 2 * [("features", 5), ("kernels", 2), ("attribution", 2 * 2 + 2 * 3)]
     parts += [("attribution", 3 * 3)]  # random and pixels
-    alone = 1 + 1 + 1 + 2 + 1  # data, full model, queries, checks, report
+    alone = 1 + 1 + 1 + 2 + 1 + 1  # data, full model, queries, checks, planted copies, report
     assert n_cluster_jobs(jobs, grouping(), {}) == alone + sum(n for _, n in parts)
     assert all(n <= SIZES[name] for name, n in parts)
     assert n_cluster_jobs(jobs, grouping(), SIZES) == alone + len(parts)

@@ -357,7 +357,7 @@ def removals_job(tmp_path):
     written(path, **LISTS, queries=[0, 1])
     config = {"side": "proponents", "members": [0, 1], "n_removed": 2, "n_train": 8}
     config["queries"] = [0, 1]
-    return path, Job(tmp_path, "remaining", {"removals": str(path)}, config, n_outputs=2)
+    return path, Job(tmp_path, "remaining", {"removals": str(path)}, config)
 
 
 def comparison(tmp_path):

@@ -7,35 +7,40 @@ from pathlib import Path
 import networkx
 import numpy as np
 import pytest
-from changed_config import CONFIGS, OWN_MODELS, REPOSITORY, benchmark, own_model, raw
+from changed_config import CONFIGS, OWN_MODELS, REPOSITORY, raw, schema
 from dags import SIZE, jobs_here, printed_jobs
-from diffattr.diffusion.stand_in import write_ddpm
+from stand_ins import write_ddpm
 
 from diffattr.benchmark import Benchmark
+from diffattr.benchmark.completion import read_config
 from diffattr.plan.chain import longest_chain
 from diffattr.plan.dag import planned
 
 
 def described(name):
-    """Return the benchmark of a config, after making what it reads from the working directory."""
-    if name in CONFIGS:
-        return benchmark(name=name)
-    own = own_model(name=name)
-    if own.model.pretrained.startswith("data/"):
-        write_ddpm(Path(own.model.pretrained), resolution=own.data.resolution)
-    if own.queries is not None:
-        Path(own.queries.folder).mkdir(parents=True)
-    return Benchmark.of(own)
+    """Return a config, after making the files that one of a trained model is completed from."""
+    tree = raw(name=name)
+    if name in OWN_MODELS:
+        # A folder in the place of a name on the Hub, which would need a network connection.
+        if not tree["model"]["pretrained"].startswith("data/"):
+            tree["model"]["pretrained"] = "data/pipeline"
+        write_ddpm(Path(tree["model"]["pretrained"]), seed=0)
+        for section in (tree["data"], tree.get("queries", {})):
+            if "folder" in section:
+                Path(section["folder"]).mkdir(parents=True)
+                for number in range(130):
+                    Path(section["folder"], f"{number}.png").touch()
+    return tree
 
 
 @pytest.mark.workflow
 @pytest.mark.parametrize("name", [*CONFIGS, *OWN_MODELS])
 def test_the_plan_s_jobs_and_its_longest_chain_are_snakemake_s(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    whole = described(name)
+    tree = described(name)
     # Fails where a rule has no work function.
-    jobs = planned(whole, SIZE, jobs_here(raw(name=name)))
-    printed = printed_jobs(REPOSITORY / name, tmp_path)
+    jobs = planned(Benchmark(read_config(tree, schema(), name)), SIZE, jobs_here(tree))
+    printed = printed_jobs("config.json", tmp_path)
     assert Counter(job.rule for job in jobs) == Counter(job.rule for job in printed)
     assert {frozenset(job.outputs): (job.rule, dict(job.wildcards)) for job in jobs} == {
         job.outputs: (job.rule, job.wildcards) for job in printed

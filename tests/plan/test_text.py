@@ -72,8 +72,8 @@ def test_the_plan_s_text_has_the_whole_and_what_is_left(tmp_path, monkeypatch):
         assert rows[rule][:4] == [f"{number:,}" for number in numbers]
     totals = [f"{sum(column):,}" for column in zip(*expected.values(), strict=True)]
     assert rows["total"][:4] == totals
-    # 121 jobs; the test's cluster takes three at a time.
-    assert "With `--profile slurm`, 121 jobs would be submitted as 40 cluster jobs." in whole
+    # 122 jobs; the test's cluster takes three at a time.
+    assert "With `--profile slurm`, 122 jobs would be submitted as 40 cluster jobs." in whole
     rows = table_rows(rest)
     assert {"train_block", "measurements"} == set(rows) & set(expected)
     assert rows["train_block"][:4] == ["1", str(2 * 9), str(2 * 3 * 24), str(2 * 3 * 24)]

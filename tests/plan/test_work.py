@@ -29,6 +29,7 @@ BY_HAND = {
     "lds_of_method": (2 * N_METHODS, 0, 0, 0),
     "select_lambda": (2 * 4, 0, 0, 0),
     "scores": (3 * N_METHODS, 0, 0, 0),
+    "planted": (1, 0, 0, 0),
     "build_report": (1, 0, 0, 0),
 }
 BYTES_BY_HAND = {
@@ -150,9 +151,6 @@ def test_jobs_in_latents_are_counted_by_their_latents():
     for rule, wildcards in [("encode", {"split": "train"}), ("mirror", {})]:
         work = work_of(rule, whole, SIZE, wildcards)
         assert (work.forwards, work.n_bytes) == (n, n * 4 * 32 * 32 * 4)
-    assert (
-        work_of("captions", whole, SIZE, {}).n_bytes > work_of("classes", whole, SIZE, {}).n_bytes
-    )
 
 
 def test_models_that_are_not_kept_take_no_disk():
@@ -163,7 +161,7 @@ def test_models_that_are_not_kept_take_no_disk():
 def test_every_work_function_is_that_of_a_rule():
     """That every rule has one, `test_dag` holds."""
     text = "".join(path.read_text() for path in REPOSITORY.glob("rules/*.smk"))
-    assert set(rules()) <= set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, flags=re.M))
+    assert set(rules()) <= set(re.findall(r"^ *(?:use )?rule (?:\w+ as )?(\w+)", text, flags=re.M))
 
 
 def test_a_rule_without_a_work_function_is_named():
