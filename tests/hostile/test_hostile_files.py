@@ -430,7 +430,7 @@ def scoring(tmp_path, method, inputs, weights=(), output_function=None):
         "weights": list(weights),
         "n_retrained": None,
     }
-    return Job(tmp_path, "scores", inputs, {"method": described})
+    return Job(tmp_path, "scores", inputs, {"method": described, "lambda": None})
 
 
 def embedding_job(tmp_path):
@@ -468,7 +468,7 @@ def curvature_scores_job(tmp_path):
     return path, scoring(tmp_path, "ekfac", inputs, weights=(1.0,), output_function="loss")
 
 
-def features_job(tmp_path, projector, n_sampling_steps, **inputs):
+def features_job(tmp_path, projector, n_steps, **inputs):
     weights = {name: tensor.detach() for name, tensor in network().state_dict().items()}
     write_network(tmp_path / "net", weights, MODEL)
     artifacts.write_array(tmp_path / "ids.npy", np.arange(2))
@@ -478,7 +478,7 @@ def features_job(tmp_path, projector, n_sampling_steps, **inputs):
         "gradient_pass": taken,
         "seed": 1,
         "split": "gen",
-        "n_sampling_steps": n_sampling_steps,
+        "sampling": n_steps and {"n_steps": n_steps, "steps_offset": 0},
         "images": [0, 2],
         "member": None,
     }

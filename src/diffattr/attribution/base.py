@@ -333,12 +333,12 @@ class RetrainingMethod(Method):
         if count == 0:
             yield (
                 f"method: {options.method} learns from retrained models, and this benchmark has"
-                " none; set subsets.retrain.count"
+                " none; set measurement.subsets.retrain.count"
             )
             return
         n_models = options.models or count
         if n_models > count:
-            yield f"models: found {n_models}, but subsets.retrain.count is {count}; raise it"
+            yield f"models: found {n_models}, but measurement.subsets.retrain.count is {count}; raise it"
         if n_models < self.least_models:
             yield f"models: found {n_models}, {options.method} needs at least {self.least_models}"
 
