@@ -338,7 +338,10 @@ class RetrainingMethod(Method):
             return
         n_models = options.models or count
         if n_models > count:
-            yield f"models: found {n_models}, but measurement.subsets.retrain.count is {count}; raise it"
+            yield (
+                f"models: found {n_models}, but measurement.subsets.retrain.count is {count};"
+                " raise it"
+            )
         if n_models < self.least_models:
             yield f"models: found {n_models}, {options.method} needs at least {self.least_models}"
 
