@@ -201,7 +201,7 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
             {"methods.own": {"method": "journey-trak", "features": "t2/loss", "lambda": 0.1},
              "sampling": DELETED},
             "methods.own.method",
-            "journey-trak follows the sampler; add section sampling",
+            "journey-trak follows the sampler; add sampling",
         ),
         (
             {"report": {"published": "cifar2"}},
