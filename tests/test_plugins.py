@@ -18,7 +18,8 @@ from diffattr.artifacts import write_array
 from diffattr.attribution import METHODS, configured, method_of
 from diffattr.attribution.maps import top_maps
 from diffattr.attribution.method import answer, with_options
-from diffattr.config import ConfigError, NoiseSchedule, Pass, ProjectorOptions, parse
+from diffattr.benchmark.completion import read_config
+from diffattr.config import ConfigError, NoiseSchedule, Pass, ProjectorOptions
 from diffattr.data import data_source
 from diffattr.data.source import Source, UnreadableError
 from diffattr.features.gradients import GradientPass
@@ -157,7 +158,7 @@ def test_a_package_allows_what_is_in_it_and_nothing_else(write, monkeypatch, all
 def test_what_is_not_quite_module_and_object_is_a_misspelt_name(write, name):
     tree = raw(with_method(method=name))
     with pytest.raises(ConfigError) as caught:
-        parse(tree, schema(), "config.yaml")
+        read_config(tree, schema(), "config.yaml")
     assert "methods.mine.method: found " in str(caught.value)
     assert "or module:object of a plug-in" in str(caught.value)
 
