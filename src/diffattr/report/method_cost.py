@@ -25,7 +25,7 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost
         *benchmark.models.network_files.values(),
         *(
             paths.subset(group, index)
-            for group in ("lds", "retrain")
+            for group in (("lds", "retrain") if benchmark.splits.lds else ())
             for index in range(benchmark.counts.group(group).count)
         ),
     ]
