@@ -32,11 +32,13 @@ from diffattr.artifacts.provenance import (
     read_provenance,
     set_aside,
 )
+from diffattr.artifacts.results import Result
 
 __all__ = [
     "PROVENANCE_SUFFIX",
     "Arrays",
     "ArtifactError",
+    "Result",
     "as_list",
     "beside",
     "checksum",
@@ -46,8 +48,8 @@ __all__ = [
     "read_array",
     "read_arrays",
     "read_json",
-    "read_struct",
     "read_provenance",
+    "read_struct",
     "readable",
     "remove_stale_temporaries",
     "scratch",
