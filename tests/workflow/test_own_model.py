@@ -218,27 +218,32 @@ def pickled(workflow):
     path.unlink()
 
 
-def from_the_hub(workflow):
-    workflow.config["model"]["pretrained"] = "no-such-owner/no-such-pipeline"
-
-
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
         (without_a_weight, "(conv_out.bias, ...)"),
         (pickled, "the unet of data/mini/ddpm cannot be read"),
-        (from_the_hub, "no-such-owner/no-such-pipeline cannot be read"),
     ],
 )
 def test_a_network_that_cannot_be_had_is_refused(before, spoil, sentence):
     spoil(before)
     target = "results/mini-own-model/models/full/seed-0/config.json"
-    done = before.run(target, check=False, HF_HUB_OFFLINE="1")
+    done = before.run(target, check=False)
     assert done.returncode == 1
     said = done.stdout + done.stderr
     assert "ERROR in pretrained: model.pretrained: the " in said
     assert sentence in said
     assert not list(before.root.glob("models/full/seed-0/*"))
+
+
+def test_a_pipeline_that_cannot_be_had_is_refused_before_anything_runs(before):
+    before.config["model"]["pretrained"] = "no-such-owner/no-such-pipeline"
+    done = before.run("all", check=False, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "model.pretrained: the " in said
+    assert "no-such-owner/no-such-pipeline cannot be read" in said
+    assert not before.root.exists()
 
 
 def test_queries_that_cannot_be_used_may_be_left_out(before):
