@@ -16,10 +16,12 @@ from blocks import claim, github, replaced
 
 from diffattr.artifacts import write_text
 from diffattr.benchmark import LDS_SPLITS
+from diffattr.benchmark.completion import read_config
 from diffattr.benchmark.methods import Needs
-from diffattr.config import load_schema, parse
+from diffattr.config import extended, load_schema
 from diffattr.report import figures, formats
-from diffattr.report.structs import LdsRow, LdsTable, Report, read
+from diffattr.report.lds import LdsRow, LdsTable
+from diffattr.report.structs import Report, read
 from diffattr.report.sweeps import CellLds, SweepTable
 
 ROOT = Path(__file__).parents[1]
@@ -44,8 +46,8 @@ def report_of(name: str) -> Report:
         raise SystemExit(f"{path}: does not exist; run: snakemake --configfile {config}")
     report = read(ROOT / path)
     schema = load_schema(ROOT / "schemas" / "config.schema.json")
-    tree = yaml.safe_load((ROOT / config).read_text(encoding="utf-8"))
-    written = msgspec.json.decode(msgspec.json.encode(parse(tree, schema, str(config))))
+    raw = extended(yaml.safe_load((ROOT / config).read_text(encoding="utf-8")), [ROOT / config])
+    written = msgspec.json.decode(msgspec.json.encode(read_config(raw, schema, str(config))))
     if report.config != written:
         raise SystemExit(f"{path}: is of another config; run: snakemake --configfile {config}")
     return report

@@ -9,7 +9,7 @@ with job(snakemake) as this:
     from diffattr.config import Counterfactual, EmbeddingOptions, Lds, NoiseSchedule
     from diffattr.counterfactual.outcomes import embeds, moves, read_original, read_outcomes
     from diffattr.counterfactual.removals import Removal, read_orders
-    from diffattr.counterfactual.result import Result, compared, overlaps
+    from diffattr.counterfactual.result import CounterfactualResult, compared, overlaps
     from diffattr.diffusion.models import read_captions, read_network
 
     config, files, section = this.config, this.input, this.section("section", Counterfactual)
@@ -32,7 +32,7 @@ with job(snakemake) as this:
     lds, moved = this.section("lds", Lds), moves(original, outcomes, embeddings)
     orders = zip(section.methods, as_list(files.removals), strict=True)
     removed = {name: read_orders(path, queries, n_train)["proponents"] for name, path in orders}
-    result = Result(
+    result = CounterfactualResult(
         queries=tuple(queries),
         n_train=n_train,
         seeds=section.seeds,

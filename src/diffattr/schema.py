@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -28,17 +28,21 @@ def schema_text() -> str:
 def report_schema_text() -> str:
     """Return the schema file of report.json; docstrings become the descriptions of fields."""
     schema = msgspec.json.schema(Report)
-    parts = {kind.__name__: kind for kind in _subclasses(msgspec.Struct) if ".report." in f"{kind}"}
+    types = {kind.__name__: kind for kind in _structs(Report)}
     for name, definition in schema["$defs"].items():
-        _describe(definition, parts[name])
+        _describe(definition, types[name])
     draft = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps({"$schema": draft, **schema}, indent=2) + "\n"
 
 
-def _subclasses(kind: type) -> Iterator[type]:
-    for found in kind.__subclasses__():
-        yield found
-        yield from _subclasses(found)
+def _structs(kind: Any) -> Iterator[type[msgspec.Struct]]:
+    """Yield every struct that a type consists of, itself included."""
+    parts = get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+        parts = get_type_hints(kind).values()
+    for part in parts:
+        yield from _structs(part)
 
 
 def _describe(definition: dict[str, Any], kind: type) -> None:

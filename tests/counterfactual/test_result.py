@@ -9,7 +9,7 @@ from diffattr.artifacts import read_struct, write_json
 from diffattr.config import Lds
 from diffattr.counterfactual.removals import Removal
 from diffattr.counterfactual.result import (
-    Result,
+    CounterfactualResult,
     chance_overlap,
     compared,
     overlap,
@@ -111,7 +111,7 @@ def test_a_result_is_read_back_as_it_was_written(tmp_path):
     removals = [Removal("random", "proponents", 0.1), Removal("trak", "proponents", 0.1)]
     measures = [{"pixel-l2": generator(n).random(3)} for n in range(2)]
     orders = {name: np.array([[0, 1, 2, 3]] * 3) for name in ("random", "trak")}
-    result = Result(
+    result = CounterfactualResult(
         queries=(4, 0, 2),
         n_train=4,
         seeds=(1,),
@@ -119,4 +119,4 @@ def test_a_result_is_read_back_as_it_was_written(tmp_path):
         overlaps=overlaps(orders, {0.1: 2}, 4),
     )
     write_json(tmp_path / "result.json", msgspec.to_builtins(result))
-    assert read_struct(tmp_path / "result.json", Result) == result
+    assert read_struct(tmp_path / "result.json", CounterfactualResult) == result

@@ -11,8 +11,8 @@ from diffattr.evaluation.comparison import (
     difference,
     pairs,
     sole_best,
-    tally,
     verdict,
+    verdict_counts,
 )
 from diffattr.evaluation.controls import is_chance
 from diffattr.evaluation.result import LdsResult, Resamples, evaluate
@@ -91,7 +91,7 @@ def test_an_interval_that_touches_zero_decides_nothing(interval, expected):
 
 
 def test_verdicts_are_counted():
-    found = tally(["higher", "undecided", "higher"])
+    found = verdict_counts(["higher", "undecided", "higher"])
     assert msgspec.structs.asdict(found) == {"higher": 2, "lower": 0, "undecided": 1}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from numbers_of_stages import SCHEDULE
+from tiny import SCHEDULE
 
 from diffattr.artifacts import ArtifactError, write_arrays
 from diffattr.evaluation.measurements import Quantity, gather, quantity

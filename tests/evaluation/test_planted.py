@@ -23,7 +23,7 @@ def test_ranks_recall_and_mean_by_hand():
         ]
     )
     truth = planted_truth(scores, np.array([1, 1, 2, 0]))
-    assert truth.ranks.tolist() == [1, 3, 2, 1]
+    assert truth.ranks == (1, 3, 2, 1)
     assert truth.recall_at_1 == 0.5
     assert truth.mean_rank == 7 / 4
 
@@ -31,7 +31,7 @@ def test_ranks_recall_and_mean_by_hand():
 def test_ties_count_against_the_method():
     # A method that gives every image the same score has found nothing.
     truth = planted_truth(np.zeros((2, 5)), np.array([0, 3]))
-    assert truth.ranks.tolist() == [5, 5]
+    assert truth.ranks == (5, 5)
     assert truth.recall_at_1 == 0.0
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from diffattr.config import Lds
-from diffattr.evaluation.powers import audit, bent
+from diffattr.evaluation.powers import audit, to_power
 
 OPTIONS = Lds(folds=2, resamples=200, confidence=0.9, powers=(0.5, 3.0))
 GENERATOR = np.random.default_rng(0)
@@ -31,7 +31,7 @@ TRANSFORMS = {
 }
 
 
-def test_every_row_is_the_lds_of_the_bent_scores():
+def test_every_row_is_the_lds_of_the_transformed_scores():
     rows = audit(SCORES, MASKS, MEASUREMENTS, OPTIONS, 1, "val")
     assert [row.power for row in rows] == list(TRANSFORMS)
     for row in rows:
@@ -45,6 +45,6 @@ def test_every_row_is_the_lds_of_the_bent_scores():
 
 def test_squares_of_scores_of_one_sign_are_the_power_of_two():
     positive = np.abs(SCORES)
-    np.testing.assert_array_equal(bent(positive, "squares"), bent(positive, 2.0))
-    assert (bent(-positive, 2.0) == -bent(positive, 2.0)).all()
-    assert bent(SCORES, 0.5).dtype == np.float64
+    np.testing.assert_array_equal(to_power(positive, "squares"), to_power(positive, 2.0))
+    assert (to_power(-positive, 2.0) == -to_power(positive, 2.0)).all()
+    assert to_power(SCORES, 0.5).dtype == np.float64

@@ -8,19 +8,18 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-import yaml
-from changed_config import own_model
-from diffattr.diffusion.stand_in import write_ddpm
+from changed_config import OWN_MODEL
+from changed_config import benchmark as benchmark_of
+from stand_ins import write_ddpm
 
 from diffattr import artifacts
 from diffattr.benchmark import Benchmark
-from diffattr.config import Config
+from diffattr.evaluation.planted import planted_ranks
 from diffattr.report import page
 from diffattr.report.files import Inputs
 from diffattr.report.gather import gather
 from diffattr.report.structs import Report
 
-SMOKE = Path(__file__).parents[2] / "configs" / "smoke.yaml"
 METHODS = {
     "random": {"method": "random"},
     "pixel-dot": {"method": "pixel-dot"},
@@ -40,29 +39,34 @@ SIZES = {"train": 12, "val": 7, "gen": 5, "planted": 3}
 HOST = {"cores": 2, "machine": "x86_64", "processor": "?", "python": "3.11.7", "system": "Linux"}
 
 
-def config(
+def measured(
     n_planted: int = 3,
     seeds: tuple[int, ...] = (0, 1),
     noise: str = "per-image",
     further: bool = False,
     published: str | None = None,
-) -> Config:
-    raw = yaml.safe_load(SMOKE.read_text())
-    raw["name"] = "made-up"
-    raw["data"] |= {"n_train": 12, "n_val": 7, "n_planted": n_planted}
-    raw["sampling"]["n_images"] = 5
-    raw["subsets"]["lds"] |= {"count": 6, "seeds": list(seeds)}
-    raw["features"] = {name: raw["features"][name] for name in ("t4", "t8")}
-    raw["features"]["t8"]["noise"] = noise
-    raw["methods"] = {**METHODS, **(FURTHER if further else {})}
-    raw["report"] = {"queries": 3, "top": 2, "published": published}
-    return msgspec.convert(raw, Config)
+) -> Benchmark:
+    """Return a benchmark that trains and measures."""
+    changes = {
+        "name": "made-up",
+        "data.n_train": 12,
+        "data.n_val": 7,
+        "data.n_planted": n_planted,
+        "sampling.n_images": 5,
+        "measurement.subsets.lds.count": 6,
+        "measurement.subsets.lds.seeds": list(seeds),
+        "features.t8.noise": noise,
+        "methods": {**METHODS, **(FURTHER if further else {})},
+        "report": {"queries": 3, "top": 2, "published": published},
+    }
+    return benchmark_of(changes)
 
 
-def given_model() -> Benchmark:
+def pretrained() -> Benchmark:
     """Return a benchmark without training and measurement, on files that are written here."""
-    write_ddpm(Path("data/mini/ddpm"))
-    Path("data/mini/asked").mkdir()
+    write_ddpm(Path("data/mini/ddpm"), seed=0)
+    for folder in ("images", "asked"):
+        Path("data/mini", folder).mkdir()
     changes = {
         "name": "made-up",
         "data.n_train": 12,
@@ -71,7 +75,7 @@ def given_model() -> Benchmark:
         "sampling.n_images": 5,
         "report": {"queries": 3, "top": 2},
     }
-    return Benchmark.of(own_model(changes))
+    return benchmark_of(changes, OWN_MODEL)
 
 
 @dataclass
@@ -119,7 +123,10 @@ def lds_result(rng: np.random.Generator, n_queries: int, lambdas: list, ceiling:
     bound = 0.8125
     return {
         "lds": point,
-        "interval": {name: [point - 0.1, point + 0.1] for name in ("both", "subsets", "queries")},
+        "interval": {
+            name: [point - half, point + half]
+            for name, half in (("both", 0.1), ("subsets", 0.05), ("queries", 0.02))
+        },
         "selected": {"lambda": lambdas[0]},
         "oracle": {"lambda": lambdas[-1], "lds": point + float(rng.uniform(0, 0.1))},
         "curve": {"lambdas": lambdas, "lds": rng.uniform(0, 0.5, len(lambdas)).tolist()},
@@ -140,7 +147,6 @@ def fill(folder: Folder) -> None:
     """Write every artifact that the report reads."""
     rng = np.random.default_rng(0)
     benchmark, paths = folder.benchmark, folder.benchmark.paths
-    several_seeds = len(benchmark.config.measurement.subsets.lds.seeds) > 1
     ids = {
         "train": np.array([3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]),
         "val": np.arange(1000, 1007),
@@ -168,11 +174,17 @@ def fill(folder: Folder) -> None:
             folder.scores[name, split] = scores
             artifacts.write_arrays(paths.scores(name, split), {"scores": scores}, {"lambda": 0.25})
             folder.roots.append(paths.scores(name, split))
+    if "planted" in splits:
+        scored = ((name, None, folder.scores[name, "planted"]) for name in benchmark.config.methods)
+        planted = planted_ranks(scored, ids["train"], ids["planted"])
+        artifacts.write_json(paths.planted(), msgspec.to_builtins(planted))
+        folder.roots.append(paths.planted())
     for split in benchmark.splits.lds:
         folder.lds[split] = {}
         for name in benchmark.config.methods:
             lambdas = [0.01, 1.0] if benchmark.methods[name].has_lambda else [None]
-            result = lds_result(rng, SIZES[split], lambdas, several_seeds)
+            ceiling = len(benchmark.measurement.subsets.lds.seeds) > 1
+            result = lds_result(rng, SIZES[split], lambdas, ceiling)
             folder.lds[split][name] = result
             artifacts.write_json(paths.lds(name, split), result)
             folder.roots.append(paths.lds(name, split))
@@ -196,7 +208,7 @@ def make_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def make(is_measured: bool = True, **options: Any) -> Folder:
-        folder = Folder(Benchmark(config(**options)) if is_measured else given_model())
+        folder = Folder(measured(**options) if is_measured else pretrained())
         fill(folder)
         return folder
 
@@ -211,7 +223,7 @@ def as_json_fixture():
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Folder:
     """The made-up benchmark; its files are read once, for `numbers`."""
-    made = Folder(Benchmark(config()))
+    made = Folder(measured())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("made-up"))
         fill(made)

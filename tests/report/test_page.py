@@ -196,9 +196,9 @@ def test_a_report_without_measurement_has_no_tables_of_it(make_folder, images, a
     assert sections == ["methods", "planted", "queries", "checks", "cost", "provenance"]
     # By the rule and by it again; pixels have none.
     assert [(m.name, m.lam) for m in report.methods] == [
+        ("pixel-cosine", None),
         ("d-trak-2", 0.002),
         ("trak-2", 0.2),
-        ("pixel-cosine", None),
     ]
     assert "1003.png" in read.text
     assert "7 in val (your queries)" in read.text

@@ -27,7 +27,7 @@ def test_the_schema_file_is_current():
 def test_every_field_is_described(schema):
     Draft202012Validator.check_schema(schema)
     objects = {name: found for name, found in schema["$defs"].items() if "properties" in found}
-    assert {"Report", "LdsTable", "LdsRow", "Counterfactual", "SweepTable"} <= set(objects)
+    assert {"Report", "LdsTable", "LdsRow", "CounterfactualResult", "SweepTable"} <= set(objects)
     for name, found in objects.items():
         assert found["additionalProperties"] is False, name
         for key, field in found["properties"].items():

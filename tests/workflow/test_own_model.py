@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-import yaml
+from changed_config import OWN_MODEL, raw
 from diffusers import DDPMPipeline
 from jsonschema import Draft202012Validator
 from PIL import Image
@@ -18,14 +18,13 @@ from diffattr.api import attribute_images
 from diffattr.artifacts import read_array, read_arrays
 
 pytestmark = pytest.mark.workflow
-CONFIG = REPOSITORY / "configs" / "mini" / "own-model.yaml"
 N_ASKED = 5
 
 
 def own_model(directory):
     """Return the mini config on its files, with five queries of its own, one of no known name."""
     workflow = Workflow(directory)
-    workflow.config = yaml.safe_load(CONFIG.read_text())
+    workflow.config = raw(name=OWN_MODEL)
     data = directory / "data" / "mini"
     write_ddpm(data / "ddpm", seed=0)
     write_images(data / "images", seed=0)
@@ -34,7 +33,6 @@ def own_model(directory):
     for number in range(N_ASKED):
         source = data / "images" / "discs" / f"{number:03d}.png"
         shutil.copy(source, asked / f"query {number}.png")
-    workflow.config["queries"]["n_images"] = N_ASKED
     workflow.config["data"] |= {"n_train": 60, "n_planted": 4}
     workflow.config["sampling"] = {"n_images": 3, "n_steps": 3}
     return workflow
@@ -186,7 +184,11 @@ def of_another_class(workflow):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (with_fewer_queries, "data/mini/asked: holds 5 images that can be used, the config says 7"),
+        (
+            with_fewer_queries,
+            "queries.n_images: found 7, but data/mini/asked holds 5 images that can be used;"
+            " set queries.n_images: 5",
+        ),
         (with_fewer_images, "data.n_train: 161 images asked for, 160 are left to draw from"),
         (with_a_text, "1 image cannot be used (data/mini/asked/query 0.png: is no image)"),
         (in_grey, "data/mini/asked: holds images of 1 channels, training images have 3; convert"),
@@ -216,27 +218,32 @@ def pickled(workflow):
     path.unlink()
 
 
-def from_the_hub(workflow):
-    workflow.config["model"]["pretrained"] = "no-such-owner/no-such-pipeline"
-
-
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
         (without_a_weight, "(conv_out.bias, ...)"),
         (pickled, "the unet of data/mini/ddpm cannot be read"),
-        (from_the_hub, "no-such-owner/no-such-pipeline cannot be read"),
     ],
 )
 def test_a_network_that_cannot_be_had_is_refused(before, spoil, sentence):
     spoil(before)
     target = "results/mini-own-model/models/full/seed-0/config.json"
-    done = before.run(target, check=False, HF_HUB_OFFLINE="1")
+    done = before.run(target, check=False)
     assert done.returncode == 1
     said = done.stdout + done.stderr
     assert "ERROR in pretrained: model.pretrained: the " in said
     assert sentence in said
     assert not list(before.root.glob("models/full/seed-0/*"))
+
+
+def test_a_pipeline_that_cannot_be_had_is_refused_before_anything_runs(before):
+    before.config["model"]["pretrained"] = "no-such-owner/no-such-pipeline"
+    done = before.run("all", check=False, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "model.pretrained: the " in said
+    assert "no-such-owner/no-such-pipeline cannot be read" in said
+    assert not before.root.exists()
 
 
 def test_queries_that_cannot_be_used_may_be_left_out(before):

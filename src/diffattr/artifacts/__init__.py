@@ -32,11 +32,13 @@ from diffattr.artifacts.provenance import (
     read_provenance,
     set_aside,
 )
+from diffattr.artifacts.results import Result
 
 __all__ = [
     "PROVENANCE_SUFFIX",
     "Arrays",
     "ArtifactError",
+    "Result",
     "as_list",
     "beside",
     "checksum",

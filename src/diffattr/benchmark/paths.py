@@ -146,7 +146,7 @@ class Paths:
         return self("lds", method, f"{split}.json")
 
     def audit(self, method: str = "{method}", split: str = "{split}") -> str:
-        """LDS of one method's scores, bent by some powers."""
+        """LDS of one method's scores raised to some powers."""
         return self("audits", method, f"{split}.json")
 
     def scores(self, method: str = "{method}", split: str = "{split}") -> str:

@@ -1,4 +1,4 @@
-"""What the counterfactual evaluation found, as one typed value."""
+"""The result of the counterfactual evaluation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,46 +7,76 @@ from jaxtyping import Float64, Int64
 from scipy.stats import binomtest, hypergeom
 
 from diffattr import rng
-from diffattr.config import Lds, Section
+from diffattr.artifacts import Result
+from diffattr.config import Lds
 from diffattr.counterfactual.removals import Removal, Side
-from diffattr.evaluation.bootstrap import interval
+from diffattr.evaluation.bootstrap import Interval, interval
 
 
-class VersusRandom(Section, frozen=True):
-    """Paired differences to removing as many images at random.
+class VersusRandom(Result, frozen=True):
+    """A measure after a removal minus that after removing as many images at random, per query.
 
-    `n_higher` and `n_lower` count queries above and below the control, `sign_test_p` is two-sided.
+    Attributes:
+        difference: mean over queries.
+        median_difference: median over queries.
+        interval: of the mean, bootstrap over queries.
+        n_higher: queries on which the measure is above that of the random removal.
+        n_lower: queries on which it is below.
+        sign_test_p: two-sided p-value of a sign test on these two counts.
     """
 
     difference: float
     median_difference: float
-    interval: tuple[float, float]
+    interval: Interval
     n_higher: int
     n_lower: int
     sign_test_p: float
 
 
-class Moved(Section, frozen=True):
-    """How far the queries moved by one measure; the control itself is compared with nothing."""
+class Measure(Result, frozen=True):
+    """One measure of how far queries moved, mean over training seeds.
+
+    Attributes:
+        per_query: the value of each query, in the order of `queries`.
+        mean: over queries.
+        median: over queries.
+        interval: of the mean, bootstrap over queries.
+        versus_random: the paired comparison with the random method; null for that method.
+    """
 
     per_query: tuple[float, ...]
     mean: float
     median: float
-    interval: tuple[float, float]
+    interval: Interval
     versus_random: VersusRandom | None
 
 
-class Retrained(Section, frozen=True):
-    """What one removal did, by measure."""
+class RemovalEffect(Result, frozen=True):
+    """What retraining without some training images did.
+
+    Attributes:
+        method: the method that named the images.
+        side: whether they have its highest scores (`proponents`) or its lowest.
+        fraction: the removed share of the training set.
+        measures: by name: `pixel-l2`, `loss-change`, `<embedding>-cosine`.
+    """
 
     method: str
     side: Side
     fraction: float
-    measures: dict[str, Moved]
+    measures: Mapping[str, Measure]
 
 
-class Overlap(Section, frozen=True):
-    """The mean Jaccard overlap of two methods' proponents, and that of two random lists."""
+class Overlap(Result, frozen=True):
+    """How many images two methods' lists of proponents share.
+
+    Attributes:
+        fraction: length of the lists as a share of the training set.
+        first: one method.
+        second: the other.
+        jaccard: |A and B| / |A or B|, mean over queries.
+        chance: what two random lists of this length share on average.
+    """
 
     fraction: float
     first: str
@@ -55,13 +85,21 @@ class Overlap(Section, frozen=True):
     chance: float
 
 
-class Result(Section, frozen=True):
-    """The whole evaluation; `queries` are the numbers of generated images, `seeds` of training."""
+class CounterfactualResult(Result, frozen=True):
+    """Generated queries, drawn again by models trained without the images that methods name.
+
+    Attributes:
+        queries: positions of the chosen queries in split `gen`.
+        n_train: training images.
+        seeds: training seeds of the retrained models.
+        removals: one row per method, side and retrained fraction.
+        overlaps: one row per pair of methods and fraction.
+    """
 
     queries: tuple[int, ...]
     n_train: int
     seeds: tuple[int, ...]
-    removals: tuple[Retrained, ...]
+    removals: tuple[RemovalEffect, ...]
     overlaps: tuple[Overlap, ...]
 
 
@@ -112,7 +150,7 @@ def summary(
     n_resamples: int,
     confidence: float,
     seed: int,
-) -> Moved:
+) -> Measure:
     """Return mean and median over queries with an interval, and how they compare with a control.
 
     Intervals are by bootstrap over queries, the same draws for every method. The sign test asks
@@ -121,7 +159,7 @@ def summary(
     generator = rng.generator(seed, "bootstrap", "counterfactual")
     rows = generator.integers(len(values), size=(n_resamples, len(values)))
 
-    def around(mean: float, values: Float64[np.ndarray, " query"]) -> tuple[float, float]:
+    def around(mean: float, values: Float64[np.ndarray, " query"]) -> Interval:
         return interval(mean, values[rows].mean(axis=1), confidence)
 
     versus, mean = None, float(values.mean())
@@ -138,7 +176,7 @@ def summary(
             n_lower=n_lower,
             sign_test_p=float(binomtest(n_higher, n_decided).pvalue) if n_decided else 1.0,
         )
-    return Moved(
+    return Measure(
         per_query=tuple(values.tolist()),
         mean=mean,
         median=float(np.median(values)),
@@ -153,7 +191,7 @@ def compared(
     control: str,
     options: Lds,
     seed: int,
-) -> tuple[Retrained, ...]:
+) -> tuple[RemovalEffect, ...]:
     """Return what each removal did, compared with removing as many images at random.
 
     `measures` are those of `outcomes.moves`, one per removal; `control` is the random method.
@@ -164,12 +202,12 @@ def compared(
         if removal.method == control and removal.side == "proponents"
     }
 
-    def moved(removal: Removal, name: str, values: Float64[np.ndarray, " query"]) -> Moved:
+    def moved(removal: Removal, name: str, values: Float64[np.ndarray, " query"]) -> Measure:
         others = None if removal.method == control else random[removal.fraction][name]
         return summary(values, others, options.resamples, options.confidence, seed)
 
     return tuple(
-        Retrained(
+        RemovalEffect(
             method=removal.method,
             side=removal.side,
             fraction=removal.fraction,

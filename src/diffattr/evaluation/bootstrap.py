@@ -13,6 +13,9 @@ from scipy.special import ndtri
 from diffattr import rng
 from diffattr.evaluation.lds import lds
 
+Interval = tuple[float, float]
+"""Lower and upper end of a confidence interval."""
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -79,9 +82,7 @@ def _correlation(
     return covariance / np.sqrt(np.where(variances <= 0, np.inf, variances))
 
 
-def interval(
-    point: float, draws: Float64[np.ndarray, " resample"], confidence: float
-) -> tuple[float, float]:
+def interval(point: float, draws: Float64[np.ndarray, " resample"], confidence: float) -> Interval:
     """Return the interval point -+ z * (standard deviation of the draws).
 
     Not a percentile interval: repeated subsets are tied in both rankings, which moves the draws as

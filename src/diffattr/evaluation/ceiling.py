@@ -18,20 +18,24 @@ import math
 import numpy as np
 from jaxtyping import Float, Float64
 
-from diffattr.config import Section
+from diffattr.artifacts import Result
 from diffattr.evaluation.lds import standardised_ranks
 
 
-class Ceiling(Section, frozen=True):
-    """What the measurement's noise allows, as means over queries."""
+class Ceiling(Result, frozen=True):
+    """What the noise of the measurement allows, each a mean over queries.
+
+    Attributes:
+        n_seeds: training seeds per subset.
+        repeat: rank correlation over subsets between the measurements of two seeds.
+        bound: the highest LDS that a noise-free predictor can expect.
+        one_more_retraining: the LDS of predicting by the losses of one more training seed.
+    """
 
     n_seeds: int
     repeat: float
-    """Correlation between the measurements of two seeds."""
     bound: float
-    """The most that a noise-free predictor can expect."""
     one_more_retraining: float
-    """What the measurement of one more seed would achieve as a prediction."""
 
 
 def seed_correlations(

@@ -7,34 +7,51 @@ difference, whose interval is narrower than the methods' own intervals suggest.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 import numpy as np
 from scipy.special import ndtr
 
-from diffattr.config import Pass, Section
-from diffattr.evaluation.bootstrap import interval
+from diffattr.artifacts import Result
+from diffattr.config import Pass
+from diffattr.evaluation.bootstrap import Interval, interval
 from diffattr.evaluation.result import LdsResult
 
 Verdict = Literal["higher", "lower", "undecided"]
 
 
-class Difference(Section, frozen=True):
-    """LDS of `method` minus LDS of `baseline` on one split."""
+class Difference(Result, frozen=True):
+    """The LDS of one method minus that of another, on one split.
+
+    Attributes:
+        method: the first.
+        baseline: the second.
+        difference: LDS of `method` minus LDS of `baseline`.
+        interval: of the paired bootstrap: the same subsets and queries for both.
+        verdict: whether the interval lies above zero (`higher`), below it, or contains it.
+        confidence_higher: one-sided confidence that the difference is positive, 0 to 1:
+            Phi(difference / standard deviation of the bootstrap).
+    """
 
     method: str
     baseline: str
     difference: float
-    interval: tuple[float, float]
+    interval: Interval
     verdict: Verdict
-    """Whether the interval lies above zero, below it, or around it."""
     confidence_higher: float
-    """One-sided confidence that the difference is above zero, Phi(difference / sd of the draws)."""
 
 
-class Pairs(Section, frozen=True):
-    """Every method against every other: entry [i][j] is about LDS i minus LDS j."""
+class Pairs(Result, frozen=True):
+    """Every method against every other; entry [i][j] is about method i minus method j.
+
+    Attributes:
+        names: the methods, in the order of rows and columns.
+        difference: of their LDS, (method, method).
+        confidence_higher: that the difference is positive, 0 to 1, (method, method).
+        verdict: of the paired bootstrap, (method, method).
+    """
 
     names: tuple[str, ...]
     difference: tuple[tuple[float, ...], ...]
@@ -42,16 +59,27 @@ class Pairs(Section, frozen=True):
     verdict: tuple[tuple[Verdict, ...], ...]
 
 
-class Tally(Section, frozen=True):
-    """How many comparisons ended with each verdict."""
+class VerdictCounts(Result, frozen=True):
+    """The number of comparisons with each verdict.
+
+    Attributes:
+        higher: the first method has the higher LDS.
+        lower: the first method has the lower LDS.
+        undecided: the interval of the difference contains zero.
+    """
 
     higher: int
     lower: int
     undecided: int
 
+    @property
+    def total(self) -> int:
+        """The number of comparisons."""
+        return self.higher + self.lower + self.undecided
+
 
 def verdict(around: Sequence[float]) -> Verdict:
-    """Return whether an interval (low, high) lies above zero, below it, or around it."""
+    """Return whether an interval lies above zero, below it, or contains it."""
     low, high = around
     return "higher" if low > 0 else "lower" if high < 0 else "undecided"
 
@@ -98,13 +126,14 @@ def sole_best(
     return ranked[0] if all(found.verdict == "higher" for found in rest) else None
 
 
-def tally(verdicts: Iterable[Verdict]) -> Tally:
+def verdict_counts(verdicts: Iterable[Verdict]) -> VerdictCounts:
     """Return how often each verdict was reached."""
     count = Counter(verdicts)
-    return Tally(higher=count["higher"], lower=count["lower"], undecided=count["undecided"])
+    return VerdictCounts(higher=count["higher"], lower=count["lower"], undecided=count["undecided"])
 
 
-class OnGradients(Section, frozen=True):
+@dataclass(frozen=True)
+class OnGradients:
     """What a gradient-based method of a config is computed from."""
 
     kind: str

@@ -4,44 +4,62 @@ A method should rank the copy first among all training images.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from jaxtyping import Float, Int64
 
-from diffattr.artifacts import ArtifactError
-from diffattr.config import Section
+from diffattr.artifacts import ArtifactError, Result
 
 
-@dataclass(frozen=True)
-class PlantedTruth:
-    """How well a method finds the copies."""
+class PlantedTruth(Result, frozen=True):
+    """How well scores find the copies of planted queries.
 
-    recall_at_1: float
-    mean_rank: float
-    ranks: Int64[np.ndarray, " query"]
-    """The copy's rank among the training images, 1 = first; ties count against the method."""
+    Attributes:
+        recall_at_1: share of queries whose copy ranks first.
+        mean_rank: of the copy among all training images, 1 = first.
+        ranks: of each query's copy; ties count against the method.
+    """
 
-
-class Chance(Section, frozen=True):
-    """What scores at random are expected to reach."""
-
-    recall_at_1: float
-    mean_rank: float
-
-
-class PlantedRow(Section, frozen=True, rename={"lam": "lambda"}):
-    """How well one method, at this lambda if it has one, finds the copies."""
-
-    name: str
-    lam: float | None
     recall_at_1: float
     mean_rank: float
     ranks: tuple[int, ...]
 
 
-class Planted(Section, frozen=True):
-    """Planted truth of a benchmark, best method first; `copies` are positions into train."""
+class PlantedRow(PlantedTruth, frozen=True, rename={"lam": "lambda"}):
+    """How well one method finds the copies of planted queries.
+
+    Attributes:
+        name: the method.
+        lambda: the lambda of its scores: the one that the config sets, or the median cross-fitted
+            lambda of `val`; null for methods without one.
+    """
+
+    name: str
+    lam: float | None
+
+
+class Chance(Result, frozen=True):
+    """What guessing would achieve.
+
+    Attributes:
+        recall_at_1: expected share of copies that rank first.
+        mean_rank: expected rank of the copy.
+    """
+
+    recall_at_1: float
+    mean_rank: float
+
+
+class Planted(Result, frozen=True):
+    """Queries that are themselves training images: a method should rank the copy first.
+
+    Attributes:
+        n_queries: planted queries.
+        copies: the position in the training set of each query's copy.
+        chance: what guessing would achieve.
+        methods: best mean rank first.
+    """
 
     n_queries: int
     copies: tuple[int, ...]
@@ -55,7 +73,11 @@ def planted_truth(
     """Return the ranks of the copies, given each copy's position in the training set."""
     own = scores[np.arange(len(copies)), copies][:, None]
     ranks = (scores >= own).sum(axis=1)
-    return PlantedTruth(float((ranks == 1).mean()), float(ranks.mean()), ranks)
+    return PlantedTruth(
+        recall_at_1=float((ranks == 1).mean()),
+        mean_rank=float(ranks.mean()),
+        ranks=tuple(ranks.tolist()),
+    )
 
 
 def planted_ranks(
@@ -73,14 +95,7 @@ def planted_ranks(
     copies, rows = copy_positions(train, queries), []
     for name, lam, scores in methods:
         truth = planted_truth(scores, copies)
-        row = PlantedRow(
-            name=name,
-            lam=lam,
-            recall_at_1=truth.recall_at_1,
-            mean_rank=truth.mean_rank,
-            ranks=tuple(truth.ranks.tolist()),
-        )
-        rows.append(row)
+        rows.append(PlantedRow(name=name, lam=lam, **msgspec.structs.asdict(truth)))
     return Planted(
         n_queries=len(queries),
         copies=tuple(copies.tolist()),

@@ -1,4 +1,4 @@
-"""The score-power audit: what LDS becomes when scores are bent before they are summed.
+"""The score-power audit: LDS of scores that are raised to a power before they are summed.
 
     sign(s) |s|^p       keeps the sign
     s^2                 loses it
@@ -13,24 +13,33 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from diffattr.config import Lds, Section
-from diffattr.evaluation.bootstrap import interval, resampled
+from diffattr.artifacts import Result
+from diffattr.config import Lds
+from diffattr.evaluation.bootstrap import Interval, interval, resampled
 from diffattr.evaluation.lds import lds
 
 SQUARES = "squares"
 
 
-class Bent(Section, frozen=True):
-    """The LDS of scores bent by one power, and its paired difference to that of plain scores."""
+class PowerAudit(Result, frozen=True):
+    """LDS of scores transformed to sign(s) |s|^power, or s^2 for `squares`.
+
+    Attributes:
+        power: the exponent, or `squares`; 1 stands for the plain scores.
+        lds: mean over queries, at the selected lambda.
+        interval: bootstrap over subsets and queries.
+        difference: LDS minus that of the plain scores.
+        difference_interval: paired bootstrap of the difference.
+    """
 
     power: float | str
     lds: float
-    interval: tuple[float, float]
+    interval: Interval
     difference: float
-    difference_interval: tuple[float, float]
+    difference_interval: Interval
 
 
-def bent(
+def to_power(
     scores: Float[np.ndarray, "query train"], power: float | str
 ) -> Float64[np.ndarray, "query train"]:
     """Return sign(s) |s|^power, or s^2 for `squares`."""
@@ -47,20 +56,22 @@ def audit(
     options: Lds,
     seed: int,
     split: str,
-) -> list[Bent]:
+) -> list[PowerAudit]:
     """Return the LDS of each transformation: plain scores, the powers of the config, squares."""
     measurement, confidence = measurements.mean(axis=0), options.confidence
 
     def judged(power: float | str) -> tuple[float, Float64[np.ndarray, " resample"]]:
-        predictions = masks.astype(np.float64) @ bent(scores, power).T
+        predictions = masks.astype(np.float64) @ to_power(scores, power).T
         draws = resampled(predictions, measurement, options.resamples, seed, split)
         return float(lds(predictions, measurement).mean()), draws.both
 
     plain, plain_draws = judged(1.0)
 
-    def row(power: float | str, point: float, draws: Float64[np.ndarray, " resample"]) -> Bent:
+    def row(
+        power: float | str, point: float, draws: Float64[np.ndarray, " resample"]
+    ) -> PowerAudit:
         difference = point - plain
-        return Bent(
+        return PowerAudit(
             power=power,
             lds=point,
             interval=interval(point, draws, confidence),

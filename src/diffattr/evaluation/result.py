@@ -1,4 +1,4 @@
-"""All that is said about one method on one split, as one typed value."""
+"""The LDS result of one method on one split."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,52 +7,85 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64
 
-from diffattr.config import PRIMARY, Lds, Section
-from diffattr.evaluation.bootstrap import Draws, interval, resampled
+from diffattr.artifacts import Result
+from diffattr.config import PRIMARY, Lds
+from diffattr.evaluation.bootstrap import Draws, Interval, interval, resampled
 from diffattr.evaluation.ceiling import Ceiling, noise_ceiling
 from diffattr.evaluation.lds import lds
 from diffattr.evaluation.selection import Selection, cross_fitted
 
-Interval = tuple[float, float]
 
+class Selected(Result, frozen=True, rename={"lam": "lambda"}):
+    """A lambda that was chosen.
 
-class Selected(Section, frozen=True, rename={"lam": "lambda"}):
-    """The lambda that a user of the method would take; None where the method has none."""
+    Attributes:
+        lambda: the median over queries of the cross-fitted lambda; null for methods without one.
+    """
 
     lam: float | None
 
 
-class Oracle(Section, frozen=True, rename={"lam": "lambda"}):
-    """The lambda that is best in hindsight, and the LDS at it."""
+class Oracle(Result, frozen=True, rename={"lam": "lambda"}):
+    """The best lambda in hindsight.
+
+    Attributes:
+        lambda: that lambda; null for methods without one.
+        lds: LDS there, mean over queries.
+    """
 
     lam: float | None
     lds: float
 
 
-class Intervals(Section, frozen=True):
-    """Intervals of the LDS when subsets, queries, or both are drawn again."""
+class Intervals(Result, frozen=True):
+    """Confidence intervals of the LDS, by what the bootstrap draws again.
+
+    Attributes:
+        both: subsets and queries.
+        subsets: subsets alone.
+        queries: queries alone.
+    """
 
     both: Interval
     subsets: Interval
     queries: Interval
 
 
-class Curve(Section, frozen=True):
-    """The mean LDS over queries at each lambda."""
+class LambdaCurve(Result, frozen=True):
+    """LDS along the path of lambda.
+
+    Attributes:
+        lambdas: in units of the mean squared length of a training image's feature; a single null
+            for methods without one.
+        lds: mean over queries, at each of them.
+    """
 
     lambdas: tuple[float | None, ...]
     lds: tuple[float, ...]
 
 
-class Resamples(Section, frozen=True):
-    """The mean LDS of each resample."""
+class Resamples(Result, frozen=True):
+    """The mean LDS of each resample.
+
+    Attributes:
+        both: of subsets and queries.
+        subsets: of subsets alone.
+    """
 
     both: tuple[float, ...]
     subsets: tuple[float, ...]
 
 
-class Measured(Section, frozen=True):
-    """The LDS against one further quantity, at the lambda that suits it; None: no ceiling."""
+class MeasuredLds(Result, frozen=True):
+    """LDS against another measured quantity than the loss.
+
+    Attributes:
+        lds: at the lambda that suits this quantity, chosen on other queries.
+        interval: bootstrap over subsets and queries.
+        selected: that lambda.
+        oracle: the best lambda in hindsight.
+        bound: the noise ceiling of this quantity; null with one training seed.
+    """
 
     lds: float
     interval: Interval
@@ -61,34 +94,52 @@ class Measured(Section, frozen=True):
     bound: float | None
 
 
-class Listed(Section, frozen=True):
-    """The LDS over some queries, each at the lambda chosen among all."""
+class QueryListLds(Result, frozen=True):
+    """LDS over some queries of the split, each at the lambda chosen among all.
+
+    Attributes:
+        n_queries: how many.
+        lds: mean over them.
+        interval: bootstrap over subsets and these queries.
+    """
 
     n_queries: int
     lds: float
     interval: Interval
 
 
-class LdsResult(Section, frozen=True):
+class LdsResult(Result, frozen=True):
     """LDS of one method on one split.
 
-    `ceiling` is None where there is one training seed, `of_bound` (the share of its bound) also
-    where the bound is zero; `measured` is by quantity, `query_lists` by the list's name.
+    Attributes:
+        lds: mean over queries, each at its cross-fitted lambda.
+        interval: bootstrap of it.
+        selected: the lambda that a user of the method would choose.
+        oracle: the best lambda in hindsight.
+        curve: LDS at every lambda.
+        ceiling: what noise allows; null with one training seed per subset.
+        of_bound: `lds` as a share of the ceiling's bound; null without one, or where it is 0.
+        per_query: LDS of each query of the split.
+        resamples: the bootstrap, for paired comparisons with other methods.
+        n_subsets: retrained subsets.
+        n_queries: queries.
+        measured: LDS against further measured quantities, by quantity.
+        query_lists: LDS over the lists of queries that the config names, by list.
     """
 
     lds: float
     interval: Intervals
     selected: Selected
     oracle: Oracle
-    curve: Curve
+    curve: LambdaCurve
     ceiling: Ceiling | None
     of_bound: float | None
     per_query: tuple[float, ...]
     resamples: Resamples
     n_subsets: int
     n_queries: int
-    measured: dict[str, Measured]
-    query_lists: dict[str, Listed]
+    measured: Mapping[str, MeasuredLds]
+    query_lists: Mapping[str, QueryListLds]
 
 
 def evaluate(
@@ -117,7 +168,7 @@ def evaluate(
             queries=interval(point, draws.queries, options.confidence),
         ),
         **judged.choices(lambdas),
-        curve=Curve(lambdas=tuple(lambdas), lds=tuple(judged.path.mean(axis=1).tolist())),
+        curve=LambdaCurve(lambdas=tuple(lambdas), lds=tuple(judged.path.mean(axis=1).tolist())),
         ceiling=ceiling,
         of_bound=point / ceiling.bound if ceiling and ceiling.bound > 0 else None,
         per_query=tuple(judged.per_query.tolist()),
@@ -188,11 +239,11 @@ def _of_quantity(
     options: Lds,
     seed: int,
     split: str,
-) -> Measured:
+) -> MeasuredLds:
     judged = _judge(predictions, measurements, options, seed, split)
     point, ceiling = float(judged.per_query.mean()), noise_ceiling(measurements)
     draws = judged.draws(options, seed, split)
-    return Measured(
+    return MeasuredLds(
         lds=point,
         interval=interval(point, draws.both, options.confidence),
         **judged.choices(lambdas),
@@ -202,10 +253,10 @@ def _of_quantity(
 
 def _of_queries(
     judged: _Judged, queries: Sequence[int], options: Lds, seed: int, split: str
-) -> Listed:
+) -> QueryListLds:
     point = float(judged.per_query[list(queries)].mean())
     draws = judged.draws(options, seed, split, queries)
-    return Listed(
+    return QueryListLds(
         n_queries=len(queries),
         lds=point,
         interval=interval(point, draws.both, options.confidence),

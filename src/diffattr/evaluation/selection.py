@@ -44,7 +44,8 @@ def cross_fitted(
     n_queries = path.shape[1]
     if n_queries < n_folds:
         raise ValueError(
-            f"lds.folds: {n_folds} folds asked for, split {split} has {n_queries} queries"
+            f"measurement.lds.folds: {n_folds} folds asked for,"
+            f" split {split} has {n_queries} queries"
         )
     fold = rng.generator(seed, "folds", split).permutation(n_queries) % n_folds
     per_query = np.zeros(n_queries, dtype=np.int64)

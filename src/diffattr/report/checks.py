@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+from diffattr.artifacts import Result
 from diffattr.benchmark import Benchmark
+from diffattr.evaluation.bootstrap import Interval
 from diffattr.evaluation.controls import TOLERANCE, is_chance, is_invariant
 from diffattr.report.files import Inputs
-from diffattr.report.part import Interval, Part
 
 
-class FeatureCheck(Part, frozen=True):
+class FeatureCheck(Result, frozen=True):
     """Whether the features of one gradient pass depend on batch size and order.
 
     Attributes:
@@ -28,7 +29,7 @@ class FeatureCheck(Part, frozen=True):
     passed: bool
 
 
-class Control(Part, frozen=True):
+class Control(Result, frozen=True):
     """The LDS of a random method on one split, which should not differ from zero.
 
     Attributes:

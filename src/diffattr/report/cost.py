@@ -10,14 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from diffattr.artifacts import PROVENANCE_SUFFIX, read_provenance
-from diffattr.report.part import Part
+from diffattr.artifacts import PROVENANCE_SUFFIX, Result, read_provenance
 
 Records = Mapping[str, Mapping[str, Any]]
 """The provenance of every artifact, by its path."""
 
 
-class Cost(Part, frozen=True):
+class Cost(Result, frozen=True):
     """What some jobs cost.
 
     Attributes:
@@ -47,7 +46,7 @@ class StageCost(Cost, frozen=True):
     stage: str
 
 
-class Costs(Part, frozen=True):
+class Costs(Result, frozen=True):
     """What the artifacts cost from which the report descends.
 
     Attributes:
@@ -59,7 +58,7 @@ class Costs(Part, frozen=True):
     total: Cost
 
 
-class MethodCost(Part, frozen=True):
+class MethodCost(Result, frozen=True):
     """What one method would cost by itself, next to data, full model and subsets.
 
     Attributes:
@@ -71,7 +70,7 @@ class MethodCost(Part, frozen=True):
     jobs: int
 
 
-class Tally(Part, frozen=True):
+class Tally(Result, frozen=True):
     """How many jobs share a commit, a machine or a set of versions.
 
     Attributes:
@@ -83,7 +82,7 @@ class Tally(Part, frozen=True):
     jobs: int
 
 
-class Origin(Part, frozen=True):
+class Origin(Result, frozen=True):
     """When and by what the artifacts were made, and whether they still fit together.
 
     Attributes:

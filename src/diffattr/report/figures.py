@@ -5,13 +5,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from diffattr.counterfactual.result import CounterfactualResult
+from diffattr.evaluation.ceiling import Ceiling
 from diffattr.report import formats
-from diffattr.report.counterfactual import Counterfactual
-from diffattr.report.structs import Ceiling, LdsTable, Method, Report
+from diffattr.report.lds import LdsTable
+from diffattr.report.structs import Method, Report
 from diffattr.report.sweeps import CellLds, SweepTable
 
 # Okabe and Ito's palette, whose colours stay apart for colour-blind readers; without its yellow,
@@ -52,9 +55,9 @@ def lambda_curves(report: Report, table: LdsTable) -> str | None:
         for row, curve in paths:
             method = methods[row.name]
             colour, dash = styles[method.method].colour, dashes[method.gradient_pass or ""]
-            lambdas, lds = curve.lambdas, curve.lds
+            lambdas, lds = np.array(curve.lambdas, np.float64), curve.lds
             axes.plot(lambdas, lds, label=row.name, lw=1.8, color=colour, ls=dash)
-            chosen = lambdas.index(row.selected_lambda)
+            chosen = curve.lambdas.index(row.selected_lambda)
             axes.plot(lambdas[chosen], lds[chosen], marker="o", ms=7, color=colour)
         _ceiling(axes.axhline, table.ceiling)
         axes.set(xscale="log", xlabel="lambda (in units of the mean |phi|^2)", ylabel="LDS")
@@ -247,7 +250,7 @@ def _value(axis: str, value: Any) -> str:
     return str(value) if axis == "output_function" else f"{axis.replace('_', ' ')} {value}"
 
 
-def moves(counterfactual: Counterfactual, measure: str, fraction: float) -> str:
+def moves(counterfactual: CounterfactualResult, measure: str, fraction: float) -> str:
     """Return box plots over queries of one measure, one box per method and side."""
     rows = [row for row in counterfactual.removals if row.fraction == fraction][::-1]
     labels = [row.method + ("" if row.side == "proponents" else " (opponents)") for row in rows]

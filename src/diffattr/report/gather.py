@@ -3,14 +3,15 @@
 import msgspec
 
 from diffattr.benchmark import Benchmark
+from diffattr.counterfactual.result import CounterfactualResult
+from diffattr.evaluation.comparison import verdict_counts
+from diffattr.evaluation.planted import Planted
 from diffattr.evaluation.result import LdsResult
 from diffattr.report import cost, published
 from diffattr.report.checks import control, feature_checks
-from diffattr.report.counterfactual import counterfactual_of
 from diffattr.report.files import Inputs
-from diffattr.report.lds import claim, lds_table
+from diffattr.report.lds import lds_table
 from diffattr.report.method_cost import method_costs
-from diffattr.report.planted import planted_of
 from diffattr.report.queries import query_groups
 from diffattr.report.structs import Method, QueryList, Report
 from diffattr.report.sweeps import sweep_tables
@@ -43,7 +44,8 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
     per_query = {
         table.split: {row.name: row.per_query for row in table.methods} for table in tables
     }
-    planted = planted_of(inputs)
+    files = inputs.files
+    planted = inputs.struct(Planted, "planted") if files["planted"] else None
     return Report(
         name=config.name,
         config=msgspec.json.decode(msgspec.json.encode(benchmark.written)),
@@ -54,8 +56,8 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
         confidence=benchmark.measurement.lds.confidence if splits else None,
         methods=[_method(benchmark, name, costs[name]) for name in benchmark.splits.named],
         lds=tables,
-        claim=claim(tables),
-        published=published.beside(benchmark, msgspec.to_builtins(results)),
+        claim=verdict_counts(pair.verdict for table in tables for pair in table.d_trak),
+        published=published.beside(benchmark, results),
         planted=planted,
         queries=list(query_groups(benchmark, inputs, per_query, planted)),
         checks=list(feature_checks(benchmark, inputs)),
@@ -70,8 +72,10 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
             name: QueryList(split=listed.split, n_queries=len(listed.queries))
             for name, listed in (benchmark.measurement.lds.query_lists if splits else {}).items()
         },
-        sweeps=list(sweep_tables(benchmark, msgspec.to_builtins(results), costs)),
-        counterfactual=counterfactual_of(benchmark, inputs),
+        sweeps=list(sweep_tables(benchmark, results, costs)),
+        counterfactual=inputs.struct(CounterfactualResult, "counterfactual")
+        if files["counterfactual"]
+        else None,
         costs=cost.costs(records),
         origin=cost.origin(records, inputs.paths),
     )

@@ -1,26 +1,107 @@
 """The tables of LDS: every method on every measured split, and every comparison of two."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from diffattr.artifacts import Result
 from diffattr.benchmark import Benchmark
+from diffattr.benchmark.methods import Needs
 from diffattr.evaluation import comparison
-from diffattr.evaluation.result import LdsResult
+from diffattr.evaluation.bootstrap import Interval
+from diffattr.evaluation.ceiling import Ceiling
+from diffattr.evaluation.comparison import Difference, Pairs
+from diffattr.evaluation.powers import PowerAudit
+from diffattr.evaluation.result import LambdaCurve, LdsResult, MeasuredLds, QueryListLds
 from diffattr.report.files import Inputs
-from diffattr.report.structs import (
-    Ceiling,
-    Claim,
-    ClaimedDifference,
-    Difference,
-    LdsRow,
-    LdsTable,
-    Pairs,
-)
 
 Results = Mapping[str, LdsResult]
 """The LDS artifact of every method on one split."""
+
+
+class LdsSummary(Result, frozen=True):
+    """The LDS of one method on one split.
+
+    Attributes:
+        lds: mean over queries, each at its cross-fitted lambda.
+        interval: bootstrap over subsets and queries.
+        selected_lambda: the median cross-fitted lambda; null for methods without one.
+        oracle_lambda: the best lambda in hindsight; null for methods without one.
+        oracle_lds: LDS there.
+    """
+
+    lds: float
+    interval: Interval
+    selected_lambda: float | None
+    oracle_lambda: float | None
+    oracle_lds: float
+
+
+class LdsRow(LdsSummary, frozen=True):
+    """One method on one split.
+
+    Attributes:
+        name: the method.
+        needs: what it needs beyond the finished model.
+        of_bound: `lds` as a share of the ceiling's bound; null without one, or where it is 0.
+        curve: LDS at every lambda; null for methods without one.
+        per_query: LDS of each query of the split.
+        measured: LDS against further measured quantities, by quantity.
+        query_lists: LDS over the lists of queries that the config names, by list.
+        audit: LDS of transformed scores, the plain ones first; null where the config asks for none.
+    """
+
+    name: str
+    needs: Needs
+    of_bound: float | None
+    curve: LambdaCurve | None
+    per_query: Sequence[float]
+    measured: Mapping[str, MeasuredLds]
+    query_lists: Mapping[str, QueryListLds]
+    audit: Sequence[PowerAudit] | None
+
+
+class ClaimedDifference(Difference, frozen=True):
+    """A D-TRAK minus a TRAK.
+
+    Attributes:
+        passes: the gradient passes of the two.
+        oracle_difference: the difference at each one's best lambda in hindsight.
+    """
+
+    passes: tuple[str, str]
+    oracle_difference: float
+
+
+class LdsTable(Result, frozen=True):
+    """The LDS of every method on one split.
+
+    Attributes:
+        split: `val` or `gen`.
+        n_subsets: retrained subsets.
+        n_queries: queries.
+        ceiling: what noise allows; null with one training seed per subset.
+        methods: best first.
+        best: the method with the highest LDS.
+        sole_best: by what methods need, the one that is above every other of its group at the
+            report's confidence; null where there is no such method.
+        pairs: every method against every other.
+        to_best: every method but the best against the best.
+        d_trak: each D-TRAK against each TRAK at the same models and noise, on as many timesteps or
+            more.
+    """
+
+    split: str
+    n_subsets: int
+    n_queries: int
+    ceiling: Ceiling | None
+    methods: Sequence[LdsRow]
+    best: str
+    sole_best: Mapping[str, str | None]
+    pairs: Pairs
+    to_best: Sequence[Difference]
+    d_trak: Sequence[ClaimedDifference]
 
 
 def lds_table(benchmark: Benchmark, inputs: Inputs, split: str, results: Results) -> LdsTable:
@@ -30,44 +111,44 @@ def lds_table(benchmark: Benchmark, inputs: Inputs, split: str, results: Results
     """
     ranking = sorted(results, key=lambda name: (-results[name].lds, name))
     best, first = ranking[0], results[ranking[0]]
-    confidence = benchmark.measurement.lds.confidence
+    methods, confidence = benchmark.methods, benchmark.measurement.lds.confidence
 
-    def compared(method: str, baseline: str) -> dict[str, Any]:
-        return msgspec.to_builtins(comparison.difference(results, method, baseline, confidence))
+    def compared(method: str, baseline: str) -> Difference:
+        return comparison.difference(results, method, baseline, confidence)
 
     return LdsTable(
         split=split,
         n_subsets=first.n_subsets,
         n_queries=first.n_queries,
-        ceiling=msgspec.convert(msgspec.to_builtins(first.ceiling), Ceiling | None),
+        ceiling=first.ceiling,
         methods=[_row(benchmark, inputs, name, split, results[name]) for name in ranking],
         best=best,
         sole_best={
             needs: comparison.sole_best(results, names, confidence)
             for needs, names in _by_needs(benchmark, ranking).items()
         },
-        pairs=msgspec.convert(
-            msgspec.to_builtins(comparison.pairs(results, ranking, confidence)), Pairs
-        ),
-        to_best=[msgspec.convert(compared(name, best), Difference) for name in ranking[1:]],
+        pairs=comparison.pairs(results, ranking, confidence),
+        to_best=[compared(name, best) for name in ranking[1:]],
         d_trak=[
-            msgspec.convert(
-                {
-                    **compared(d_trak, trak),
-                    "passes": [benchmark.methods[name].gradient_pass for name in (d_trak, trak)],
-                    "oracle_difference": results[d_trak].oracle.lds - results[trak].oracle.lds,
-                },
-                ClaimedDifference,
+            ClaimedDifference(
+                **msgspec.structs.asdict(compared(d_trak, trak)),
+                passes=(methods[d_trak].feature_set[0], methods[trak].feature_set[0]),
+                oracle_difference=results[d_trak].oracle.lds - results[trak].oracle.lds,
             )
             for d_trak, trak in _d_trak_pairs(benchmark)
         ],
     )
 
 
-def claim(tables: Iterable[LdsTable]) -> Claim:
-    """Return in how many comparisons D-TRAK is higher than TRAK, lower, or neither."""
-    found = comparison.tally(pair.verdict for table in tables for pair in table.d_trak)
-    return msgspec.convert(msgspec.to_builtins(found), Claim)
+def summary(found: LdsResult) -> dict[str, Any]:
+    """Return the fields of an `LdsSummary`."""
+    return {
+        "lds": found.lds,
+        "interval": found.interval.both,
+        "selected_lambda": found.selected.lam,
+        "oracle_lambda": found.oracle.lam,
+        "oracle_lds": found.oracle.lds,
+    }
 
 
 def _by_needs(benchmark: Benchmark, names: Iterable[str]) -> dict[str, list[str]]:
@@ -79,23 +160,18 @@ def _by_needs(benchmark: Benchmark, names: Iterable[str]) -> dict[str, list[str]
 
 
 def _row(benchmark: Benchmark, inputs: Inputs, name: str, split: str, found: LdsResult) -> LdsRow:
-    method, result = benchmark.methods[name], msgspec.to_builtins(found)
-    row = {
-        "name": name,
-        "needs": method.needs,
-        "lds": result["lds"],
-        "interval": result["interval"]["both"],
-        "of_bound": result["of_bound"],
-        "selected_lambda": result["selected"]["lambda"],
-        "oracle_lambda": result["oracle"]["lambda"],
-        "oracle_lds": result["oracle"]["lds"],
-        "curve": result["curve"] if method.has_lambda else None,
-        "per_query": result["per_query"],
-        "measured": result["measured"],
-        "query_lists": result["query_lists"],
-        "audit": inputs.json("audits", name, split) if inputs.files["audits"] else None,
-    }
-    return msgspec.convert(row, LdsRow)
+    audited = (name, split) in inputs.files["audits"]
+    return LdsRow(
+        **summary(found),
+        name=name,
+        needs=benchmark.methods[name].needs,
+        of_bound=found.of_bound,
+        curve=found.curve if benchmark.methods[name].has_lambda else None,
+        per_query=found.per_query,
+        measured=found.measured,
+        query_lists=found.query_lists,
+        audit=inputs.struct(list[PowerAudit], "audits", name, split) if audited else None,
+    )
 
 
 def _d_trak_pairs(benchmark: Benchmark) -> list[tuple[str, str]]:

@@ -24,9 +24,9 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost
         *images,
         *benchmark.models.network_files.values(),
         *(
-            paths.subsets(group, block)
-            for group in ("lds", "retrain")
-            for block in benchmark.counts.blocks(group)
+            path
+            for group in (("lds", "retrain") if benchmark.splits.lds else ())
+            for path in benchmark.inputs.subsets(group)
         ),
     ]
     jobs = {path: job_of(record) for path, record in records.items()}

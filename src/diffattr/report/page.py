@@ -10,8 +10,8 @@ from jaxtyping import Float, UInt8
 from markupsafe import Markup
 
 from diffattr.benchmark.methods import Needs
+from diffattr.counterfactual.result import CounterfactualResult
 from diffattr.report import figures, formats, pictures, rendering
-from diffattr.report.counterfactual import Counterfactual
 from diffattr.report.structs import Report
 
 _MEANINGS = {
@@ -58,7 +58,7 @@ def sweeps_html(report: Report) -> str:
     return _rendered("sweeps.html.jinja", report, "", figures=drawn)
 
 
-def counterfactual_html(report: Report, found: Counterfactual, images: Images) -> str:
+def counterfactual_html(report: Report, found: CounterfactualResult, images: Images) -> str:
     """Return the page of the counterfactual evaluation.
 
     `images` holds those of `gen`, and under redrawn-0, redrawn-1, ... the chosen queries as redrawn

@@ -7,21 +7,22 @@ lambda that is best in hindsight, with an interval over subsets only.
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from diffattr.artifacts import Result
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import FULL
-from diffattr.config import Section
-from diffattr.report.part import Interval, Part
+from diffattr.evaluation.bootstrap import Interval
+from diffattr.evaluation.result import LdsResult
 
 Correlation = Annotated[float, Meta(ge=-1, le=1)]
 Split = Literal["val", "gen"]
 
 
-class Protocol(Section, frozen=True):
+class Protocol(Result, frozen=True):
     """The sizes of a published benchmark, named as the keys of our configs."""
 
     n_train: int
@@ -36,7 +37,7 @@ class Protocol(Section, frozen=True):
     k: int
 
 
-class Figure(Section, frozen=True):
+class Figure(Result, frozen=True):
     """One method's published LDS on one split.
 
     Attributes:
@@ -67,7 +68,7 @@ class Figure(Section, frozen=True):
     sd: Correlation | None = None
 
 
-class Construction(Section, frozen=True):
+class Construction(Result, frozen=True):
     """The published LDS of the kernel method on the gradient of one output function.
 
     Attributes:
@@ -87,7 +88,7 @@ class Construction(Section, frozen=True):
     lds: Correlation
 
 
-class Curve(Section, frozen=True):
+class Curve(Result, frozen=True):
     """The published LDS of one method along the published path of lambda.
 
     Attributes:
@@ -105,7 +106,7 @@ class Curve(Section, frozen=True):
     lds: tuple[Correlation, ...]
 
 
-class BestLambda(Section, frozen=True, rename={"lam": "lambda"}):
+class BestLambda(Result, frozen=True, rename={"lam": "lambda"}):
     """The published lambda of the highest LDS of one method.
 
     Attributes:
@@ -123,7 +124,7 @@ class BestLambda(Section, frozen=True, rename={"lam": "lambda"}):
     lam: float
 
 
-class Published(Section, frozen=True):
+class Published(Result, frozen=True):
     """Everything that was published on one data set; `sources` explains every `source`."""
 
     data_set: str
@@ -137,7 +138,7 @@ class Published(Section, frozen=True):
     best_lambdas: tuple[BestLambda, ...]
 
 
-class Ours(Part, frozen=True):
+class Ours(Result, frozen=True):
     """The result here that repeats a published one.
 
     Attributes:
@@ -173,7 +174,7 @@ class ConstructionBeside(Construction, frozen=True):
     ours: Ours | None
 
 
-class KeyDifference(Part, frozen=True):
+class KeyDifference(Result, frozen=True):
     """Where this benchmark differs from the published one.
 
     Attributes:
@@ -187,7 +188,7 @@ class KeyDifference(Part, frozen=True):
     here: int | float | None
 
 
-class Beside(Part, frozen=True):
+class Beside(Result, frozen=True):
     """Published numbers and those of this benchmark.
 
     Attributes:
@@ -219,12 +220,10 @@ def read(name: str) -> Published:
     return msgspec.json.decode(path.read_bytes(), type=Published)
 
 
-def beside(
-    benchmark: Benchmark, results: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> Beside | None:
+def beside(benchmark: Benchmark, results: Mapping[str, Mapping[str, LdsResult]]) -> Beside | None:
     """Return published figures with ours beside them, None where the config names none.
 
-    `results` maps split and method, sweep cells included, to the LDS artifact. A figure that
+    `results` are by split and method, sweep cells included. A figure that
     several methods repeat (on passes that differ in noise or projection) has one row for each.
     """
     name = benchmark.config.report.published
@@ -258,13 +257,13 @@ def beside(
     )
 
 
-def _ours(results: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Sequence[Ours | None]:
+def _ours(results: Mapping[str, LdsResult], names: Sequence[str]) -> Sequence[Ours | None]:
     found = [
         Ours(
             name=name,
-            lds=results[name]["lds"],
-            interval=tuple(results[name]["interval"]["subsets"]),
-            oracle_lds=results[name]["oracle"]["lds"],
+            lds=results[name].lds,
+            interval=results[name].interval.subsets,
+            oracle_lds=results[name].oracle.lds,
         )
         for name in names
         if name in results

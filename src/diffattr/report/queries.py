@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from diffattr.artifacts import Result
 from diffattr.benchmark import Benchmark
+from diffattr.evaluation.planted import Planted
 from diffattr.report.files import Inputs
-from diffattr.report.part import Part
-from diffattr.report.planted import Planted
 from diffattr.report.viewer.extremes import highest
 
 PerQuery = Mapping[str, Mapping[str, Sequence[float]]]
 """The LDS of each query, by split and method."""
 
 
-class Neighbour(Part, frozen=True):
+class Neighbour(Result, frozen=True):
     """A training image among a query's proponents or opponents.
 
     Attributes:
@@ -35,7 +35,7 @@ class Neighbour(Part, frozen=True):
     is_copy: bool
 
 
-class QueryMethod(Part, frozen=True):
+class QueryMethod(Result, frozen=True):
     """One method's answer for one query.
 
     Attributes:
@@ -54,7 +54,7 @@ class QueryMethod(Part, frozen=True):
     opponents: Sequence[Neighbour]
 
 
-class Query(Part, frozen=True):
+class Query(Result, frozen=True):
     """One query.
 
     Attributes:
@@ -72,7 +72,7 @@ class Query(Part, frozen=True):
     methods: Sequence[QueryMethod]
 
 
-class QueryGroup(Part, frozen=True):
+class QueryGroup(Result, frozen=True):
     """The queries of one split that the page shows.
 
     Attributes:

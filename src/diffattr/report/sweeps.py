@@ -1,37 +1,28 @@
 """The tables of sweeps: the settings and LDS of every cell."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
+from diffattr.artifacts import Result
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.sweeps import axes_of
+from diffattr.evaluation.result import LdsResult
 from diffattr.report.cost import MethodCost
-from diffattr.report.part import Interval, Part
+from diffattr.report.lds import LdsSummary, summary
 
 Value = int | float | str
 
 
-class CellLds(Part, frozen=True):
+class CellLds(LdsSummary, frozen=True):
     """The LDS of one cell on one split.
 
     Attributes:
-        lds: mean over queries, each at its cross-fitted lambda.
-        interval: bootstrap over subsets and queries.
-        selected_lambda: the median cross-fitted lambda; null for methods without one.
-        oracle_lambda: the best lambda in hindsight; null for methods without one.
-        oracle_lds: LDS there.
         at_lambda: LDS at the sweep's fixed lambdas, by lambda as text.
     """
 
-    lds: float
-    interval: Interval
-    selected_lambda: float | None
-    oracle_lambda: float | None
-    oracle_lds: float
     at_lambda: Mapping[str, float]
 
 
-class Cell(Part, frozen=True):
+class Cell(Result, frozen=True):
     """One combination of a sweep's settings.
 
     Attributes:
@@ -49,7 +40,7 @@ class Cell(Part, frozen=True):
     splits: Mapping[str, CellLds]
 
 
-class SweepTable(Part, frozen=True):
+class SweepTable(Result, frozen=True):
     """One method on every combination of some settings.
 
     Attributes:
@@ -71,10 +62,10 @@ class SweepTable(Part, frozen=True):
 
 def sweep_tables(
     benchmark: Benchmark,
-    results: Mapping[str, Mapping[str, Any]],
+    results: Mapping[str, Mapping[str, LdsResult]],
     costs: Mapping[str, MethodCost],
 ) -> Iterator[SweepTable]:
-    """Yield the table of each sweep; `results` are LDS artifacts by split and method."""
+    """Yield the table of each sweep; `results` are by split and method."""
     for name, sweep in benchmark.written.sweeps.items():
         lambdas = sweep.over.lam or ()
         cells = []
@@ -104,13 +95,6 @@ def sweep_tables(
         )
 
 
-def _cell_lds(result: Mapping[str, Any], lambdas: Iterable[float]) -> CellLds:
-    curve = dict(zip(map(str, result["curve"]["lambdas"]), result["curve"]["lds"], strict=True))
-    return CellLds(
-        lds=result["lds"],
-        interval=tuple(result["interval"]["both"]),
-        selected_lambda=result["selected"]["lambda"],
-        oracle_lambda=result["oracle"]["lambda"],
-        oracle_lds=result["oracle"]["lds"],
-        at_lambda={str(lam): curve[str(lam)] for lam in lambdas},
-    )
+def _cell_lds(found: LdsResult, lambdas: Iterable[float]) -> CellLds:
+    curve = dict(zip(map(str, found.curve.lambdas), found.curve.lds, strict=True))
+    return CellLds(**summary(found), at_lambda={str(lam): curve[str(lam)] for lam in lambdas})

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
+from diffattr.evaluation.ceiling import Ceiling
 from diffattr.report import formats
-from diffattr.report.structs import Ceiling, LdsRow, Report
+from diffattr.report.lds import LdsRow
+from diffattr.report.structs import Report
 
 
 def text(report: Report) -> str:

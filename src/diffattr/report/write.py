@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from diffattr.artifacts import write_json, write_text
 from diffattr.benchmark import Benchmark
 from diffattr.report import page, table
-from diffattr.report.counterfactual import redrawn_images
 from diffattr.report.files import Inputs
 from diffattr.report.gather import gather
 from diffattr.report.proponents import write_proponents
@@ -35,5 +35,22 @@ def write_report(benchmark: Benchmark, inputs: Inputs, outputs: Mapping[str, str
     if report.sweeps:
         write_text(outputs["sweeps"], page.sweeps_html(report))
     if (found := report.counterfactual) is not None:
-        shown = {**images, **redrawn_images(benchmark, inputs)}
+        shown = {**images, **_redrawn(benchmark, inputs)}
         write_text(outputs["redrawn"], page.counterfactual_html(report, found, shown))
+
+
+def _redrawn(benchmark: Benchmark, inputs: Inputs) -> page.Images:
+    """Return the chosen queries redrawn after each removal, with the first training seed.
+
+    Keys are `redrawn-0`, `redrawn-1`, ... in the order of the benchmark's removals.
+    """
+    name = "images" if benchmark.models.captioned is None else "pictures"
+    return {
+        f"redrawn-{number}": np.concatenate(
+            [
+                inputs.arrays("outcomes", removal.group, block)[name]
+                for block in benchmark.counts.blocks(removal.group)
+            ]
+        )
+        for number, removal in enumerate(benchmark.counts.removals)
+    }

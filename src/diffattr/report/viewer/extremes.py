@@ -44,7 +44,7 @@ def extremes_of(
     positions = np.concatenate([highest(scores, top), highest(-scores, top)], axis=1)
     ranks = None
     if split.copies is not None:
-        ranks = planted_truth(scores, np.array(split.copies, np.int64)).ranks.tolist()
+        ranks = list(planted_truth(scores, np.array(split.copies, np.int64)).ranks)
     levels = [
         None if maps is None else _map_levels(maps, method, split.name, query, row.tolist())
         for query, row in enumerate(positions)
