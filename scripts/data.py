@@ -6,7 +6,7 @@ with job(snakemake) as this:
     from diffattr.artifacts import write_array, write_json, write_rows
     from diffattr.config import Data, Queries
     from diffattr.data import data_source
-    from diffattr.data.pixels import eight_bit
+    from diffattr.data.image_files import to_uint8
     from diffattr.data.splits import split
 
     data = this.section("data", Data)
@@ -14,9 +14,7 @@ with job(snakemake) as this:
     source = data_source(data.source)(data)
     parts = split(source, data, this.config["seed"], queries)
     for name, part in parts.items():
-        chunks = (
-            eight_bit(chunk) if this.config["eight_bit"] else chunk for chunk in part.chunks()
-        )
+        chunks = (to_uint8(chunk) if this.config["eight_bit"] else chunk for chunk in part.chunks())
         write_array(this.output[f"{name}_indices"], part.positions)
         write_rows(this.output[f"{name}_images"], len(part.positions), chunks)
         write_array(this.output[f"{name}_labels"], part.labels)

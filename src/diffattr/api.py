@@ -21,7 +21,7 @@ from torch import Tensor
 from diffattr.attribution import method_of
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.config import ConfigError, Pass, ProjectorOptions
-from diffattr.data.pixels import eight_bit
+from diffattr.data.image_files import to_uint8
 from diffattr.diffusion.families.sd_lora import CaptionedUNet
 from diffattr.diffusion.latents import Vae, embedded
 from diffattr.diffusion.pipelines import KINDS, network_errors, noise_schedule
@@ -140,7 +140,7 @@ def _prepared(
         return unet, shown, dict.fromkeys(images)
     vae = Vae("the pipeline", vae=pipeline.vae, device=str(pipeline.device))
     shape = (3, height * vae.factor, width * vae.factor)
-    pictures = {side: eight_bit(_checked(side, of, shape)) for side, of in images.items()}
+    pictures = {side: to_uint8(_checked(side, of, shape)) for side, of in images.items()}
     texts = {side: _texts(side, prompts[side], len(of)) for side, of in pictures.items()}
     captions = list(dict.fromkeys(text for of in texts.values() for text in of))
     numbers = {text: number for number, text in enumerate(captions)}

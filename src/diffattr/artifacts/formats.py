@@ -79,9 +79,9 @@ def readable(path: str | Path, kind: str, remake: str | Path | None = None) -> I
         raise ArtifactError(f"{path}: is not a readable {kind} ({reason}); re{remedy}") from error
 
 
-def as_list(paths: Any) -> list[str]:
-    """Return a list, whether one path or several were named."""
-    return [paths] if isinstance(paths, str) else list(paths)
+def as_list(paths: Any) -> list[Any]:
+    """Return one path, or several, as a list."""
+    return [paths] if isinstance(paths, str | Path) else list(paths)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -22,7 +22,7 @@ from diffattr.attribution import method_of
 from diffattr.benchmark.pretrained import adapter_config, said_by_pipeline
 from diffattr.config import Config, ConfigError, Model, check, refuse, typed
 from diffattr.data import DATA_SOURCES
-from diffattr.data.images import n_files
+from diffattr.data.image_folder import n_files
 from diffattr.diffusion.families import MODEL_FAMILIES
 from diffattr.plugins import PluginError
 

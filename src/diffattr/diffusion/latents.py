@@ -15,7 +15,7 @@ from jaxtyping import Float32, UInt8
 from tqdm import tqdm
 
 from diffattr.config import ConfigError
-from diffattr.data.pixels import eight_bit
+from diffattr.data.image_files import to_uint8
 from diffattr.diffusion.pipelines import Pipeline
 
 _CAPTIONS_AT_ONCE = 64
@@ -81,7 +81,7 @@ class Vae:
         for start in self._starts(len(latents), "decode"):
             batch = torch.from_numpy(latents[start : start + self._batch_size]).to(self._device)
             images = self._vae.decode(batch / self._vae.config.scaling_factor).sample
-            batches.append(eight_bit(images.cpu().numpy()))
+            batches.append(to_uint8(images.cpu().numpy()))
         return np.concatenate(batches)
 
     def _starts(self, n: int, what: str) -> Any:

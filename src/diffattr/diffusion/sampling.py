@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from tqdm import tqdm
 
 from diffattr import rng
-from diffattr.artifacts import beside, read_array, readable
+from diffattr.artifacts import read_array, readable
 from diffattr.config import NoiseSchedule, Sampling
-from diffattr.data.pixels import eight_bit
-from diffattr.data.splits import numbered
+from diffattr.data.splits import class_labels
 from diffattr.diffusion.models import predict
 
 
@@ -96,7 +95,7 @@ def labels_in_blocks(sampling: Sampling, class_names: Sequence[str]) -> Int64[np
         DataError: a class of `sampling.classes` is not one of the data set's.
     """
     wanted = sampling.classes or range(len(class_names))
-    classes = np.array(numbered("sampling.classes", wanted, dict(enumerate(class_names))))
+    classes = np.array(class_labels("sampling.classes", wanted, dict(enumerate(class_names))))
     return classes[np.arange(sampling.n_images) * len(classes) // sampling.n_images]
 
 
@@ -186,20 +185,3 @@ def _batches(n_images: int, batch_size: int) -> Iterator[range]:
     starts = range(0, n_images, batch_size)
     for start in tqdm(starts, desc="generate", unit="batch", mininterval=10):
         yield range(start, min(start + batch_size, n_images))
-
-
-def write_pictures(
-    directory: str | Path,
-    images: Float32[np.ndarray, "image channel height width"]
-    | UInt8[np.ndarray, "image channel height width"],
-):
-    """Write images, in [-1, 1] or 8-bit, as 8-bit PNGs, named by their number."""
-    from PIL import Image
-
-    with beside(directory) as temporary:
-        temporary.mkdir()
-        for number, image in enumerate(eight_bit(images)):
-            pixels = image.transpose(1, 2, 0)
-            Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
-                temporary / f"{number:04d}.png"
-            )
