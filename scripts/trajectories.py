@@ -9,7 +9,7 @@ with job(snakemake) as this:
     from diffattr.diffusion.sampling import trajectories
 
     sampling = this.section("sampling", Sampling)
-    foreseen = trajectories(
+    clean = trajectories(
         read_network(this.input.network, read_captions(this.input.get("captions"))),
         sampling.n_images,
         this.section("noise_schedule", NoiseSchedule),
@@ -19,4 +19,4 @@ with job(snakemake) as this:
         batch_size=this.batch_size,
         device=this.device,
     )
-    write_array(this.output[0], foreseen)
+    write_array(this.output[0], clean)

@@ -17,7 +17,7 @@ from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
 from diffattr.config import ConfigError, NoiseSchedule, yaml_text
 from diffattr.diffusion.families import family, pipeline_of
-from diffattr.diffusion.models import trained, write_network
+from diffattr.diffusion.models import trained_parameters, write_network
 from diffattr.diffusion.pipelines import Pipeline
 from diffattr.plan.dag import planned
 from diffattr.plan.network import network_size
@@ -359,7 +359,7 @@ def test_a_network_s_config_may_be_written_otherwise(here, values):
     assert network_size(benchmark).n_parameters > 1000
     network, model = family("unet2d").pretrained(made().config.model, None)
     assert model.config["sample_size"] == 16
-    write_network("copy", trained(network), model)
+    write_network("copy", trained_parameters(network), model)
     assert isinstance(UNet2DModel.from_pretrained("copy"), UNet2DModel)
 
 
@@ -371,7 +371,7 @@ def test_a_pipeline_of_the_hub_is_read_as_one_in_a_folder(here, monkeypatch):
     for name, expected in zip(("unet", "scheduler"), read, strict=True):
         found = pipeline.config(name)
         assert {key: found[key] for key in expected} == expected
-    network = pipeline.whole("unet", UNet2DModel)
+    network = pipeline.checked_component("unet", UNet2DModel)
     assert sum(p.numel() for p in network.parameters()) == network_size(made()).n_parameters
     rewrite(here / FOLDER / "model_index.json", _class_name="LDMPipeline")
     assert_refused(pipeline.check_kind, key="model.pretrained", words="is a LDMPipeline")

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from diffattr import rng
-from diffattr.artifacts import beside
+from diffattr.artifacts import atomic_write
 from diffattr.data import artbench, celeba, cifar10
 
 Colour = tuple[int, int, int]
@@ -138,7 +138,7 @@ def write_ddpm(folder: Path, seed: int, resolution: int = 16) -> None:
             layers_per_block=1,
             norm_num_groups=8,
         )
-    with beside(folder) as place:
+    with atomic_write(folder) as place:
         DDPMPipeline(unet, DDPMScheduler()).save_pretrained(place)
 
 
@@ -185,7 +185,7 @@ def write_pipeline(folder: Path, seed: int) -> None:
                 pad_token_id=words["<|endoftext|>"],
             )
         )
-    with beside(folder) as place:
+    with atomic_write(folder) as place:
         place.mkdir()
         files = {"vocab.json": json.dumps(words), "merges.txt": "#version: 0.2\n"}
         for name, text in files.items():

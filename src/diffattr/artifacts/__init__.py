@@ -6,7 +6,7 @@ file; what differs between two runs (time, host, versions) stands in a sidecar,
 `<artifact>.provenance.json`, together with the artifact's checksum.
 """
 
-from diffattr.artifacts.atomic import beside, remove_stale_temporaries, scratch
+from diffattr.artifacts.atomic import atomic_write, remove_stale_temporaries, scratch
 from diffattr.artifacts.formats import (
     Arrays,
     ArtifactError,
@@ -32,30 +32,3 @@ from diffattr.artifacts.provenance import (
     read_provenance,
     set_aside,
 )
-
-__all__ = [
-    "PROVENANCE_SUFFIX",
-    "Arrays",
-    "ArtifactError",
-    "as_list",
-    "beside",
-    "checksum",
-    "damage",
-    "damaged",
-    "provenance_path",
-    "read_array",
-    "read_arrays",
-    "read_json",
-    "read_provenance",
-    "read_struct",
-    "readable",
-    "remove_stale_temporaries",
-    "scratch",
-    "set_aside",
-    "write_array",
-    "write_arrays",
-    "write_json",
-    "write_rows",
-    "write_tensors",
-    "write_text",
-]

@@ -12,7 +12,7 @@ _TIMESTAMP = ".snakemake_timestamp"
 
 
 @contextlib.contextmanager
-def beside(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it and rename it into place.
 
     Works for a file and for a directory; after an error nothing is left of either.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import numpy as np
 
-from diffattr.artifacts.atomic import beside
+from diffattr.artifacts.atomic import atomic_write
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +86,7 @@ def as_list(paths: Any) -> list[Any]:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file."""
-    with beside(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -125,7 +125,7 @@ def write_array(path: str | Path, array: np.ndarray) -> None:
     Raises:
         ValueError: it holds Python objects, which only pickle could store.
     """
-    with beside(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
 
 
@@ -136,7 +136,7 @@ def write_rows(path: str | Path, n_rows: int, chunks: Iterable[np.ndarray]) -> N
         ValueError: the chunks have more rows, or fewer.
     """
     written = 0
-    with beside(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         for number, chunk in enumerate(chunks):
             rows = np.asarray(chunk, order="C")
             if number == 0:
@@ -182,7 +182,7 @@ def write_arrays(
         config: Any = {"write_empty_chunks": True}
         data = np.asarray(array, order="C")
         group.create_array(name, data=data, compressors=None, config=config)
-    with beside(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for key in sorted(memory):
             archive.writestr(zipfile.ZipInfo(key, (1980, 1, 1, 0, 0, 0)), memory[key].to_bytes())
 
@@ -224,6 +224,6 @@ def write_tensors(
     """
     from safetensors.torch import save_file
 
-    with beside(path) as temporary:
+    with atomic_write(path) as temporary:
         contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
         save_file(contiguous, temporary, metadata=None if metadata is None else dict(metadata))

@@ -56,7 +56,7 @@ def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
     """
     whole = copy.deepcopy(dict(raw))
     data, model = whole["data"], msgspec.convert(whole["model"], Model)
-    if MODEL_FAMILIES[model.family].captions:
+    if MODEL_FAMILIES[model.family].text_conditioned:
         model = msgspec.structs.replace(model, config=adapter_config(model))
         whole["model"]["config"] = model.config
     else:

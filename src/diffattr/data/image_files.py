@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 from PIL import Image
 
-from diffattr.artifacts import beside
+from diffattr.artifacts import atomic_write
 from diffattr.config import Data
 from diffattr.data.source import DataError, Images, UnreadableError
 
@@ -167,7 +167,7 @@ def write_pngs(
     | UInt8[np.ndarray, "image channel height width"],
 ) -> None:
     """Write images, in [-1, 1] or 8-bit, as 8-bit PNG files named by their number."""
-    with beside(directory) as temporary:
+    with atomic_write(directory) as temporary:
         temporary.mkdir()
         for number, image in enumerate(to_uint8(images)):
             pixels = image.transpose(1, 2, 0)

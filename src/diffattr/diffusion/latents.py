@@ -42,7 +42,7 @@ class Vae:
         if vae is None:
             from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-            vae = Pipeline(pipeline).whole("vae", cast(Any, AutoencoderKL))
+            vae = Pipeline(pipeline).checked_component("vae", cast(Any, AutoencoderKL))
         self._pipeline, self._batch_size, self._device = pipeline, batch_size, device
         self._vae: Any = vae.eval().to(device)
 
@@ -107,8 +107,8 @@ def embedded_captions(
             " pip install -e '.[text-to-image]'"
         ) from error
     return embedded(
-        Pipeline(pipeline).part("tokenizer", CLIPTokenizer),
-        Pipeline(pipeline).whole("text_encoder", CLIPTextModel),
+        Pipeline(pipeline).component("tokenizer", CLIPTokenizer),
+        Pipeline(pipeline).checked_component("text_encoder", CLIPTextModel),
         captions,
     )
 

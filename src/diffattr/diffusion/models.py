@@ -34,12 +34,12 @@ def build(model: Model, seed: int, captions: Captions | None = None) -> "torch.n
         raise ConfigError(f"model.config: {model.family} does not take it: {error}") from error
 
 
-def trained(network: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
+def trained_parameters(network: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
     """Return the parameters that are trained, stored and differentiated."""
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
 
 
-def told(labels: "torch.Tensor | None") -> dict[str, Any]:
+def conditioning(labels: "torch.Tensor | None") -> dict[str, Any]:
     """Return what a network is told next to images and timesteps: labels of captions, if any."""
     return {} if labels is None else {"labels": labels}
 
@@ -80,7 +80,7 @@ def predict(
         timesteps: int64 (image,).
         labels: int64 (image,), each image's caption; None for networks without captions.
     """
-    return network(noised, timesteps, **told(labels), return_dict=False)[0]
+    return network(noised, timesteps, **conditioning(labels), return_dict=False)[0]
 
 
 def write_block(
@@ -126,7 +126,7 @@ def _load(network: "torch.nn.Module", weights: Mapping[str, "torch.Tensor"]) -> 
     Raises:
         ValueError: they are not those that the network trains.
     """
-    expected = trained(network)
+    expected = trained_parameters(network)
     if set(expected) != set(weights):
         lacks, foreign = set(expected) - set(weights), set(weights) - set(expected)
         raise ValueError(
@@ -165,7 +165,7 @@ def write_network(folder: str | Path, weights: Mapping[str, "torch.Tensor"], mod
     `UNet2DModel.from_pretrained` reads a whole network's folder, `load_lora_weights` of a pipeline
     that of a LoRA.
     """
-    about = family(model.family).described(model.config)
+    about = family(model.family).saved_config(model.config)
     if model.family != "unet2d":  # diffusers' own configs stay as diffusers writes them
         about = {**about, _FAMILY: model.family}
     on_disk = {_on_disk(name): tensor for name, tensor in weights.items()}
@@ -214,7 +214,7 @@ def read_network(weights: str | Path, captions: Captions | None = None) -> "torc
             raise ValueError(f"{CONFIG_FILE} holds no mapping")
         kind = config.pop(_FAMILY, "unet2d")
         network = family(kind).network(config, captions)
-        in_network = {_on_disk(name): name for name in trained(network)}
+        in_network = {_on_disk(name): name for name in trained_parameters(network)}
         found = load_file(weights)
         _load(network, {in_network.get(name, name): tensor for name, tensor in found.items()})
         return network.eval()

@@ -47,7 +47,7 @@ class Pipeline:
         """Whether it is a folder of this machine."""
         return Path(self.source).is_dir()
 
-    def part(self, name: str, kind: type[T], **options: Any) -> Any:
+    def component(self, name: str, kind: type[T], **options: Any) -> Any:
         """Return one component: what lies in the sub-folder `name`, as a `kind`.
 
         Raises:
@@ -62,7 +62,7 @@ class Pipeline:
         loader: Any = kind
         return self._read(name, loader.from_pretrained, subfolder=name, **options)
 
-    def whole(self, name: str, kind: type[T]) -> T:
+    def checked_component(self, name: str, kind: type[T]) -> T:
         """Return one component with weights, of which the files must hold every one and no other.
 
         (Of a text encoder old files hold more.) The libraries themselves make up what is missing.
@@ -70,7 +70,7 @@ class Pipeline:
         Raises:
             ConfigError: they do not, or cannot be read.
         """
-        made, found = self.part(name, kind, output_loading_info=True)
+        made, found = self.component(name, kind, output_loading_info=True)
         judged = [of for of in found if (name, of) != ("text_encoder", "unexpected_keys")]
         if wrong := [weight for of in judged for weight in found[of]]:
             raise ConfigError(

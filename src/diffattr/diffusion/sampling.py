@@ -38,7 +38,7 @@ def generate(
     networks that are told captions.
     """
     sampler = Sampler(network, schedule, sampling, seed, device, labels)
-    return np.concatenate([sampler.drawn(numbers) for numbers in _batches(n_images, batch_size)])
+    return np.concatenate([sampler.sample(numbers) for numbers in _batches(n_images, batch_size)])
 
 
 def trajectories(
@@ -59,8 +59,8 @@ def trajectories(
     sampler = Sampler(network, schedule, sampling, seed, device, labels)
     batches = []
     for numbers in _batches(n_images, batch_size):
-        foreseen = [step.foreseen.cpu().numpy() for step in sampler.steps(numbers)]
-        batches.append(np.stack(foreseen, axis=1))
+        clean = [step.clean.cpu().numpy() for step in sampler.steps(numbers)]
+        batches.append(np.stack(clean, axis=1))
     return np.concatenate(batches)
 
 
@@ -104,7 +104,7 @@ class Step:
     """Images after one step, and the clean images that the network foresaw in it."""
 
     images: Tensor
-    foreseen: Tensor
+    clean: Tensor
 
 
 class Sampler:
@@ -146,7 +146,7 @@ class Sampler:
             images = made.prev_sample
             yield Step(images, made.pred_original_sample)
 
-    def drawn(self, numbers: Sequence[int]) -> Float32[np.ndarray, "image channel height width"]:
+    def sample(self, numbers: Sequence[int]) -> Float32[np.ndarray, "image channel height width"]:
         """Return the generated images of some numbers."""
         *_, last = self.steps(numbers)
         images = last.images.clamp(-1, 1) if self._sampling.clip_sample else last.images

@@ -24,7 +24,7 @@ Captions = Float32[np.ndarray, "caption token dim"]
 """Captions as a text encoder gives them, one per class and at last the empty one."""
 
 
-class SdLora(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StableDiffusionLora(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The config of a LoRA on the U-Net of a Stable-Diffusion pipeline.
 
     Attributes:
@@ -61,7 +61,7 @@ class Family(Protocol):
         """
         ...
 
-    def described(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def saved_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the content of the config.json beside a model's weights."""
         ...
 
@@ -77,7 +77,7 @@ class Family(Protocol):
 
 
 @dataclass(frozen=True)
-class Registered:
+class FamilyEntry:
     """Where a family's module is, and what can be told of it without loading torch.
 
     `weights_file` is what a model's weights are called on disk; `options` the type of its config,
@@ -89,22 +89,22 @@ class Registered:
     module: str
     weights_file: str
     unet: str
-    options: type[SdLora] | None = None
-    captions: bool = False
+    options: type[StableDiffusionLora] | None = None
+    text_conditioned: bool = False
 
 
-MODEL_FAMILIES: dict[str, Registered] = {
-    "unet2d": Registered(
+MODEL_FAMILIES: dict[str, FamilyEntry] = {
+    "unet2d": FamilyEntry(
         "diffattr.diffusion.families.unet2d",
         "diffusion_pytorch_model.safetensors",
         "UNet2DModel",
     ),
-    "sd-lora": Registered(
+    "sd-lora": FamilyEntry(
         "diffattr.diffusion.families.sd_lora",
         "pytorch_lora_weights.safetensors",
         "UNet2DConditionModel",
-        SdLora,
-        captions=True,
+        StableDiffusionLora,
+        text_conditioned=True,
     ),
 }
 
@@ -114,7 +114,7 @@ def family(name: str) -> Family:
     return cast(Family, importlib.import_module(MODEL_FAMILIES[name].module))
 
 
-def options(model: Model) -> SdLora | None:
+def options(model: Model) -> StableDiffusionLora | None:
     """Return the config of a model whose family has a type for it, None for others.
 
     Raises:

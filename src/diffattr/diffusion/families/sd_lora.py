@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from diffattr.config import ConfigError, Model
-from diffattr.diffusion.families import MODEL_FAMILIES, Captions, SdLora
+from diffattr.diffusion.families import MODEL_FAMILIES, Captions, StableDiffusionLora
 from diffattr.diffusion.families import options as checked
 from diffattr.diffusion.pipelines import Pipeline
 
@@ -63,7 +63,7 @@ def network(config: Mapping[str, Any], captions: Captions | None) -> CaptionedUN
     return CaptionedUNet(_adapted(unet, chosen), torch.from_numpy(captions))
 
 
-def _base(chosen: SdLora, captions: Captions | None) -> Any:
+def _base(chosen: StableDiffusionLora, captions: Captions | None) -> Any:
     """Return the pipeline's own U-Net.
 
     Raises:
@@ -73,7 +73,7 @@ def _base(chosen: SdLora, captions: Captions | None) -> Any:
         raise ConfigError("model.family: sd-lora is told captions, none were given")
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    unet: Any = Pipeline(chosen.pipeline).whole("unet", UNet2DConditionModel)
+    unet: Any = Pipeline(chosen.pipeline).checked_component("unet", UNet2DConditionModel)
     # What `sample_shape` takes for granted is held against the pipeline too.
     for key, expected in {"in_channels": 4, "out_channels": 4, **chosen.unet}.items():
         if key in unet.config and _plain(unet.config[key]) != _plain(expected):
@@ -101,7 +101,7 @@ def outline(config: Mapping[str, Any]) -> tuple[CaptionedUNet, dict[str, Any]]:
     return network, {"labels": torch.zeros(1, dtype=torch.int64)}
 
 
-def described(config: Mapping[str, Any]) -> dict[str, Any]:
+def saved_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config as it stands: a LoRA says nothing of what it is put on."""
     return dict(config)
 
@@ -160,7 +160,7 @@ def pretrained(model: Model, captions: Captions | None) -> tuple[CaptionedUNet, 
     return network, Model(family=model.family, config=model.config)
 
 
-def _options(config: Mapping[str, Any]) -> SdLora:
+def _options(config: Mapping[str, Any]) -> StableDiffusionLora:
     found = checked(Model(family="sd-lora", config=dict(config)))
     assert found is not None  # the registry names this type
     return found
@@ -170,7 +170,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
-def _adapted(unet: Any, chosen: SdLora) -> Any:
+def _adapted(unet: Any, chosen: StableDiffusionLora) -> Any:
     """Return the U-Net with a LoRA that changes nothing yet."""
     try:
         from peft import LoraConfig  # pyright: ignore[reportMissingImports]

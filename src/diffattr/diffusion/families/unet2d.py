@@ -12,7 +12,7 @@ from diffattr.diffusion.families import Captions, pipeline_of
 
 
 def network(config: Mapping[str, Any], captions: Captions | None) -> torch.nn.Module:  # noqa: ARG001
-    """Return the network; `config` may also be what `described` gives."""
+    """Return the network; `config` may also be what `saved_config` gives."""
     written_by_diffusers = "_class_name" in config
     built: Any = (
         UNet2DModel.from_config(dict(config)) if written_by_diffusers else UNet2DModel(**config)
@@ -25,7 +25,7 @@ def outline(config: Mapping[str, Any]) -> tuple[torch.nn.Module, dict[str, Any]]
     return network(config, None), {}
 
 
-def described(config: Mapping[str, Any]) -> dict[str, Any]:
+def saved_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return diffusers' own config, so that `UNet2DModel.from_pretrained` reads the folder."""
     with torch.device("meta"):
         whole: Any = network(config, None)
@@ -38,4 +38,4 @@ def pretrained(
 ) -> tuple[torch.nn.Module, Model]:
     """Return a pipeline's network, and the model that it is."""
     kind: Any = UNet2DModel
-    return pipeline_of(model).whole("unet", kind), model
+    return pipeline_of(model).checked_component("unet", kind), model

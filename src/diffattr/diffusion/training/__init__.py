@@ -10,5 +10,3 @@ Since nothing depends on what was drawn before, training can resume at any step.
 
 from diffattr.diffusion.training.batches import TrainingSet
 from diffattr.diffusion.training.loop import train
-
-__all__ = ["TrainingSet", "train"]

@@ -18,7 +18,7 @@ from diffattr.config import Recipe
 from diffattr.data.subsets import membership
 from diffattr.diffusion.training.batches import TrainingSet, batches
 from diffattr.diffusion.training.stack import Stack, Weights
-from diffattr.diffusion.training.state import Saved, fingerprint
+from diffattr.diffusion.training.state import TrainingState, fingerprint
 
 _HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -84,7 +84,7 @@ def _train_stack(
     if late := [step for step in keep_steps if step > n_steps]:
         raise ValueError(f"step {late[0]} is to be kept, training ends at {n_steps}")
     keep = sorted({*keep_steps, n_steps})
-    saved = Saved(scratch / fingerprint(data, masks, seed, recipe, keep))
+    saved = TrainingState(scratch / fingerprint(data, masks, seed, recipe, keep))
     stack = Stack(recipe, seed, len(subsets), data.images.shape[1:], data.captions, device)
     optimizer = torch.optim.AdamW(
         [{"params": list(stack.parameters.values()), "initial_lr": training.learning_rate}],

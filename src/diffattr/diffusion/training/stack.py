@@ -16,7 +16,7 @@ from torch.func import functional_call, vmap
 from diffattr import rng
 from diffattr.config import ConfigError, Recipe
 from diffattr.diffusion.families import MODEL_FAMILIES, Captions
-from diffattr.diffusion.models import build, told, trained
+from diffattr.diffusion.models import build, conditioning, trained_parameters
 
 Weights = dict[str, Tensor]
 
@@ -36,12 +36,14 @@ class Stack:
         network = build(recipe.model, seed, captions).train()
         _check_fit(network, image_shape, recipe.model.family)
         self.seed = seed
-        self.drops_out = any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in network.modules())
+        self.has_dropout = any(
+            isinstance(m, torch.nn.Dropout) and m.p > 0 for m in network.modules()
+        )
         if n_members > 1:
-            _check_stackable(network, self.drops_out)
+            _check_stackable(network, self.has_dropout)
         self.parameters: Weights = {
             name: tensor.detach().expand(n_members, *tensor.shape).clone().to(device)
-            for name, tensor in trained(network).items()
+            for name, tensor in trained_parameters(network).items()
         }
         for tensor in self.parameters.values():
             tensor.requires_grad_(True)
@@ -58,7 +60,7 @@ class Stack:
         """Return every member's prediction for its own images."""
 
         def one(parameters: Weights, x: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
-            arguments = {**told(labels), "return_dict": False}
+            arguments = {**conditioning(labels), "return_dict": False}
             return functional_call(self.network, parameters, (x, timesteps), arguments)[0]
 
         if len(x) == 1:
@@ -70,7 +72,7 @@ class Stack:
     @contextlib.contextmanager
     def randomness(self, step: int) -> Iterator[None]:
         """Key what dropout draws inside the block by the step."""
-        if not self.drops_out:
+        if not self.has_dropout:
             yield
             return
         with rng.torch_seeded(self.seed, "dropout", step):
@@ -98,15 +100,15 @@ def _check_fit(network: torch.nn.Module, image_shape: tuple[int, ...], family: s
                 f" are {height} pixels wide"
             )
     frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
-    if frozen and not MODEL_FAMILIES[family].captions:
+    if frozen and not MODEL_FAMILIES[family].text_conditioned:
         raise ConfigError(
             f"model.config: the network has parameters that are not trained ({frozen[0]}), which"
             " gradients and stacks do not support; choose another time_embedding_type"
         )
 
 
-def _check_stackable(network: torch.nn.Module, drops_out: bool) -> None:
-    if drops_out:
+def _check_stackable(network: torch.nn.Module, has_dropout: bool) -> None:
+    if has_dropout:
         raise ConfigError(
             "jobs.models_per_stack: a model with dropout cannot be trained in a stack, since its"
             " dropped units would depend on its neighbours; set models_per_stack to 1"

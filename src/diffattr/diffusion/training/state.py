@@ -42,7 +42,7 @@ def fingerprint(
 
 
 @dataclass(frozen=True)
-class Saved:
+class TrainingState:
     """What a run leaves in a folder: the weights of the steps to keep, and the state to resume."""
 
     folder: Path
