@@ -246,7 +246,7 @@ def test_an_exponent_that_yaml_reads_as_a_text_is_explained():
     value = yaml.safe_load("1e-3")
     assert value == "1e-3"  # YAML 1.1 wants a point in the mantissa
     (line,) = errors_of(with_value(("training", "learning_rate"), value))
-    assert "YAML reads 1e-3 as a text; write 0.001" in line
+    assert "YAML reads 1e-3 as a string; write 0.001" in line
     assert yaml.safe_load("0.001") == 1e-3
 
 

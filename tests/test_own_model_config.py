@@ -156,13 +156,13 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
-        ({"model.pretrained": "no/such/folder"}, "model.pretrained", "is no folder, nor like"),
+        ({"model.pretrained": "no/such/folder"}, "model.pretrained", "is neither a folder nor a Hub name"),
         ({"model.config": {"dropout": 0.1}}, "model.config", "found dropout; remove it"),
         ({"noise_schedule": {"beta_end": 0.01}}, "noise_schedule.beta_end", "found 0.01, has 0.02"),
         (
             {"data.resolution": 32},
             "model.pretrained",
-            f"the network of {FOLDER} is for images of 16 pixels, data.resolution is 32",
+            f"the network of {FOLDER} is of sample_size 16, data.resolution is 32",
         ),
         (
             {"sampling": DELETED, "queries": DELETED, "data.n_planted": 0},
@@ -280,14 +280,14 @@ def test_a_config_without_training_says_what_to_add():
             "model.pretrained",
             "is a LDMPipeline",
         ),
-        ("model_index.json", {"_class_name": 3}, "model.pretrained", "of which kind"),
+        ("model_index.json", {"_class_name": 3}, "model.pretrained", "does not state the class"),
         (
             "unet/config.json",
             {"out_channels": 6},
             "model.pretrained",
-            "takes 3 channels and gives 6",
+            "has 3 input and 6 output channels",
         ),
-        ("unet/config.json", {"num_class_embeds": 10}, "model.pretrained", "is told classes"),
+        ("unet/config.json", {"num_class_embeds": 10}, "model.pretrained", "is conditioned on classes"),
         ("unet/config.json", {"time_embedding_type": "fourier"}, "model.pretrained", "not trained"),
         ("unet/config.json", {"sample_size": None}, "data.resolution", "this key is missing"),
         (

@@ -87,7 +87,11 @@ def test_the_subsets_of_some_blocks_stand_in_their_order(tmp_path):
     paths = [tmp_path / f"block-{number}.npy" for number in range(2)]
     for path, block in zip(paths, blocks, strict=True):
         write_array(path, block)
-    assert [row.tolist() for row in read_subsets(paths)] == [[0, 3], [1, 2], [2, 5]]
+    assert [row.tolist() for row in read_subsets([str(path) for path in paths])] == [
+        [0, 3],
+        [1, 2],
+        [2, 5],
+    ]
     assert [row.tolist() for row in read_subsets(str(paths[1]))] == [[2, 5]]
 
 
@@ -95,7 +99,5 @@ def test_the_subsets_of_some_blocks_stand_in_their_order(tmp_path):
 def test_a_file_that_holds_no_block_of_subsets_is_refused(tmp_path, wrong):
     path = tmp_path / "block-0.npy"
     write_array(path, wrong)
-    with pytest.raises(
-        ArtifactError, match=r"block-0\.npy: found .*, expected int64 \(member, image\)"
-    ):
-        read_subsets([path])
+    with pytest.raises(ArtifactError, match=r"block-0\.npy: .*, expected int64 \(member, image\)"):
+        read_subsets(str(path))

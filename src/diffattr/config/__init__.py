@@ -1,4 +1,4 @@
-"""What one config file says, as frozen values; the home of every key's name, type and range."""
+"""The config as frozen values: every key's name, type, range and default."""
 
 from diffattr.config.base import (
     Fraction,

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from diffattr import rng
-from diffattr.artifacts import ArtifactError, as_list, read_array
+from diffattr.artifacts import as_list, read_array, readable
 from diffattr.data.sampling import d_trak_sample, d_trak_subset_state, stratified_sample
 from diffattr.data.source import DataError
 
@@ -49,11 +49,9 @@ def read_subsets(paths: Any) -> list[Int64[np.ndarray, " member"]]:
     subsets = []
     for path in as_list(paths):
         block = read_array(path)
-        if block.dtype != np.int64 or block.ndim != 2:
-            raise ArtifactError(
-                f"{path}: found {block.dtype} {block.shape}, expected int64 (member, image);"
-                f" remake it: snakemake --force {path}"
-            )
+        with readable(path, "block of subsets"):
+            if block.dtype != np.int64 or block.ndim != 2:
+                raise ValueError(f"{block.dtype} {block.shape}, expected int64 (member, image)")
         subsets += list(block)
     return subsets
 
