@@ -1,4 +1,4 @@
-"""Rule data: the data set's images, split."""
+"""Rule data: the images of each split of the data set."""
 
 from diffattr.job import job
 
@@ -12,12 +12,12 @@ with job(snakemake) as this:
     data = this.section("data", Data)
     queries = None if this.config["queries"] is None else this.section("queries", Queries)
     source = data_source(data.source)(data)
-    parts = split(source, data, this.config["seed"], queries)
-    for name, part in parts.items():
-        chunks = (to_uint8(chunk) if this.config["eight_bit"] else chunk for chunk in part.chunks())
-        write_array(this.output[f"{name}_indices"], part.positions)
-        write_rows(this.output[f"{name}_images"], len(part.positions), chunks)
-        write_array(this.output[f"{name}_labels"], part.labels)
-    names = {name: part.names for name, part in parts.items()}
+    splits = split(source, data, this.config["seed"], queries)
+    for name, images in splits.items():
+        chunks = map(to_uint8, images.chunks()) if this.config["eight_bit"] else images.chunks()
+        write_array(this.output[f"{name}_indices"], images.positions)
+        write_rows(this.output[f"{name}_images"], len(images.positions), chunks)
+        write_array(this.output[f"{name}_labels"], images.labels)
+    names = {name: images.names for name, images in splits.items()}
     write_json(this.output.names, {"classes": source.class_names, "images": names})
     write_json(this.output.classes, source.class_names)

@@ -1,4 +1,4 @@
-"""Rule generate: the generated queries, as arrays and as pictures."""
+"""Rule generate: the generated queries, as arrays and as PNG files."""
 
 from diffattr.job import job
 

@@ -1,4 +1,4 @@
-"""Rule pretrained: the network of a pipeline that somebody has trained."""
+"""Rule pretrained: the network of an already trained pipeline."""
 
 from diffattr.job import job
 

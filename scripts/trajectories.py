@@ -1,4 +1,4 @@
-"""Rule trajectories: the clean images that the sampler foresaw at each step of each query."""
+"""Rule trajectories: the clean images predicted at each step of each query's generation."""
 
 from diffattr.job import job
 

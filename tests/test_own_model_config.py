@@ -156,7 +156,7 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
-        ({"model.pretrained": "no/such/folder"}, "model.pretrained", "is neither a folder nor a Hub name"),
+        ({"model.pretrained": "no/such/folder"}, "model.pretrained", "is neither a folder nor"),
         ({"model.config": {"dropout": 0.1}}, "model.config", "found dropout; remove it"),
         ({"noise_schedule": {"beta_end": 0.01}}, "noise_schedule.beta_end", "found 0.01, has 0.02"),
         (
@@ -287,7 +287,12 @@ def test_a_config_without_training_says_what_to_add():
             "model.pretrained",
             "has 3 input and 6 output channels",
         ),
-        ("unet/config.json", {"num_class_embeds": 10}, "model.pretrained", "is conditioned on classes"),
+        (
+            "unet/config.json",
+            {"num_class_embeds": 10},
+            "model.pretrained",
+            "is conditioned on classes",
+        ),
         ("unet/config.json", {"time_embedding_type": "fourier"}, "model.pretrained", "not trained"),
         ("unet/config.json", {"sample_size": None}, "data.resolution", "this key is missing"),
         (

@@ -12,7 +12,8 @@ from running import REPOSITORY
 
 from diffattr.artifacts import checksum, damage, provenance_path, read_provenance
 from diffattr.benchmark import Benchmark
-from diffattr.config import load_schema, parse
+from diffattr.benchmark.completion import read_config
+from diffattr.config import load_schema
 from diffattr.plan.dag import planned
 from diffattr.plan.network import network_size
 
@@ -69,7 +70,7 @@ def test_the_plan_is_printed_and_runs_nothing(finished, empty):
 
 def test_the_plan_predicts_the_bytes_on_disk(each_finished):
     schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
-    benchmark = Benchmark(parse(each_finished.config, schema, "test"))
+    benchmark = Benchmark(read_config(each_finished.config, schema, "test"))
     with contextlib.chdir(each_finished.directory):
         jobs = planned(benchmark, network_size(benchmark), jobs_here(each_finished.config))
     by_rule: dict[str, list[int]] = {}
