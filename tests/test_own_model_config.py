@@ -299,7 +299,7 @@ def test_a_config_without_training_says_what_to_add():
             "scheduler/scheduler_config.json",
             {"rescale_betas_zero_snr": True},
             "model.pretrained",
-            "betas of its own",
+            "custom betas",
         ),
         (
             "scheduler/scheduler_config.json",

@@ -404,7 +404,9 @@ def test_a_contract_of_a_plug_in_answers_all_that_a_benchmark_asks(write, folder
     params = method_params(made, "mine")
     assert configured(params).attribution(params, files).scores(None).tolist() == [[4, 3, 2]]
     few = {**changes, "noise_schedule.n_timesteps": 9}
-    few |= {f"{key}.n_timesteps": 2 for key in ("losses", "features.t4")} | {"sampling.n_steps": 2}
+    few |= {f"{key}.n_timesteps": 2 for key in ("measurement.losses", "features.t4")} | {
+        "sampling.n_steps": 2
+    }
     assert_refused(benchmark, few, key="methods.mine.method", words="my_module:oldest 10 timesteps")
 
 
@@ -525,7 +527,7 @@ def test_a_data_set_of_a_file_is_loaded_from_its_folder(write):
 )
 def test_a_wrong_data_set_is_one_sentence(write, answered, words):
     write(f"def load(data): return {answered}")
-    with pytest.raises(PluginError, match=f"^plug-in my_module:load: {words}"):
+    with pytest.raises(PluginError, match=f"^plug-in my_module:load: .*{words}"):
         data_source("my_module:load")(section("my_module:load", "nowhere"))
 
 
@@ -559,11 +561,11 @@ def test_images_are_read_when_they_are_asked_for(write):
         ("return None", "returned an object of type NoneType"),
         (
             "return found.read(positions[:1], 8)",
-            r"returned shape \(1, 1, 8, 8\), expected \(2, 1, 8, 8\)",
+            r"shape \(1, 1, 8, 8\), expected \(2, 1, 8, 8\)",
         ),
         (
             "return found.read(positions, 4)",
-            r"returned shape \(2, 1, 4, 4\), expected \(2, 1, 8, 8\)",
+            r"shape \(2, 1, 4, 4\), expected \(2, 1, 8, 8\)",
         ),
         ("return found.read(positions, 8)[:, 0]", r"returned shape \(2, 8, 8\)"),
         ("return found.read(positions, 8) * np.nan", "returned NaN or infinity"),
@@ -571,7 +573,7 @@ def test_images_are_read_when_they_are_asked_for(write):
     ],
 )
 def test_wrong_images_are_one_sentence(write, read, words):
-    with pytest.raises(PluginError, match=f"^plug-in my_module:load: {words}"):
+    with pytest.raises(PluginError, match=f"^plug-in my_module:load: .*{words}"):
         read_images(write, read)
 
 

@@ -1,4 +1,4 @@
-"""Configs that extend others: what they stand for, and what is refused."""
+"""Configs that extend others: the merged result, and the errors."""
 
 import pytest
 import yaml

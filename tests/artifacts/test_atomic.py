@@ -1,4 +1,4 @@
-"""Files and directories appear whole or not at all."""
+"""Writes of files and directories are atomic."""
 
 import os
 import signal

@@ -21,15 +21,15 @@ UNPACKS = pytest.mark.skipif(
 
 
 class Server:
-    """Serves the files of a folder and counts what was asked for."""
+    """Serves the files of a folder and records the requests."""
 
     def __init__(self, folder):
-        self.folder, self.asked = folder, []
-        asked = self.asked
+        self.folder, self.requests = folder, []
+        requests = self.requests
 
         class Handler(SimpleHTTPRequestHandler):
             def log_message(self, format, *arguments):
-                asked.append(self.path)
+                requests.append(self.path)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -86,7 +86,7 @@ def test_a_file_that_is_there_is_not_fetched_again(server, folder):
     download(wanted, folder)
     server.stop()
     download(wanted, folder)
-    assert server.asked == ["/a.gz"]
+    assert server.requests == ["/a.gz"]
 
 
 def test_a_damaged_file_is_fetched_again(server, folder):

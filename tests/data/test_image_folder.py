@@ -1,4 +1,4 @@
-"""A folder of one's own images."""
+"""A user's folder of images."""
 
 import numpy as np
 import pytest
@@ -112,7 +112,7 @@ def test_a_coloured_image_among_grey_ones_is_refused(tmp_path):
 
 @pytest.fixture
 def truncated(tmp_path):
-    """Twenty images, of which two end early: their headers are whole."""
+    """Twenty images, two of them truncated after an intact header."""
     fill(tmp_path, [f"{number:02d}.png" for number in range(20)], 40, 40, 3)
     for name in ("04.png", "11.png"):
         whole = (tmp_path / name).read_bytes()

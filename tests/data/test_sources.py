@@ -1,4 +1,4 @@
-"""Data sets as they lie on disk, and what is said where they do not."""
+"""Data sets on disk, and the errors when files are missing or damaged."""
 
 import gzip
 import struct

@@ -194,7 +194,7 @@ def test_every_image_can_be_used():
     assert sorted(used.tolist()) == list(range(60))
 
 
-# --- a test set of its own --------------------------------------------------------------------
+# --- a separate test set ----------------------------------------------------------------------
 
 
 @given(st.integers(0, 50))

@@ -1,4 +1,4 @@
-"""A killed training run against a whole one, bit for bit."""
+"""A killed and resumed training run equals an uninterrupted one, bit for bit."""
 
 import itertools
 import math
@@ -149,7 +149,7 @@ def test_a_finished_run_is_read_and_not_trained_again(data, tmp_path, monkeypatc
 
 
 LONG = recipe(epochs=60)
-# A program of its own, so that SIGKILL can end it; it trains as `run` does.
+# A separate program that SIGKILL can end; it trains as `run` does.
 PROGRAM = """
 import sys
 from pathlib import Path
