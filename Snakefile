@@ -32,7 +32,7 @@ localrules:
 include: "rules/data.smk"
 
 
-if benchmark.models.captioned:
+if benchmark.models.text_conditioned:
 
     include: "rules/latents.smk"
 

@@ -28,7 +28,7 @@ except ConfigError as error:
 
 paths = benchmark.paths
 # The pipeline that decodes latents, where the network sees them.
-PIPELINE = benchmark.models.captioned and benchmark.models.captioned.pipeline
+PIPELINE = benchmark.models.text_conditioned and benchmark.models.text_conditioned.pipeline
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
 # Every target asks for the kept checkpoints: of a job with an output that was never made, Snakemake
 # trusts no recorded params, so that a changed recipe would leave the full model as it was.

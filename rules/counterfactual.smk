@@ -109,7 +109,7 @@ rule compare_redrawn:
     input:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning(None),
-        **({"pictures": paths.pictures("gen")} if benchmark.models.captioned else {}),
+        **({"pictures": paths.pictures("gen")} if benchmark.models.text_conditioned else {}),
         images=paths.images("gen"),
         originals=paths.originals(),
         removals=[

@@ -22,7 +22,7 @@ rule data:
         config=benchmark.params.data(
             queries=benchmark.config.queries,
             seed=benchmark.config.seed,
-            eight_bit=benchmark.models.captioned is not None,
+            eight_bit=benchmark.models.text_conditioned is not None,
         ),
     script:
         "../scripts/data.py"

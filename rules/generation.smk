@@ -3,11 +3,11 @@ rule generate:
     input:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning(None),
-        **({"classes": paths.classes()} if benchmark.models.captioned else {}),
+        **({"classes": paths.classes()} if benchmark.models.text_conditioned else {}),
     output:
         **(
             {"pictures": paths.pictures("gen"), "labels": paths.labels("gen")}
-            if benchmark.models.captioned
+            if benchmark.models.text_conditioned
             else {}
         ),
         images=paths.images("gen"),

@@ -16,8 +16,8 @@ rule captions:
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.models.captioned.pipeline,
-            caption=benchmark.models.captioned.caption,
+            pipeline=benchmark.models.text_conditioned.pipeline,
+            caption=benchmark.models.text_conditioned.caption,
         ),
     script:
         "../scripts/captions.py"
@@ -41,7 +41,7 @@ rule encode:
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.models.captioned.pipeline,
+            pipeline=benchmark.models.text_conditioned.pipeline,
             shape=benchmark.models.sample_shape,
             mirrored=False,
         ),
@@ -65,7 +65,7 @@ rule mirror:
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.models.captioned.pipeline,
+            pipeline=benchmark.models.text_conditioned.pipeline,
             shape=benchmark.models.sample_shape,
             mirrored=True,
         ),

@@ -1,4 +1,4 @@
-"""Rule captions: what networks are told of each class."""
+"""Rule captions: the text embeddings of the caption of each class."""
 
 from diffattr.job import job
 

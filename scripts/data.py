@@ -1,4 +1,4 @@
-"""Rule data: the data set's images, split."""
+"""Rule data: the images of each split of the data set."""
 
 from diffattr.job import job
 
@@ -6,20 +6,18 @@ with job(snakemake) as this:
     from diffattr.artifacts import write_array, write_json, write_rows
     from diffattr.config import Data, Queries
     from diffattr.data import data_source
-    from diffattr.data.pixels import eight_bit
+    from diffattr.data.image_files import to_uint8
     from diffattr.data.splits import split
 
     data = this.section("data", Data)
     queries = None if this.config["queries"] is None else this.section("queries", Queries)
     source = data_source(data.source)(data)
-    parts = split(source, data, this.config["seed"], queries)
-    for name, part in parts.items():
-        chunks = (
-            eight_bit(chunk) if this.config["eight_bit"] else chunk for chunk in part.chunks()
-        )
-        write_array(this.output[f"{name}_indices"], part.positions)
-        write_rows(this.output[f"{name}_images"], len(part.positions), chunks)
-        write_array(this.output[f"{name}_labels"], part.labels)
-    names = {name: part.names for name, part in parts.items()}
+    splits = split(source, data, this.config["seed"], queries)
+    for name, images in splits.items():
+        chunks = map(to_uint8, images.chunks()) if this.config["eight_bit"] else images.chunks()
+        write_array(this.output[f"{name}_indices"], images.positions)
+        write_rows(this.output[f"{name}_images"], len(images.positions), chunks)
+        write_array(this.output[f"{name}_labels"], images.labels)
+    names = {name: images.names for name, images in splits.items()}
     write_json(this.output.names, {"classes": source.class_names, "images": names})
     write_json(this.output.classes, source.class_names)

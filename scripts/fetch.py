@@ -1,4 +1,4 @@
-"""Rule fetch: get the data set's files."""
+"""Rule fetch: download the data set's files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Rule generate: the generated queries, as arrays and as pictures."""
+"""Rule generate: the generated queries, as arrays and as PNG files."""
 
 from diffattr.job import job
 
@@ -7,8 +7,9 @@ with job(snakemake) as this:
 
     from diffattr.artifacts import read_json, write_array
     from diffattr.config import NoiseSchedule, Sampling
+    from diffattr.data.image_files import write_pngs
     from diffattr.diffusion.models import read_captions, read_network
-    from diffattr.diffusion.sampling import generate, labels_in_blocks, write_pictures
+    from diffattr.diffusion.sampling import generate, labels_in_blocks
 
     sampling, pipeline = this.section("sampling", Sampling), this.config["pipeline"]
     labels = None
@@ -27,11 +28,11 @@ with job(snakemake) as this:
     write_array(this.output.images, images)
     write_array(this.output.ids, np.arange(len(images)))
     if pipeline is None:
-        write_pictures(this.output.folder, images)
+        write_pngs(this.output.folder, images)
     else:
         from diffattr.diffusion.latents import Vae
 
         pictures = Vae(pipeline, device=this.device).decode(images)
         write_array(this.output.labels, labels)
         write_array(this.output.pictures, pictures)
-        write_pictures(this.output.folder, pictures)
+        write_pngs(this.output.folder, pictures)

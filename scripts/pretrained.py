@@ -1,4 +1,4 @@
-"""Rule pretrained: the network of a pipeline that somebody has trained."""
+"""Rule pretrained: the network of an already trained pipeline."""
 
 from diffattr.job import job
 
@@ -8,7 +8,7 @@ with job(snakemake) as this:
     from diffattr.benchmark.pretrained import pipeline_errors
     from diffattr.config import ConfigError, Model, NoiseSchedule, Sampling
     from diffattr.diffusion.families import family
-    from diffattr.diffusion.models import read_captions, trained, write_network
+    from diffattr.diffusion.models import read_captions, trained_parameters, write_network
 
     model = this.section("model", Model)
     schedule = this.section("noise_schedule", NoiseSchedule)
@@ -16,5 +16,5 @@ with job(snakemake) as this:
     if errors := list(pipeline_errors(model, schedule, sampling, this.config["resolution"])):
         raise ConfigError("\n".join(errors))
     captions = read_captions(this.input.get("captions"))
-    network, described = family(model.family).pretrained(model, captions)
-    write_network(Path(this.output.network).parent, trained(network), described)
+    network, model = family(model.family).pretrained(model, captions)
+    write_network(Path(this.output.network).parent, trained_parameters(network), model)

@@ -1,4 +1,4 @@
-"""Rule remaining: what is left of the training set for each query of one block."""
+"""Rule remaining: the remaining training images for each query of one block."""
 
 from diffattr.job import job
 

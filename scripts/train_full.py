@@ -13,7 +13,7 @@ with job(snakemake) as this:
     from diffattr.diffusion.training import TrainingSet, train
 
     recipe, images = this.section("recipe", Recipe), read_array(this.input.images)
-    # No part of what the model is: one kept checkpoint less trains nothing again.
+    # Not among the params: dropping a checkpoint must not train the model again.
     kept = {int(Path(path).parent.name) for path in as_list(this.output.checkpoints)}
     folder = Path(this.output.network).parent
     captions = read_captions(this.input.get("captions"))

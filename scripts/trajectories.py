@@ -1,4 +1,4 @@
-"""Rule trajectories: the clean images that the sampler foresaw at each step of each query."""
+"""Rule trajectories: the clean images predicted at each step of each query's generation."""
 
 from diffattr.job import job
 
@@ -9,7 +9,7 @@ with job(snakemake) as this:
     from diffattr.diffusion.sampling import trajectories
 
     sampling = this.section("sampling", Sampling)
-    foreseen = trajectories(
+    clean = trajectories(
         read_network(this.input.network, read_captions(this.input.get("captions"))),
         sampling.n_images,
         this.section("noise_schedule", NoiseSchedule),
@@ -19,4 +19,4 @@ with job(snakemake) as this:
         batch_size=this.batch_size,
         device=this.device,
     )
-    write_array(this.output[0], foreseen)
+    write_array(this.output[0], clean)

@@ -1,4 +1,4 @@
-"""Rule verify: hold every artifact against its checksum."""
+"""Rule verify: check every artifact against its checksum."""
 
 import shlex
 import sys
@@ -14,6 +14,6 @@ if problems:
     command = ["snakemake", *map(str, problems)]
     if snakemake.params.configfiles:
         command += ["--configfile", *map(str, snakemake.params.configfiles)]
-    print(f"\nDamaged files were set aside. Remake them: {shlex.join(command)}")  # noqa: T201
+    print(f"\nDamaged files were set aside. Rebuild them: {shlex.join(command)}")  # noqa: T201
     sys.exit(1)
-print("Every artifact is as it was written.")  # noqa: T201
+print("Every artifact matches its checksum.")  # noqa: T201

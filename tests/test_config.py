@@ -1,4 +1,4 @@
-"""What is wrong with a config is said in sentences that name the key."""
+"""Config errors are sentences that name the key."""
 
 import json
 
@@ -15,7 +15,7 @@ from diffattr.schema import CONFIG, schema_text
 
 DEFAULT = "config.yaml"
 
-# Keys that must be there, written by hand; * stands for a name of the user's choice.
+# Required keys, written by hand; * stands for any name.
 NEEDED = {"name", "data", "model", "methods", "data.source", "methods.*.method"}
 NEEDED |= {"training.epochs", "training.batch_size", "training.learning_rate"}
 NEEDED |= {"measurement.subsets", "measurement.losses", "measurement.losses.n_timesteps"}
@@ -52,12 +52,12 @@ def walk(tree, path=()):
 
 
 def is_free(path):
-    """Whether a path lies where only a registry can judge: the network's and methods' options."""
+    """Whether a registry checks a path, not the schema: options of networks and methods."""
     return path[:2] == ("model", "config") or "options" in path[:-1] or path[-1:] == ("options",)
 
 
 EVERYTHING = [(path, value) for path, value in walk(raw(name=DEFAULT)) if not is_free(path)]
-# A section that is left out is no leaf.
+# A missing section is not a leaf.
 LEAVES = [
     path
     for path, value in EVERYTHING
@@ -73,7 +73,7 @@ def is_needed(path, needed=NEEDED):
 
 
 def is_section(path):
-    """Whether only known keys may stand in the mapping at a path."""
+    """Whether the mapping at a path rejects unknown keys."""
     return path not in NAMED
 
 
@@ -246,7 +246,7 @@ def test_an_exponent_that_yaml_reads_as_a_text_is_explained():
     value = yaml.safe_load("1e-3")
     assert value == "1e-3"  # YAML 1.1 wants a point in the mantissa
     (line,) = errors_of(with_value(("training", "learning_rate"), value))
-    assert "YAML reads 1e-3 as a text; write 0.001" in line
+    assert "YAML reads 1e-3 as a string; write 0.001" in line
     assert yaml.safe_load("0.001") == 1e-3
 
 

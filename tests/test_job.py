@@ -83,11 +83,11 @@ def test_output_goes_to_the_log(snakemake, capfd):
 
 def test_an_error_for_people_is_one_sentence_and_the_traceback_is_in_the_log(snakemake, capfd):
     with pytest.raises(SystemExit) as stop, job(snakemake):
-        raise ArtifactError("scores.zarr.zip: is not readable; remake it")
+        raise ArtifactError("scores.zarr.zip: is not readable; rebuild it")
     assert stop.value.code == 1
-    said = capfd.readouterr().err
-    assert "ERROR in example: scores.zarr.zip: is not readable; remake it" in said
-    assert "Traceback" not in said
+    terminal = capfd.readouterr().err
+    assert "ERROR in example: scores.zarr.zip: is not readable; rebuild it" in terminal
+    assert "Traceback" not in terminal
     assert "Traceback" in Path(snakemake.log[0]).read_text()
     assert not os.path.exists(snakemake.output.result)
 

@@ -17,7 +17,7 @@ from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
 from diffattr.config import ConfigError, NoiseSchedule, yaml_text
 from diffattr.diffusion.families import family, pipeline_of
-from diffattr.diffusion.models import trained, write_network
+from diffattr.diffusion.models import trained_parameters, write_network
 from diffattr.diffusion.pipelines import Pipeline
 from diffattr.plan.dag import planned
 from diffattr.plan.network import network_size
@@ -156,13 +156,13 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
-        ({"model.pretrained": "no/such/folder"}, "model.pretrained", "is no folder, nor like"),
+        ({"model.pretrained": "no/such/folder"}, "model.pretrained", "is neither a folder nor"),
         ({"model.config": {"dropout": 0.1}}, "model.config", "found dropout; remove it"),
         ({"noise_schedule": {"beta_end": 0.01}}, "noise_schedule.beta_end", "found 0.01, has 0.02"),
         (
             {"data.resolution": 32},
             "model.pretrained",
-            f"the network of {FOLDER} is for images of 16 pixels, data.resolution is 32",
+            f"the network of {FOLDER} is of sample_size 16, data.resolution is 32",
         ),
         (
             {"sampling": DELETED, "queries": DELETED, "data.n_planted": 0},
@@ -280,21 +280,26 @@ def test_a_config_without_training_says_what_to_add():
             "model.pretrained",
             "is a LDMPipeline",
         ),
-        ("model_index.json", {"_class_name": 3}, "model.pretrained", "of which kind"),
+        ("model_index.json", {"_class_name": 3}, "model.pretrained", "does not state the class"),
         (
             "unet/config.json",
             {"out_channels": 6},
             "model.pretrained",
-            "takes 3 channels and gives 6",
+            "has 3 input and 6 output channels",
         ),
-        ("unet/config.json", {"num_class_embeds": 10}, "model.pretrained", "is told classes"),
+        (
+            "unet/config.json",
+            {"num_class_embeds": 10},
+            "model.pretrained",
+            "is conditioned on classes",
+        ),
         ("unet/config.json", {"time_embedding_type": "fourier"}, "model.pretrained", "not trained"),
         ("unet/config.json", {"sample_size": None}, "data.resolution", "this key is missing"),
         (
             "scheduler/scheduler_config.json",
             {"rescale_betas_zero_snr": True},
             "model.pretrained",
-            "betas of its own",
+            "custom betas",
         ),
         (
             "scheduler/scheduler_config.json",
@@ -359,7 +364,7 @@ def test_a_network_s_config_may_be_written_otherwise(here, values):
     assert network_size(benchmark).n_parameters > 1000
     network, model = family("unet2d").pretrained(made().config.model, None)
     assert model.config["sample_size"] == 16
-    write_network("copy", trained(network), model)
+    write_network("copy", trained_parameters(network), model)
     assert isinstance(UNet2DModel.from_pretrained("copy"), UNet2DModel)
 
 
@@ -371,7 +376,7 @@ def test_a_pipeline_of_the_hub_is_read_as_one_in_a_folder(here, monkeypatch):
     for name, expected in zip(("unet", "scheduler"), read, strict=True):
         found = pipeline.config(name)
         assert {key: found[key] for key in expected} == expected
-    network = pipeline.whole("unet", UNet2DModel)
+    network = pipeline.checked_component("unet", UNet2DModel)
     assert sum(p.numel() for p in network.parameters()) == network_size(made()).n_parameters
     rewrite(here / FOLDER / "model_index.json", _class_name="LDMPipeline")
     assert_refused(pipeline.check_kind, key="model.pretrained", words="is a LDMPipeline")

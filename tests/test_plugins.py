@@ -1,6 +1,7 @@
 """Code from outside: found, allowed, held against its contract, and part of a job's params."""
 
 import hashlib
+import json
 import os
 import sys
 import textwrap
@@ -160,7 +161,7 @@ def test_what_is_not_quite_module_and_object_is_a_misspelt_name(write, name):
     with pytest.raises(ConfigError) as caught:
         read_config(tree, schema(), "config.yaml")
     assert "methods.mine.method: found " in str(caught.value)
-    assert "or module:object of a plug-in" in str(caught.value)
+    assert "or a plug-in as module:object" in str(caught.value)
 
 
 def test_a_name_of_an_installed_package_is_taken_and_imported_only_then(install):
@@ -208,7 +209,7 @@ def test_our_names_are_ours(install):
 def test_a_name_that_two_packages_have_is_refused(install):
     for package in ("first", "second"):
         install(SUM, f"[diffattr.methods]\nmy-sum = {package}:scores\n", package)
-    with pytest.raises(PluginError, match=r"several packages have one: first, second; keep one"):
+    with pytest.raises(PluginError, match=r"several packages provide it: first, second; keep one"):
         method_of("my-sum")
 
 
@@ -256,10 +257,10 @@ def test_what_is_no_method_is_refused_in_words(write, monkeypatch, text, name, w
 WRONG = {
     "raises": ("1 / 0", "raised ZeroDivisionError: division by zero"),
     "exits": ("exit()", "raised SystemExit"),
-    "shape": ("np.zeros((2, 2))", r"returned shape \(2, 2\), \(\d.*\) expected"),
+    "shape": ("np.zeros((2, 2))", r"returned shape \(2, 2\), expected \(\d.*\)"),
     "NaN": ("np.full(SHAPE, np.nan)", "returned NaN or infinity in (\\d+) of \\1 numbers"),
     "overflow": ("np.full(SHAPE, 1e300)", "returned NaN or infinity"),
-    "type": ("[1.0]", "returned an object of type list, a NumPy array of numbers expected"),
+    "type": ("[1.0]", "returned an object of type list, expected a NumPy array of numbers"),
     "complex": ("np.zeros(SHAPE, complex)", "returned array of complex128"),
     "text": ("np.full(SHAPE, 'a')", "returned array of <U1"),
 }
@@ -379,6 +380,10 @@ oldest = Oldest()
 """
 
 
+def method_params(made, name):
+    return json.loads(made.params.method(name))["method"]
+
+
 def test_a_contract_of_a_plug_in_answers_all_that_a_benchmark_asks(write, folder):
     write(OF_A_NEW_CONTRACT)
     changes = {"methods.mine": {"method": "my_module:oldest"}}
@@ -396,10 +401,12 @@ def test_a_contract_of_a_plug_in_answers_all_that_a_benchmark_asks(write, folder
     for name, values in (("ages", [1, 2, 3]), ("asked", [5])):
         write_array(folder / f"{name}.npy", np.array(values))
     files = SimpleNamespace(ages=folder / "ages.npy", asked=folder / "asked.npy")
-    params = made.method_params("mine")
+    params = method_params(made, "mine")
     assert configured(params).attribution(params, files).scores(None).tolist() == [[4, 3, 2]]
     few = {**changes, "noise_schedule.n_timesteps": 9}
-    few |= {f"{key}.n_timesteps": 2 for key in ("losses", "features.t4")} | {"sampling.n_steps": 2}
+    few |= {f"{key}.n_timesteps": 2 for key in ("measurement.losses", "features.t4")} | {
+        "sampling.n_steps": 2
+    }
     assert_refused(benchmark, few, key="methods.mine.method", words="my_module:oldest 10 timesteps")
 
 
@@ -463,7 +470,7 @@ def test_an_output_function_of_a_file_is_measured_by_naming_it(write):
     write("def f(denoising): return denoising.prediction.flatten(1).mean(1)")
     made = benchmark({"measurement.lds.also_measured": ["weighted-mse", "my_module:f"]})
     assert made.models.quantities("lds") == ["loss", "weighted-mse", "my_module:f"]
-    assert made.evaluated("lds") == ["loss", "my_module:f"]
+    assert made.models.evaluated("lds") == ["loss", "my_module:f"]
     zeros, weight = torch.zeros(3, 1, 2, 2), torch.ones(3)
     with torch.inference_mode():
         found = output_function("my_module:f")(Denoising(zeros + 2, zeros, weight))
@@ -485,7 +492,7 @@ def test_our_output_functions_and_data_sets_are_given_as_they_are():
 def test_a_config_cannot_hand_a_text_to_what_a_module_imports(write):
     write("from os import system")
     changes = {"data.source": "my_module:system", "data.folder": "touch started"}
-    words = "comes from posix; expected a function that is defined there itself"
+    words = "comes from posix; expected a function that its module defines"
     assert_refused(benchmark, changes, key="data.source", words=words)
 
 
@@ -515,12 +522,12 @@ def test_a_data_set_of_a_file_is_loaded_from_its_folder(write):
     ("answered", "words"),
     [
         ("open(data.folder)", "raised FileNotFoundError: .*nowhere"),
-        ("None", "returned an object of type NoneType, a Source expected"),
+        ("None", "returned an object of type NoneType, expected a Source"),
     ],
 )
 def test_a_wrong_data_set_is_one_sentence(write, answered, words):
     write(f"def load(data): return {answered}")
-    with pytest.raises(PluginError, match=f"^plug-in my_module:load: {words}"):
+    with pytest.raises(PluginError, match=f"^plug-in my_module:load: .*{words}"):
         data_source("my_module:load")(section("my_module:load", "nowhere"))
 
 
@@ -552,15 +559,21 @@ def test_images_are_read_when_they_are_asked_for(write):
     [
         ("1 / 0", "raised ZeroDivisionError"),
         ("return None", "returned an object of type NoneType"),
-        ("return found.read(positions[:1], 8)", r"returned shape \(1, 1, 8, 8\), \(2, 1, 8, 8\)"),
-        ("return found.read(positions, 4)", r"returned shape \(2, 1, 4, 4\), \(2, 1, 8, 8\)"),
+        (
+            "return found.read(positions[:1], 8)",
+            r"shape \(1, 1, 8, 8\), expected \(2, 1, 8, 8\)",
+        ),
+        (
+            "return found.read(positions, 4)",
+            r"shape \(2, 1, 4, 4\), expected \(2, 1, 8, 8\)",
+        ),
         ("return found.read(positions, 8)[:, 0]", r"returned shape \(2, 8, 8\)"),
         ("return found.read(positions, 8) * np.nan", "returned NaN or infinity"),
         ("return found.read(positions, 8) * 255", "returned pixel values from 63.75 to 63.75"),
     ],
 )
 def test_wrong_images_are_one_sentence(write, read, words):
-    with pytest.raises(PluginError, match=f"^plug-in my_module:load: {words}"):
+    with pytest.raises(PluginError, match=f"^plug-in my_module:load: .*{words}"):
         read_images(write, read)
 
 
@@ -572,30 +585,24 @@ def test_an_image_that_cannot_be_used_may_be_left_out_as_in_our_data_sets(write)
 # --- what jobs depend on ----------------------------------------------------------------------
 
 
-def test_params_without_plug_ins_are_as_they_were():
+def test_params_without_plug_ins_name_none():
     found = benchmark()
-    assert set(found.method_params("trak-4")) == {
-        "method",
-        "options",
-        "output_function",
-        "weights",
-        "n_retrained",
-    }
-    assert found.plugins("output-functions", *OUTPUT_FUNCTIONS) == {}
-    assert found.plugins("data-sources", "digits") == {}
+    assert method_params(found, "trak-4")["plugins"] == {}
+    assert found.params.plugins("output-functions", *OUTPUT_FUNCTIONS) == {}
+    assert found.params.plugins("data-sources", "digits") == {}
 
 
 def test_params_name_the_code_of_a_plug_in_and_follow_an_edit(write):
     path = write(SUM)
-    before = benchmark(with_method()).method_params("mine")["plugins"]
+    before = method_params(benchmark(with_method()), "mine")["plugins"]
     own = hashlib.sha256(path.read_bytes()).hexdigest()
     expected = hashlib.sha256(f" {own}\n".encode()).hexdigest()
     assert before == {"my_module:scores": {"sha256": expected}}
     path.write_text(SUM + "# edited\n")
     forget()
     made = benchmark(with_method())
-    assert made.method_params("mine")["plugins"] != before
-    assert "plugins" not in made.method_params("trak-4")
+    assert method_params(made, "mine")["plugins"] != before
+    assert method_params(made, "trak-4")["plugins"] == {}
 
 
 def test_any_file_of_a_package_counts_and_where_it_lies_does_not(write, folder, monkeypatch):

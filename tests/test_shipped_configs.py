@@ -1,4 +1,4 @@
-"""Configs that extend others: what they stand for, and what is refused."""
+"""Configs that extend others: the merged result, and the errors."""
 
 import pytest
 import yaml
@@ -89,9 +89,9 @@ def test_a_config_that_extends_none_stays_as_it_is(tmp_path):
     ("extends", "words"),
     [
         ("missing.yaml", "missing.yaml cannot be read"),
-        ("list.yaml", "list.yaml holds no mapping"),
+        ("list.yaml", "list.yaml is not a mapping"),
         ("broken.yaml", "broken.yaml cannot be read"),
-        ("chain.yaml", "chain.yaml extends other.yaml in turn; name both files"),
+        ("chain.yaml", "chain.yaml itself extends other.yaml; list both files"),
         (3, "found 3, expected paths of config files"),
         ([3], "found [3], expected paths of config files"),
         (None, "found None, expected paths of config files"),

@@ -1,11 +1,10 @@
-"""Stand-ins for what the mini benchmarks read: drawn data sets and tiny untrained pipelines.
+"""Stand-ins for the data of the mini benchmarks: drawn data sets and tiny untrained pipelines.
 
     python configs/mini/stand_ins.py cifar10 data/mini/cifar10
     python configs/mini/stand_ins.py pipeline data/mini/pipeline
 
-Their files have the layout of the real ones. The images of a class are alike in shape and colour,
-so that a small model can learn them; the pipelines generate noise. The same seed gives the same
-files.
+Their files have the layout of the real ones. Images of a class share shape and colour, so that a
+small model can learn them; the pipelines generate noise. The same seed gives the same files.
 """
 
 import argparse
@@ -20,15 +19,15 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from diffattr import rng
-from diffattr.artifacts import beside
+from diffattr.artifacts import atomic_write
 from diffattr.data import artbench, celeba, cifar10
 
 Colour = tuple[int, int, int]
 STYLES = ("baroque", "post_impressionism", "renaissance", "romanticism", "ukiyo_e")
 
 
-def drawn(label: int, size: tuple[int, int], *key: str | int) -> Image.Image:
-    """Return one picture of a class: its shape, somewhere on a dull ground."""
+def draw_class(label: int, size: tuple[int, int], *key: str | int) -> Image.Image:
+    """Return one image of a class: its shape at a random position on a dull background."""
     generator = rng.generator("stand-ins", label, *key)
     ground = tuple(generator.integers(40, 90, 3).tolist())
     image = Image.new("RGB", size, ground)
@@ -60,7 +59,7 @@ def write_cifar10(folder: Path, seed: int) -> None:
     for name, n in sizes.items():
         rows = []
         for number, label in enumerate(_labels(n, len(cifar10.NAMES), name, seed)):
-            pixels = np.asarray(drawn(label, (32, 32), name, number, seed))
+            pixels = np.asarray(draw_class(label, (32, 32), name, number, seed))
             rows.append(bytes([label]) + pixels.transpose(2, 0, 1).tobytes())
         (folder / f"{name}.bin").write_bytes(b"".join(rows))
     (folder / "batches.meta.txt").write_text("\n".join(cifar10.NAMES) + "\n")
@@ -94,13 +93,13 @@ def _face(number: int, seed: int) -> Image.Image:
 
 
 def write_artbench(folder: Path, seed: int) -> None:
-    """Write 60 training and 24 test images of each of five styles, and their table, shuffled."""
+    """Write 60 training and 24 test images of each of five styles, and their shuffled table."""
     rows = []
     for label, style in enumerate(STYLES):
         (folder / artbench.IMAGES / style).mkdir(parents=True, exist_ok=True)
         for number in range(84):
             name = f"{style}-{number:03d}.jpg"
-            image = drawn(label, artbench.SIZE, "artbench", number, seed)
+            image = draw_class(label, artbench.SIZE, "artbench", number, seed)
             image.save(folder / artbench.IMAGES / style / name, quality=95)
             rows.append({"name": name, "label": style, "split": "train" if number < 60 else "test"})
     rng.generator("stand-ins", "rows", seed).shuffle(rows)
@@ -116,7 +115,9 @@ def write_images(folder: Path, seed: int) -> None:
     for label, name in enumerate(("discs", "squares")):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(80):
-            drawn(label, (96, 80), "images", number, seed).save(folder / name / f"{number:03d}.png")
+            draw_class(label, (96, 80), "images", number, seed).save(
+                folder / name / f"{number:03d}.png"
+            )
 
 
 def _labels(n: int, n_classes: int, *key: str | int) -> list[int]:
@@ -124,7 +125,7 @@ def _labels(n: int, n_classes: int, *key: str | int) -> list[int]:
 
 
 def write_ddpm(folder: Path, seed: int, resolution: int = 16) -> None:
-    """Write an unconditional pipeline of one small network."""
+    """Write an unconditional pipeline with a small network."""
     from diffusers.models.unets.unet_2d import UNet2DModel
     from diffusers.pipelines.ddpm.pipeline_ddpm import DDPMPipeline
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
@@ -138,12 +139,12 @@ def write_ddpm(folder: Path, seed: int, resolution: int = 16) -> None:
             layers_per_block=1,
             norm_num_groups=8,
         )
-    with beside(folder) as place:
+    with atomic_write(folder) as place:
         DDPMPipeline(unet, DDPMScheduler()).save_pretrained(place)
 
 
 def write_pipeline(folder: Path, seed: int) -> None:
-    """Write a Stable-Diffusion pipeline for 32 pixels, latents 4x16x16.
+    """Write a Stable Diffusion pipeline for 32 pixels with latents 4x16x16.
 
     Needs the extra `text-to-image`.
     """
@@ -185,7 +186,7 @@ def write_pipeline(folder: Path, seed: int) -> None:
                 pad_token_id=words["<|endoftext|>"],
             )
         )
-    with beside(folder) as place:
+    with atomic_write(folder) as place:
         place.mkdir()
         files = {"vocab.json": json.dumps(words), "merges.txt": "#version: 0.2\n"}
         for name, text in files.items():
@@ -213,7 +214,7 @@ def write_pipeline(folder: Path, seed: int) -> None:
 
 
 def _vocabulary() -> dict[str, int]:
-    """Return letters, alone and at the end of a word, and the two marks of CLIP's tokenizer."""
+    """Return CLIP tokens: characters, inside and at the end of words, and the two markers."""
     letters = [*string.ascii_lowercase, *string.digits, *string.punctuation]
     tokens = [*letters, *(letter + "</w>" for letter in letters)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
@@ -230,7 +231,7 @@ PIPELINES: dict[str, Callable[[Path, int], None]] = {"ddpm": write_ddpm, "pipeli
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the stand-in that the command line names."""
+    """Write the stand-in named on the command line."""
     parser = argparse.ArgumentParser(description="Write a small stand-in for data or a pipeline.")
     writers = DATA_SETS | PIPELINES
     parser.add_argument("kind", choices=sorted(writers))

@@ -21,10 +21,10 @@ from torch import Tensor
 from diffattr.attribution import method_of
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.config import ConfigError, Pass, ProjectorOptions
-from diffattr.data.pixels import eight_bit
+from diffattr.data.image_files import to_uint8
 from diffattr.diffusion.families.sd_lora import CaptionedUNet
 from diffattr.diffusion.latents import Vae, embedded
-from diffattr.diffusion.pipelines import KINDS, network_errors, noise_schedule
+from diffattr.diffusion.pipelines import PIPELINE_CLASSES, network_errors, noise_schedule
 from diffattr.features.gradients import GradientPass
 
 
@@ -117,8 +117,8 @@ def _prepared(
     """Return the network, what it is shown in the place of images, and labels of their prompts."""
     unet: Any = getattr(pipeline, "unet", None)
     kind, name = type(unet).__name__, type(pipeline).__name__
-    if name not in KINDS.get(kind, ()):
-        known = ", ".join(known for names in KINDS.values() for known in names)
+    if name not in PIPELINE_CLASSES.get(kind, ()):
+        known = ", ".join(known for names in PIPELINE_CLASSES.values() for known in names)
         raise ConfigError(
             f"pipeline: found a {name} with a {kind} as its unet; expected one of {known}"
         )
@@ -140,7 +140,7 @@ def _prepared(
         return unet, shown, dict.fromkeys(images)
     vae = Vae("the pipeline", vae=pipeline.vae, device=str(pipeline.device))
     shape = (3, height * vae.factor, width * vae.factor)
-    pictures = {side: eight_bit(_checked(side, of, shape)) for side, of in images.items()}
+    pictures = {side: to_uint8(_checked(side, of, shape)) for side, of in images.items()}
     texts = {side: _texts(side, prompts[side], len(of)) for side, of in pictures.items()}
     captions = list(dict.fromkeys(text for of in texts.values() for text in of))
     numbers = {text: number for number, text in enumerate(captions)}

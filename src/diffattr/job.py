@@ -1,7 +1,7 @@
-"""What every job does around its work: log, check inputs, report errors, write provenance.
+"""The frame of every job: it logs, checks inputs, reports errors and writes provenance.
 
-A job gets an object with `rule`, `input`, `output`, `wildcards`, `params.config` (one JSON text),
-`log`, `threads` and `resources`, as Snakemake hands it to a script.
+A job receives Snakemake's object of a script: `rule`, `input`, `output`, `wildcards`,
+`params.config` (one JSON string), `log`, `threads` and `resources`.
 """
 
 import contextlib
@@ -41,12 +41,12 @@ _PACKAGES = (
     "zarr",
     "snakemake",
 )
-# What a user can mend gets a sentence; anything else is a defect, whose traceback is in the log.
+# Errors that a user can fix are shown as a sentence. Others are defects; the log has a traceback.
 _FOR_PEOPLE = (ConfigError, ArtifactError, DataError, PluginError, OSError, MemoryError)
 
 
 class Job:
-    """The job in hand."""
+    """The running job."""
 
     def __init__(self, snakemake: Any):
         self.rule: str = snakemake.rule
@@ -65,12 +65,12 @@ class Job:
         return msgspec.convert(self.config[name], kind)
 
     def labels(self, chosen: Any = slice(None)) -> Any:
-        """Return labels of some images, int64, for networks that are told captions; else None."""
+        """Return the labels of some images, int64, for text-conditioned networks; else None."""
         path = self.input.get("labels")
         return None if path is None else artifacts.read_array(path)[chosen]
 
     def mirrored(self) -> Any:
-        """Return the training images flipped, where that is not the flipped array; else None."""
+        """Return the flipped training images if flipping the array is not enough; else None."""
         path = self.input.get("mirrored")
         return None if path is None else artifacts.read_array(path)
 
@@ -83,10 +83,10 @@ class Job:
 def job(snakemake: Any) -> Iterator[Job]:
     """Run the block as one job.
 
-    Everything it prints goes to the rule's log. Inputs are held against their checksums first: a
-    damaged one is set aside, so that the next run remakes it alone. An error leaves one sentence
-    on the terminal, the traceback in the log and exit status 1. On success every output gets its
-    provenance.
+    Its output goes to the rule's log. Inputs are first checked against their checksums; a damaged
+    one is set aside, so that the next run rebuilds it alone. After an error there is one sentence
+    on the terminal, the traceback in the log and exit status 1. On success, the provenance of every
+    output is written.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     log = Path(snakemake.log[0])
@@ -116,7 +116,7 @@ def _checked_inputs(this: Job) -> dict[str, str]:
     """Return the SHA-256 of every input.
 
     Raises:
-        ArtifactError: an input differs from what was written.
+        ArtifactError: an input differs from its recorded checksum.
     """
     digests = {}
     for path in dict.fromkeys(this.input):
@@ -126,8 +126,8 @@ def _checked_inputs(this: Job) -> dict[str, str]:
         if problem := artifacts.damage(path):
             aside = artifacts.set_aside(path)
             raise ArtifactError(
-                f"{path}: {problem}. It was moved to {aside.name}; run snakemake again, which"
-                " remakes it alone"
+                f"{path}: {problem}. It was moved to {aside.name}; run snakemake again to rebuild"
+                " it alone"
             )
         digests[path] = artifacts.read_provenance(path)["checksum"]["sha256"]
     return digests
@@ -153,7 +153,7 @@ def _write_provenance(this: Job, started: datetime, seconds: float) -> None:
         found = artifacts.checksum(path)
         before = _earlier_provenance(path)
         if before.get("checksum") == found and "written_ns" in before:
-            # Remade with the same bytes: what was made from it stands, unless an input is newer.
+            # Rebuilt with the same bytes: keep the time stamp, unless an input is newer.
             newest = max((os.stat(p).st_mtime_ns for p in this.input), default=0)
             stamp = max(before["written_ns"], newest)
             os.utime(path, ns=(stamp, stamp))
@@ -162,14 +162,14 @@ def _write_provenance(this: Job, started: datetime, seconds: float) -> None:
 
 
 def _earlier_provenance(path: str) -> dict[str, Any]:
-    """Return what an earlier run wrote, or nothing where that is missing or damaged."""
+    """Return the provenance of an earlier run, empty if it is missing or damaged."""
     with contextlib.suppress(ArtifactError):
         return artifacts.read_provenance(path)
     return {}
 
 
 def host() -> dict[str, Any]:
-    """Return the kind of this machine, not its name."""
+    """Return a description of this machine, without its name."""
     return {
         "system": platform.system(),
         "machine": platform.machine(),
@@ -188,7 +188,7 @@ def _processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that make numbers."""
+    """Return the versions of the packages that affect numbers."""
     found = {}
     for package in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
@@ -197,21 +197,9 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Return the commit of the checkout that the package runs from, `+` where it is edited."""
-    folder = Path(__file__).parent
+    """Return the commit of the package's checkout, with `+` if there are uncommitted changes."""
+    command = "git describe --always --abbrev=12 --dirty=+ --exclude=*"
     described = subprocess.run(
-        [
-            "git",
-            "-C",
-            str(folder),
-            "describe",
-            "--always",
-            "--abbrev=12",
-            "--dirty=+",
-            "--exclude=*",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+        command.split(), cwd=Path(__file__).parent, capture_output=True, text=True, check=False
     )
     return described.stdout.strip() or None

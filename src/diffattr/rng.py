@@ -1,23 +1,18 @@
 """The only source of random numbers: each draw is a pure function of named keys.
 
-A key names what is drawn (a seed, a purpose, an image, a timestep), never when or in which batch.
+Keys identify what is drawn (a seed, a purpose, an image, a timestep), never when or in which batch.
 Draws come from NumPy's Philox, a counter-based generator: the names of a stream are hashed into
 its 128-bit key, and up to three integers (image, timestep, draw, ...) fill the upper words of its
-256-bit counter, so that opening the stream of one image costs microseconds and leaves 2^64 blocks
-to each.
+256-bit counter. Opening the stream of one image thus takes microseconds, and each has 2^64 blocks.
 """
 
 import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float32, UInt64
-
-if TYPE_CHECKING:
-    pass
 
 Name = int | str
 

@@ -1,9 +1,9 @@
 """The version of each stage's numbers.
 
-Snakemake sees neither an edited package module nor, under our profile, an edited script. So each
-stage has an integer that is part of its jobs' params: the commit that changes a stage's numbers
-raises it, and what the stage makes, and all that follows, is remade. `tests/test_numbers.py` tells
-when numbers changed and the integer did not.
+Snakemake does not detect edited package modules or, under our profile, edited scripts. So each
+stage has an integer among its jobs' params: the commit that changes a stage's numbers raises it,
+and the stage's artifacts and all that depend on them are rebuilt. `tests/test_numbers.py` fails if
+numbers changed and the integer did not.
 """
 
 RESULT_VERSION = {

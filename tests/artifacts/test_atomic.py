@@ -1,4 +1,4 @@
-"""Files and directories appear whole or not at all."""
+"""Writes of files and directories are atomic."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def test_an_error_while_writing_a_file_leaves_what_was_there(tmp_path, exists):
     if exists:
         artifacts.write_text(target, "old")
     with pytest.raises(BrokenError):
-        break_off(artifacts.beside(target), write_half)
+        break_off(artifacts.atomic_write(target), write_half)
     assert names(target.parent) == (["a.txt"] if exists else [])
     assert not exists or target.read_text() == "old"
 
@@ -54,11 +54,11 @@ def test_an_error_while_writing_a_file_leaves_what_was_there(tmp_path, exists):
 def test_an_error_while_writing_a_directory_leaves_what_was_there(tmp_path, exists):
     target = tmp_path / "pictures"
     if exists:
-        with artifacts.beside(target) as temporary:
+        with artifacts.atomic_write(target) as temporary:
             (temporary / "sub").mkdir(parents=True)
             (temporary / "sub" / "1.png").write_text("old")
     with pytest.raises(BrokenError):
-        break_off(artifacts.beside(target), make_half)
+        break_off(artifacts.atomic_write(target), make_half)
     assert names(tmp_path) == (["pictures"] if exists else [])
     assert not exists or (target / "sub" / "1.png").read_text() == "old"
 
@@ -66,7 +66,7 @@ def test_an_error_while_writing_a_directory_leaves_what_was_there(tmp_path, exis
 def test_a_new_directory_replaces_the_old_one_entirely(tmp_path):
     target = tmp_path / "pictures"
     for name in ("old.png", "new.png"):
-        with artifacts.beside(target) as temporary:
+        with artifacts.atomic_write(target) as temporary:
             temporary.mkdir()
             (temporary / name).write_text(name)
     assert names(tmp_path) == ["pictures"]
@@ -76,7 +76,7 @@ def test_a_new_directory_replaces_the_old_one_entirely(tmp_path):
 def test_the_temporary_lies_beside_its_target_and_does_not_count_as_it(tmp_path):
     # Renaming is atomic within one file system only.
     target = tmp_path / "a.npy"
-    with artifacts.beside(target) as temporary:
+    with artifacts.atomic_write(target) as temporary:
         temporary.write_bytes(b"x")
         assert temporary.parent == target.parent
         assert temporary.name.startswith(".")
@@ -88,7 +88,7 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path):
     target = tmp_path / "a.txt"
     artifacts.write_text(target, "old")
     with pytest.raises(KeyboardInterrupt):
-        break_off(artifacts.beside(target), write_half, KeyboardInterrupt)
+        break_off(artifacts.atomic_write(target), write_half, KeyboardInterrupt)
     assert names(tmp_path) == ["a.txt"]
     assert target.read_text() == "old"
 
@@ -97,7 +97,7 @@ ENDLESS_WRITER = """
 import sys
 from diffattr import artifacts
 
-with artifacts.beside(sys.argv[1]) as path, path.open("wb") as temporary:
+with artifacts.atomic_write(sys.argv[1]) as path, path.open("wb") as temporary:
     while True:
         temporary.write(b"x" * 2**20)
         temporary.flush()
@@ -155,7 +155,7 @@ def test_every_file_is_flushed_before_it_takes_its_place(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fsync)
     target = tmp_path / "folder"
-    with artifacts.beside(target) as temporary:
+    with artifacts.atomic_write(target) as temporary:
         (temporary / "sub").mkdir(parents=True)
         (temporary / "sub" / "file").write_text("x")
     assert {temporary, temporary / "sub" / "file"} <= set(flushed[:-1])
@@ -189,7 +189,7 @@ def test_only_the_temporaries_of_dead_processes_of_this_host_and_this_file_are_r
 def test_the_names_that_beside_gives_are_the_names_that_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getpid", dead_pid)
     monkeypatch.setattr(socket, "gethostname", lambda: "node-17-b")
-    with artifacts.beside(tmp_path / "a.npy") as temporary:
+    with artifacts.atomic_write(tmp_path / "a.npy") as temporary:
         temporary.touch()
         artifacts.remove_stale_temporaries(tmp_path / "a.npy")
         assert not temporary.exists()

@@ -150,7 +150,7 @@ def test_chunks_that_are_not_contiguous_are_written_as_they_look(tmp_path):
 
 @pytest.mark.parametrize("n_rows", [0, 4, 6])
 def test_more_or_fewer_rows_than_announced_leave_no_file(tmp_path, n_rows):
-    with pytest.raises(ValueError, match=f"5 rows were made, {n_rows} expected"):
+    with pytest.raises(ValueError, match=f"5 rows were written, expected {n_rows}"):
         artifacts.write_rows(tmp_path / "rows.npy", n_rows, [np.zeros((2, 2)), np.zeros((3, 2))])
     assert names(tmp_path) == []
 
@@ -224,7 +224,7 @@ def assert_refused(read, path):
     assert text.startswith(f"{path}: ")  # which file
     assert f"snakemake --force {path}" in text  # what to do
     assert "\n" not in text
-    assert len(text) > len(f"{path}: is not a readable  (); remake it: snakemake --force {path}")
+    assert len(text) > len(f"{path}: is not a readable  (); rebuild it: snakemake --force {path}")
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -232,7 +232,7 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path, kind):
     path = tmp_path / "missing"
     with pytest.raises(ArtifactError) as caught:
         READERS[kind](path)
-    assert str(caught.value) == f"{path}: does not exist; make it: snakemake --force {path}"
+    assert str(caught.value) == f"{path}: does not exist; build it: snakemake --force {path}"
 
 
 @pytest.mark.parametrize("kind", READERS)

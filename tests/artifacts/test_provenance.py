@@ -101,10 +101,10 @@ def test_deletion_and_missing_provenance_are_found(tmp_path):
     path = tmp_path / "a.npy"
     assert artifacts.damage(path) == "does not exist"
     artifacts.write_array(path, ARRAY)
-    assert artifacts.damage(path) == "has no provenance beside it"
+    assert artifacts.damage(path) == "has no provenance"
     write_sidecar(path)
     path.unlink()
-    assert artifacts.damage(path) == "is missing, though its provenance is there"
+    assert artifacts.damage(path) == "is missing, but its provenance exists"
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "{}", '{"checksum": 3}', '{"checksum": {}}'])
@@ -112,7 +112,7 @@ def test_damaged_provenance_is_damage(tmp_path, content):
     path = tmp_path / "a.npy"
     artifacts.write_array(path, ARRAY)
     artifacts.provenance_path(path).write_text(content)
-    assert artifacts.damage(path) == "has a damaged provenance beside it"
+    assert artifacts.damage(path) == "has a damaged provenance"
     assert set(artifacts.damaged(tmp_path)) == {path}
 
 

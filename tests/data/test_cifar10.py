@@ -130,7 +130,7 @@ def test_nothing_is_decoded_before_it_is_asked_for(tmp_path):
     write_parquet(tmp_path, img=[{"bytes": b"no image", "path": None}] * 10, label=[0, 1] * 5)
     found = load("cifar10", tmp_path)
     assert len(found.labels) == 20
-    with pytest.raises(UnreadableError, match=r"position 13: is no image"):
+    with pytest.raises(UnreadableError, match=r"position 13: is not an image"):
         found.read(np.array([13]), 32)
 
 
@@ -149,17 +149,17 @@ def test_the_pickled_layout_is_refused_with_the_archive_to_take(tmp_path):
     batch = {b"data": noise(2, 3072), b"labels": [0, 1]}
     for name in ("data_batch_1", "test_batch", "batches.meta"):
         (tmp_path / name).write_bytes(pickle.dumps(batch))
-    assert "pickle can run anything" in refusal(tmp_path)
+    assert "pickles can execute code" in refusal(tmp_path)
     assert "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz" in refusal(tmp_path)
 
 
 def test_no_folder_and_an_empty_one_say_what_is_expected(tmp_path):
     for text in (refusal(None), refusal(tmp_path), refusal(tmp_path / "nowhere")):
-        assert "cifar-10-binary.tar.gz (data_batch_1.bin and so on), or the hub's" in text
+        assert "cifar-10-binary.tar.gz (data_batch_1.bin and so on), or the Hub's" in text
 
 
 def test_a_folder_and_a_hub_at_once_are_refused(binary):
-    assert "data.hub: found 'a/b' next to data.folder" in refusal(binary, hub="a/b")
+    assert "data.hub: found 'a/b' and data.folder; set only one" in refusal(binary, hub="a/b")
 
 
 @pytest.mark.parametrize("name", ["data_batch_1.bin", "data_batch_3.bin", "test_batch.bin"])
@@ -172,7 +172,7 @@ def test_a_missing_batch_is_named(binary, name):
 def test_a_truncated_batch_is_refused(binary, n_bytes):
     path = binary / "data_batch_2.bin"
     path.write_bytes(path.read_bytes()[:n_bytes].ljust(n_bytes, b"\0"))
-    assert f"holds {n_bytes} bytes, a multiple of 3073 is expected" in refusal(binary)
+    assert f"holds {n_bytes} bytes, expected a multiple of 3073" in refusal(binary)
 
 
 def test_a_label_beyond_nine_is_refused(binary):
@@ -189,13 +189,13 @@ def test_a_parquet_file_of_any_bytes_is_refused_in_words(tmp_path_factory, conte
     folder = tmp_path_factory.mktemp("cifar")
     for part in ("train", "test"):
         (folder / f"{part}-00000-of-00001.parquet").write_bytes(content)
-    assert "train-00000-of-00001.parquet: is not a whole parquet file" in refusal(folder)
+    assert "train-00000-of-00001.parquet: is not a complete parquet file" in refusal(folder)
 
 
 def test_a_truncated_parquet_file_is_refused(parquet):
     path = parquet / "test-00000-of-00001.parquet"
     path.write_bytes(path.read_bytes()[:-50])
-    assert "test-00000-of-00001.parquet: is not a whole parquet file" in refusal(parquet)
+    assert "test-00000-of-00001.parquet: is not a complete parquet file" in refusal(parquet)
 
 
 def test_a_parquet_file_without_the_columns_is_refused(parquet):
@@ -211,7 +211,7 @@ def test_parquet_files_of_one_part_alone_are_refused(parquet):
 
 def test_an_image_column_of_another_kind_is_refused(tmp_path):
     write_parquet(tmp_path, img=[1.5] * 10, label=[0, 1] * 5)
-    assert "the column of images holds double" in refusal(tmp_path)
+    assert "the image column holds double" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("labels", [["cat"] * 10, [None] * 10, [0.5] * 10, [-1] * 10, [10] * 10])
@@ -225,14 +225,14 @@ def test_an_image_of_another_size_is_refused(tmp_path):
     save(tmp_path / "train" / "cat" / "1.png", noise(32, 32, 3))
     save(tmp_path / "train" / "cat" / "2.png", noise(33, 32, 3))
     save(tmp_path / "test" / "dog" / "1.png", noise(32, 32, 3))
-    with pytest.raises(UnreadableError, match=r"2\.png: is 32x33 pixels, 32x32 expected"):
+    with pytest.raises(UnreadableError, match=r"2\.png: is 32x33 pixels, expected 32x32"):
         everything(load("cifar10", tmp_path), 32)
 
 
 def test_a_folder_that_is_no_class_is_refused(tmp_path):
     save(tmp_path / "train" / "wombat" / "1.png", noise(32, 32, 3))
     (tmp_path / "test").mkdir()
-    assert "found 'wombat', expected a folder per class, of the names airplane" in refusal(tmp_path)
+    assert "found 'wombat', expected one folder per class, named airplane" in refusal(tmp_path)
 
 
 def test_images_without_a_test_part_are_refused(tmp_path):
@@ -256,7 +256,7 @@ def test_a_hub_s_data_set_that_cannot_be_had_is_refused_in_words(monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", fails)
     text = refusal(hub="uoft-cs/cifar10")
-    assert text.startswith("data.hub: 'uoft-cs/cifar10' cannot be had (could not reach it)")
+    assert text.startswith("data.hub: 'uoft-cs/cifar10' cannot be loaded (could not reach it)")
     assert "put the files into data.folder" in text
 
 

@@ -21,15 +21,15 @@ UNPACKS = pytest.mark.skipif(
 
 
 class Server:
-    """Serves the files of a folder and counts what was asked for."""
+    """Serves the files of a folder and records the requests."""
 
     def __init__(self, folder):
-        self.folder, self.asked = folder, []
-        asked = self.asked
+        self.folder, self.requests = folder, []
+        requests = self.requests
 
         class Handler(SimpleHTTPRequestHandler):
             def log_message(self, format, *arguments):
-                asked.append(self.path)
+                requests.append(self.path)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -86,7 +86,7 @@ def test_a_file_that_is_there_is_not_fetched_again(server, folder):
     download(wanted, folder)
     server.stop()
     download(wanted, folder)
-    assert server.asked == ["/a.gz"]
+    assert server.requests == ["/a.gz"]
 
 
 def test_a_damaged_file_is_fetched_again(server, folder):
@@ -99,7 +99,7 @@ def test_a_damaged_file_is_fetched_again(server, folder):
 
 def test_another_file_than_the_published_one_is_refused_and_not_kept(server, folder):
     text = refusal(download, [server.offers("a.gz", b"one", md5="0" * 32)], folder)
-    assert "/a.gz: cannot be fetched (" in text
+    assert "/a.gz: cannot be downloaded (" in text
     assert "MD5" in text
     assert list(folder.iterdir()) == []
 
@@ -112,7 +112,9 @@ def test_what_cannot_be_reached_says_what_to_put_where(server, folder, gone):
     else:
         (server.folder / "a.gz").unlink()
     text = refusal(download, [wanted], folder)
-    assert f"get a.gz (MD5 {wanted.md5}) on another machine, put it into {folder} and run" in text
+    assert (
+        f"download a.gz (MD5 {wanted.md5}) on another machine, put it into {folder} and run" in text
+    )
 
 
 @UNPACKS
@@ -146,7 +148,7 @@ def test_an_archive_that_is_none_is_refused(server, folder, content):
 def test_a_python_that_cannot_unpack_safely_says_so(server, folder, monkeypatch):
     monkeypatch.delattr("tarfile.data_filter", raising=False)
     text = refusal(download, [server.offers("set.tar.gz", archive(a=b"one"))], folder)
-    assert "this Python cannot unpack it safely, 3.11.4 or later can" in text
+    assert "unpacking it safely needs Python 3.11.4 or later" in text
     assert [path.name for path in folder.iterdir()] == ["set.tar.gz"]
 
 
@@ -168,7 +170,7 @@ def test_no_folder_to_put_files_into_is_named():
 
 
 def test_digits_need_no_fetching():
-    assert fetch(section("digits")) == "digits: 1797 images are there"
+    assert fetch(section("digits")) == "digits: 1797 images are available"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_digits_need_no_fetching():
     [
         ("celeba", "list_eval_partition.txt img_align_celeba data.folder"),
         ("artbench", "ArtBench-10.csv artbench-10-imagefolder data.folder"),
-        ("images", "your own data.folder"),
+        ("images", "yours data.folder"),
     ],
 )
 def test_what_cannot_be_fetched_says_what_to_get_and_where_to_put_it(source, words):

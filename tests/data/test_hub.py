@@ -78,7 +78,7 @@ def test_a_missing_image_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "features", "words"),
     [
-        ({"caption": ["x"]}, {}, "has no column of images, only caption"),
+        ({"caption": ["x"]}, {}, "has no image column, only caption"),
         (
             {"image": [None], "mask": [None]},
             {"mask": datasets.Image()},
@@ -102,11 +102,11 @@ def test_a_test_part_of_other_columns_is_refused(tmp_path):
 
 @pytest.mark.parametrize("keys", [{"hub": ""}, {"folder": "x"}])
 def test_a_name_alone_is_expected(tmp_path, keys):
-    with pytest.raises(DataError, match=r"data\.hub is missing, or stands beside data\.folder"):
+    with pytest.raises(DataError, match=r"data\.hub is missing, or data\.folder is set too"):
         load(tmp_path, **keys)
 
 
 def test_a_name_without_a_network_is_one_sentence(monkeypatch):
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"data\.hub: 'no/such-data' cannot be had"):
+    with pytest.raises(DataError, match=r"data\.hub: 'no/such-data' cannot be loaded"):
         load("no/such-data")

@@ -1,4 +1,4 @@
-"""Data sets as they lie on disk, and what is said where they do not."""
+"""Data sets on disk, and the errors when files are missing or damaged."""
 
 import gzip
 import struct
@@ -111,13 +111,13 @@ def test_a_truncated_gzip_file_is_refused(tmp_path, share):
     path.write_bytes(content[: int(share * len(content))])
     text = refusal(path)
     # An empty file is an empty gzip stream for Python, hence no idx file.
-    assert "is not a whole gzip file" in text if share else "is not an idx file" in text
+    assert "is not a complete gzip file" in text if share else "is not an idx file" in text
 
 
 def test_a_file_that_is_not_gzip_is_refused(tmp_path):
     path = tmp_path / "a.gz"
     path.write_bytes(WHOLE)
-    assert "is not a whole gzip file" in refusal(path)
+    assert "is not a complete gzip file" in refusal(path)
 
 
 def test_a_flipped_byte_is_refused(tmp_path):
@@ -138,7 +138,7 @@ def test_an_idx_file_without_its_whole_header_is_refused(tmp_path, n):
 @pytest.mark.parametrize("content", [WHOLE[:-1], WHOLE + b"\0", WHOLE[:16]])
 def test_an_idx_file_with_too_few_or_too_many_values_is_refused(tmp_path, content):
     text = refusal(write_gz(tmp_path / "a.gz", content))
-    assert f"holds {len(content) - 16} values, its header says 4 x 28 x 28 = 3136" in text
+    assert f"holds {len(content) - 16} values, its header states 4 x 28 x 28 = 3136" in text
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_missing_folder_setting_is_named():
 
 def test_a_folder_that_does_not_exist_is_refused_by_its_name(tmp_path):
     with pytest.raises(
-        DataError, match=r"^data\.folder: .*/nowhere is no folder; .* idx \.gz files"
+        DataError, match=r"^data\.folder: .*/nowhere is not a folder; .* idx \.gz files"
     ):
         load("fashion-mnist", tmp_path / "nowhere")
 
@@ -236,5 +236,5 @@ def test_no_data_set_but_cifar_10_comes_from_a_hub(folder):
 def test_labels_beyond_the_ten_classes_are_refused(folder):
     labels = np.array([0, 1, 2, 3, 10], np.uint8)
     write_gz(folder / "train-labels-idx1-ubyte.gz", idx(labels))
-    with pytest.raises(DataError, match="found label 10, labels are 0 to 9"):
+    with pytest.raises(DataError, match="found label 10, expected 0 to 9"):
         load("fashion-mnist", folder)

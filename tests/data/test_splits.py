@@ -149,7 +149,7 @@ def test_one_class_alone_can_be_drawn():
 
 
 def test_a_class_that_does_not_exist_is_named():
-    known = r"there are 0 \(class 0\), 1 \(class 1\), 2"
+    known = r"expected one of 0 \(class 0\), 1 \(class 1\), 2"
     with pytest.raises(DataError, match=rf"data\.classes: class 7 does not exist; {known}"):
         split(source(), data(classes=(0, 7)), seed=1)
 
@@ -160,9 +160,12 @@ def test_a_class_that_does_not_exist_is_named():
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"n_val": 61}, "data.n_val: 61 images asked for, 60 are left"),
-        ({"n_train": 49}, "data.n_train: 49 images asked for, 48 are left"),
-        ({"classes": (2,), "n_train": 8, "n_val": 3}, "data.n_train: 8 images asked for, 7 are"),
+        ({"n_val": 61}, "data.n_val: found 61, but only 60 images are available"),
+        ({"n_train": 49}, "data.n_train: found 49, but only 48 images are available"),
+        (
+            {"classes": (2,), "n_train": 8, "n_val": 3},
+            "data.n_train: found 8, but only 7 images",
+        ),
         ({"n_val": 2}, "n_val"),  # fewer images than classes
         ({"n_train": 2, "n_planted": 1}, "n_train"),
         ({"n_train": 46}, "n_train"),  # two images left over cannot be of three classes
@@ -191,7 +194,7 @@ def test_every_image_can_be_used():
     assert sorted(used.tolist()) == list(range(60))
 
 
-# --- a test set of its own --------------------------------------------------------------------
+# --- a separate test set ----------------------------------------------------------------------
 
 
 @given(st.integers(0, 50))
@@ -204,9 +207,9 @@ def test_queries_come_from_the_test_set_and_training_images_do_not(seed):
 
 
 def test_the_sizes_of_training_and_test_set_are_respected():
-    with pytest.raises(DataError, match=r"n_val: 21 images asked for, 20 are left"):
+    with pytest.raises(DataError, match=r"n_val: found 21, but only 20 images are available"):
         split(source(first_test=40), data(n_val=21), seed=1)
-    with pytest.raises(DataError, match=r"n_train: 41 images asked for, 40 are left"):
+    with pytest.raises(DataError, match=r"n_train: found 41, but only 40 images are available"):
         split(source(first_test=40), data(n_train=41), seed=1)
     whole = split(source(first_test=40), data(n_val=20, n_train=40), seed=1)
     assert whole["val"].positions.tolist() == list(range(40, 60))

@@ -7,7 +7,7 @@ from stand_ins import DATA_SETS, main
 
 from diffattr.data.splits import split
 
-# Pools by source, as the module says.
+# Pools by source, from the module's docstrings.
 N_TRAIN = {"artbench": 300, "celeba": 200, "cifar10": 300, "images": 160}
 N_VAL = {"artbench": 120, "celeba": 80, "cifar10": 100, "images": 160}
 

@@ -125,7 +125,7 @@ def test_draws_are_averaged_and_nested(networks):
         for draws in (1, 2)
     )
     second = 2 * two - one
-    # The second draw, taken alone by hand: the loss of an untouched loop at draw 1.
+    # The second draw, computed separately: the loss of an untouched loop at draw 1.
     abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))[125]
     noise = rng.Stream(SEED, "losses", "val").normal(11, 125, 1, (1, 8, 8))
     x = torch.tensor(np.sqrt(abar) * images(1) + np.sqrt(1 - abar) * noise[None])

@@ -104,9 +104,9 @@ def test_networks_are_read_in_evaluation_mode(tmp_path):
 
 
 def test_a_missing_block_and_a_missing_network_name_the_way_to_make_them(tmp_path):
-    with pytest.raises(ArtifactError, match="does not exist; make it: snakemake"):
+    with pytest.raises(ArtifactError, match="does not exist; build it: snakemake"):
         read_block(tmp_path / "block.safetensors")
-    with pytest.raises(ArtifactError, match="does not exist; make it: snakemake"):
+    with pytest.raises(ArtifactError, match="does not exist; build it: snakemake"):
         read_network(tmp_path / "model" / WEIGHTS_FILE)
 
 
@@ -141,7 +141,7 @@ def test_a_truncated_network_is_refused(pair, tmp_path):
 
 def test_a_config_that_the_family_does_not_take_is_refused():
     wrong = msgspec.structs.replace(MODEL, config={**MODEL.config, "norm_num_groups": 3})
-    with pytest.raises(ConfigError, match=r"model\.config: unet2d does not take it"):
+    with pytest.raises(ConfigError, match=r"model\.config: does not fit unet2d"):
         build(wrong, seed=0)
     wrong = msgspec.structs.replace(MODEL, config={**MODEL.config, "chanels": 3})
     with pytest.raises(ConfigError, match="chanels"):

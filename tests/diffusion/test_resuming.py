@@ -1,4 +1,4 @@
-"""A killed training run against a whole one, bit for bit."""
+"""A killed and resumed training run equals an uninterrupted one, bit for bit."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ from diffattr.artifacts import ArtifactError
 from diffattr.diffusion.training import loop
 from diffattr.diffusion.training.batches import batches
 from diffattr.diffusion.training.stack import Stack
-from diffattr.diffusion.training.state import Saved
+from diffattr.diffusion.training.state import TrainingState
 
 DROPOUT = of_model(dropout=0.3)
 
@@ -90,7 +90,7 @@ def test_a_run_killed_before_it_saved_its_state_goes_on_from_the_one_before(
     """The kept weights of the step are written by then, and are written again."""
     options = {"stack": 3, "keep_steps": (0, 2, 3), "save_state_every_s": 0.0}
     whole = run(data, SUBSETS, tmp_path / "whole", **options)
-    save = Saved.save
+    save = TrainingState.save
 
     def dying(self, step, *state):
         if step == dies_at:
@@ -98,7 +98,7 @@ def test_a_run_killed_before_it_saved_its_state_goes_on_from_the_one_before(
         save(self, step, *state)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Saved, "save", dying)
+        patched.setattr(TrainingState, "save", dying)
         with pytest.raises(Killed):
             run(data, SUBSETS, tmp_path / "killed", **options)
     assert_same(run(data, SUBSETS, tmp_path / "killed", **options), whole)
@@ -149,7 +149,7 @@ def test_a_finished_run_is_read_and_not_trained_again(data, tmp_path, monkeypatc
 
 
 LONG = recipe(epochs=60)
-# A program of its own, so that SIGKILL can end it; it trains as `run` does.
+# A separate program that SIGKILL can end; it trains as `run` does.
 PROGRAM = """
 import sys
 from pathlib import Path

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from tiny import SCHEDULE, network
 
 from diffattr import rng
 from diffattr.config import Sampling
-from diffattr.diffusion.sampling import generate, sampling_timesteps, trajectories, write_pictures
+from diffattr.diffusion.sampling import generate, sampling_timesteps, trajectories
 
 SEED, N_STEPS = 3, 10
 SAMPLING = Sampling(n_images=3, n_steps=N_STEPS)
@@ -62,26 +61,6 @@ def test_seeds_differ_and_the_global_random_state_changes_nothing(generated):
     torch.manual_seed(1)
     np.testing.assert_array_equal(generate(network(), 3, SCHEDULE, SAMPLING, SEED), generated)
     assert not np.allclose(generate(network(), 1, SCHEDULE, SAMPLING, SEED + 1), generated[:1])
-
-
-def test_pictures_replace_those_of_a_former_run(tmp_path):
-    for n in (3, 2):
-        write_pictures(tmp_path / "pictures", np.zeros((n, 1, 4, 4), np.float32))
-    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
-    assert names == ["0000.png", "0001.png"]
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_are_the_images_in_8_bits(channels, tmp_path):
-    images = np.random.default_rng(0).uniform(-1, 1, (2, channels, 4, 4)).astype(np.float32)
-    images[0, 0, 0, :2] = -1, 1
-    write_pictures(tmp_path / "pictures", images)
-    for number, image in enumerate(images):
-        with Image.open(tmp_path / "pictures" / f"{number:04d}.png") as picture:
-            pixels = np.asarray(picture).reshape(4, 4, channels).transpose(2, 0, 1)
-        # Half of a step between two 8-bit values.
-        np.testing.assert_allclose(pixels / 127.5 - 1, image, atol=0.5 / 127.5 + 1e-6)
 
 
 def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():

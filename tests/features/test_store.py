@@ -67,7 +67,7 @@ def test_a_damaged_shard_is_named(tmp_path, content):
     with pytest.raises(ArtifactError, match=r"1\.zarr\.zip: is not a readable zarr store"):
         read_shards(paths, "loss")
     paths[1].unlink()
-    with pytest.raises(ArtifactError, match=r"1\.zarr\.zip: does not exist; make it: snakemake"):
+    with pytest.raises(ArtifactError, match=r"1\.zarr\.zip: does not exist; build it: snakemake"):
         read_shards(paths, "loss")
 
 

@@ -97,7 +97,7 @@ def test_the_network_s_operations_are_twice_its_multiplications(changes, outside
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_config_s_network_has_a_size(name):
     whole = benchmark(name=name)
-    if whole.models.captioned:
+    if whole.models.text_conditioned:
         pytest.importorskip("peft", reason="needs pip install 'diffattr[text-to-image]'")
     found = network_size(whole)
     assert found.n_parameters > 1000

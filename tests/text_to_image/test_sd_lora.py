@@ -28,7 +28,7 @@ from diffattr.diffusion.models import (
     predict,
     read_block,
     read_network,
-    trained,
+    trained_parameters,
     write_block,
     write_networks,
 )
@@ -97,7 +97,7 @@ def weights(data, model, tmp_path):
 def livelier(network):
     """Give the up-projections, which start at zero, some weight."""
     with torch.no_grad():
-        for name, parameter in trained(network).items():
+        for name, parameter in trained_parameters(network).items():
             parameter.add_(0.1 * torch.from_numpy(draws(name, *parameter.shape)))
     return network.eval()
 
@@ -110,8 +110,10 @@ def test_a_lora_of_rank_128_on_stable_diffusion_1_trains_25_509_888_parameters(m
     size = network_size(benchmark(name="configs/artbench2.yaml"))
     assert (size.n_parameters, size.n_frozen) == (25_509_888, 859_520_964)
     # Counted in models of the D-TRAK repository: 32 attention layers, four projections in each.
-    assert sum(parameter.numel() for parameter in trained(network).values()) == 25_509_888
-    assert len(trained(network)) == 32 * 4 * 2
+    assert (
+        sum(parameter.numel() for parameter in trained_parameters(network).values()) == 25_509_888
+    )
+    assert len(trained_parameters(network)) == 32 * 4 * 2
     every = sum(parameter.numel() for parameter in network.parameters())
     assert every - 25_509_888 == 859_520_964  # the U-Net of Stable Diffusion 1
 
@@ -273,7 +275,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(data, model, weights, tmp_path, 
 
 
 def test_only_the_lora_is_trained_and_both_halves_of_it_are(model, captions, weights):
-    before = trained(build(model, SEED, captions))
+    before = trained_parameters(build(model, SEED, captions))
     last = weights[4]
     assert set(last) == set(before)
     assert all(not torch.equal(last[name][0], before[name]) for name in before)
@@ -282,8 +284,8 @@ def test_only_the_lora_is_trained_and_both_halves_of_it_are(model, captions, wei
 def test_a_block_comes_back_model_by_model(model, captions, tmp_path):
     networks = [livelier(build(model, seed, captions)) for seed in (1, 2)]
     stacked = {
-        name: torch.stack([trained(network)[name].detach() for network in networks])
-        for name in trained(networks[0])
+        name: torch.stack([trained_parameters(network)[name].detach() for network in networks])
+        for name in trained_parameters(networks[0])
     }
     write_block(tmp_path / "block", stacked, model, [4, 7])
     subsets, found = read_block(tmp_path / "block", captions)

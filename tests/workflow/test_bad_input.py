@@ -184,7 +184,7 @@ def test_a_missing_data_folder(empty):
     fashion(empty, empty.directory / "nowhere")
     said = refused(empty, "results/smoke/images/train.npy")
     assert "ERROR in data:" in said
-    assert "nowhere is no folder; fashion-mnist needs the four idx .gz files" in said
+    assert "nowhere is not a folder; fashion-mnist needs the four idx .gz files" in said
 
 
 def test_a_truncated_data_file(empty):
@@ -193,7 +193,7 @@ def test_a_truncated_data_file(empty):
     fashion(empty, folder)
     file = folder / "train-images-idx3-ubyte.gz"
     file.write_bytes(file.read_bytes()[:-20])
-    assert "is not a whole gzip file" in refused(empty, "results/smoke/images/train.npy")
+    assert "is not a complete gzip file" in refused(empty, "results/smoke/images/train.npy")
     assert not list(empty.root.glob("images/*"))
 
 

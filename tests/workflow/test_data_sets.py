@@ -60,14 +60,14 @@ def test_images_that_cannot_be_used_are_refused_or_left_out(empty):
     target = "results/smoke/images/train.npy"
     done = empty.run(target, check=False)
     assert done.returncode == 1
-    assert f"ERROR in data: 1 image cannot be used ({folder}/notes.txt: is no image)" in (
+    assert f"ERROR in data: 1 image cannot be used ({folder}/notes.txt: is not an image)" in (
         done.stdout + done.stderr
     )
     assert not (empty.root / "images").exists()
     empty.config["data"]["unreadable"] = "skip"
     empty.run(target)
     log = (empty.root / "logs" / "data.log").read_text()
-    assert f"left out: {folder}/notes.txt: is no image" in log
-    assert f"left out: {truncated}: " in log
+    assert f"skipped: {folder}/notes.txt: is not an image" in log
+    assert f"skipped: {truncated}: " in log
     used = [read_array(empty.root / "indices" / f"{name}.npy") for name in ("train", "val")]
     assert 7 not in np.concatenate(used)

@@ -186,13 +186,13 @@ def of_another_class(workflow):
     [
         (
             with_fewer_queries,
-            "queries.n_images: found 7, but data/mini/asked holds 5 images that can be used;"
-            " set queries.n_images: 5",
+            "queries.n_images: found 7, but data/mini/asked holds 5 usable images; set"
+            " queries.n_images: 5",
         ),
-        (with_fewer_images, "data.n_train: 161 images asked for, 160 are left to draw from"),
-        (with_a_text, "1 image cannot be used (data/mini/asked/query 0.png: is no image)"),
+        (with_fewer_images, "data.n_train: found 161, but only 160 images are available"),
+        (with_a_text, "1 image cannot be used (data/mini/asked/query 0.png: is not an image)"),
         (in_grey, "data/mini/asked: holds images of 1 channels, training images have 3; convert"),
-        (of_another_class, "data/mini/asked: has images of class a, which no training image has;"),
+        (of_another_class, "data/mini/asked: has images of class a; the classes of the training"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(before, spoil, sentence):

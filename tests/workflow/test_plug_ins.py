@@ -244,7 +244,7 @@ def test_a_config_alone_starts_no_file(plugged, allowed):
     ("wrong", "words"),
     [
         ("np.nan * queries @ train.T", "returned NaN or infinity in 576 of 576 numbers"),
-        ("queries.T", "returned shape (256, 12), (12, 48) expected"),
+        ("queries.T", "returned shape (256, 12), expected (12, 48)"),
         ("1 / 0", "raised ZeroDivisionError: division by zero"),
     ],
 )

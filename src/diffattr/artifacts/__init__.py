@@ -1,12 +1,12 @@
 """The only reader and writer of files.
 
-An artifact appears whole or not at all: it is written beside its place, flushed to the disk and
-renamed. Its bytes are a pure function of the config, so that building it again gives the same
-file; what differs between two runs (time, host, versions) stands in a sidecar,
-`<artifact>.provenance.json`, together with the artifact's checksum.
+Writes are atomic: an artifact is written to a temporary file beside it, flushed to disk and
+renamed. Its bytes are a pure function of the config, so that building it again gives the same file.
+What differs between runs (time, host, versions) is recorded with its checksum in a sidecar,
+`<artifact>.provenance.json`.
 """
 
-from diffattr.artifacts.atomic import beside, remove_stale_temporaries, scratch
+from diffattr.artifacts.atomic import atomic_write, remove_stale_temporaries, scratch
 from diffattr.artifacts.formats import (
     Arrays,
     ArtifactError,
@@ -33,31 +33,3 @@ from diffattr.artifacts.provenance import (
     set_aside,
 )
 from diffattr.artifacts.results import Result
-
-__all__ = [
-    "PROVENANCE_SUFFIX",
-    "Arrays",
-    "ArtifactError",
-    "Result",
-    "as_list",
-    "beside",
-    "checksum",
-    "damage",
-    "damaged",
-    "provenance_path",
-    "read_array",
-    "read_arrays",
-    "read_json",
-    "read_provenance",
-    "read_struct",
-    "readable",
-    "remove_stale_temporaries",
-    "scratch",
-    "set_aside",
-    "write_array",
-    "write_arrays",
-    "write_json",
-    "write_rows",
-    "write_tensors",
-    "write_text",
-]

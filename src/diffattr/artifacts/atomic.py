@@ -1,4 +1,4 @@
-"""Writing that is whole or not done at all, and the places for what is not an artifact yet."""
+"""Atomic writes, and places for files that are not artifacts yet."""
 
 import contextlib
 import os
@@ -7,15 +7,15 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-# Snakemake writes it into directory outputs.
+# Snakemake writes this file into directory outputs.
 _TIMESTAMP = ".snakemake_timestamp"
 
 
 @contextlib.contextmanager
-def beside(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it and rename it into place.
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success, flush it and rename it to `path`.
 
-    Works for a file and for a directory; after an error nothing is left of either.
+    It may become a file or a directory; after an error it is deleted.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,16 +45,16 @@ def _flush(path: Path) -> None:
 
 
 def files_below(directory: Path) -> list[Path]:
-    """Return a directory's files, sorted, without the time stamp that Snakemake leaves there."""
+    """Return all files below a directory, sorted, except Snakemake's time stamp."""
     found = (file for file in directory.rglob("*") if file.is_file())
     return sorted(file for file in found if file.name != _TIMESTAMP)
 
 
 @contextlib.contextmanager
 def scratch(path: str | Path) -> Iterator[Path]:
-    """Yield the place beside an output for the state to resume from; delete it on success.
+    """Yield a directory beside an output for the state to resume from; delete it on success.
 
-    Snakemake deletes declared outputs before a job starts, so the state cannot lie in one.
+    Snakemake deletes declared outputs before a job starts, so the state cannot be part of one.
     """
     path = Path(path)
     directory = path.with_name(f".{path.name}.partial")
@@ -64,7 +64,7 @@ def scratch(path: str | Path) -> Iterator[Path]:
 
 
 def remove_stale_temporaries(path: str | Path) -> None:
-    """Delete what killed jobs on this host left half-written beside `path`."""
+    """Delete the temporary files of `path` that killed jobs on this host left behind."""
     path = Path(path)
     for leftover in path.parent.glob(f".{path.name}.tmp-{socket.gethostname()}-*"):
         pid = int(leftover.name.rsplit("-", 2)[1])

@@ -1,4 +1,4 @@
-"""Readers and writers: text, JSON, one array, a store of arrays, tensors."""
+"""Readers and writers of text, JSON, arrays, stores of arrays, and tensors."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import numpy as np
 
-from diffattr.artifacts.atomic import beside
+from diffattr.artifacts.atomic import atomic_write
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ class ArtifactError(ValueError):
 
 @dataclass(frozen=True)
 class Arrays:
-    """Named arrays with their attributes, as read from one store."""
+    """The named arrays and the attributes of one store."""
 
     path: Path
     arrays: Mapping[str, np.ndarray]
@@ -35,11 +35,11 @@ class Arrays:
         """Return an attribute.
 
         Raises:
-            ArtifactError: the store has none of this name.
+            ArtifactError: there is no such attribute.
         """
         if name not in self.attributes:
             raise ArtifactError(
-                f"{self.path}: has no attribute {name!r}; remake it: snakemake --force {self.path}"
+                f"{self.path}: has no attribute {name!r}; rebuild it: snakemake --force {self.path}"
             )
         return self.attributes[name]
 
@@ -47,32 +47,37 @@ class Arrays:
         """Return an array.
 
         Raises:
-            ArtifactError: the store has none of this name.
+            ArtifactError: there is no such array.
         """
         if name not in self.arrays:
             raise ArtifactError(
                 f"{self.path}: has no array {name!r}, only {', '.join(sorted(self.arrays))};"
-                f" remake it: snakemake --force {self.path}"
+                f" rebuild it: snakemake --force {self.path}"
             )
         return self.arrays[name]
 
 
 @contextlib.contextmanager
-def readable(path: str | Path, kind: str, remake: str | Path | None = None) -> Iterator[None]:
-    """Turn whatever a parser raises inside the block into one sentence about the file.
+def readable(path: str | Path, kind: str, rebuild: str | Path | None = None) -> Iterator[None]:
+    """Turn every exception inside the block into one sentence about the file.
 
-    A file may be anything, and the parsers beneath (numpy, zarr, zipfile, safetensors, diffusers)
-    raise nearly anything on a bad one, MemoryError and RecursionError included.
+    A file may hold anything, and parsers (numpy, zarr, zipfile, safetensors, diffusers) raise
+    nearly anything on a bad one, including MemoryError and RecursionError.
+
+    Args:
+        path: the file that the block reads.
+        kind: what it should be.
+        rebuild: what to rebuild instead of `path`.
 
     Raises:
-        ArtifactError: says what is wrong and what remakes the file (`remake`, or itself).
+        ArtifactError: the block raised; the message contains the reason and the remedy.
     """
     try:
         yield
     except ArtifactError:
         raise
     except Exception as error:
-        remedy = f"make it: snakemake --force {remake or path}"
+        remedy = f"build it: snakemake --force {rebuild or path}"
         if not Path(path).exists():
             raise ArtifactError(f"{path}: does not exist; {remedy}") from error
         reason = " ".join(str(error).split())
@@ -80,13 +85,13 @@ def readable(path: str | Path, kind: str, remake: str | Path | None = None) -> I
 
 
 def as_list(paths: Any) -> list[str]:
-    """Return a list, whether one path or several were named."""
+    """Return one path, or several, as a list."""
     return [paths] if isinstance(paths, str) else list(paths)
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file."""
-    with beside(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -94,7 +99,7 @@ def write_json(path: str | Path, value: Any) -> None:
     """Write JSON.
 
     Raises:
-        ValueError: it holds NaN or an infinity, which JSON does not have.
+        ValueError: the value holds NaN or an infinity, which JSON cannot represent.
     """
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
@@ -110,10 +115,10 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_struct(path: str | Path, kind: type[T]) -> T:
-    """Return the content of a JSON file as a value of a type: a `msgspec.Struct`, a list of them.
+    """Return the content of a JSON file as a `msgspec.Struct` or another type.
 
     Raises:
-        ArtifactError: the file is missing, is not JSON, or does not fit the type.
+        ArtifactError: the file is missing, is not JSON, or does not match the type.
     """
     with readable(path, "JSON"):
         return msgspec.json.decode(Path(path).read_bytes(), type=kind)
@@ -123,34 +128,34 @@ def write_array(path: str | Path, array: np.ndarray) -> None:
     """Write one array as `.npy`.
 
     Raises:
-        ValueError: it holds Python objects, which only pickle could store.
+        ValueError: the array holds Python objects, which only pickle can store.
     """
-    with beside(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def write_rows(path: str | Path, n_rows: int, chunks: Iterable[np.ndarray]) -> None:
-    """Write one array of `n_rows` rows as `.npy`, of which a chunk at a time is in memory.
+    """Write one array of `n_rows` rows as `.npy`, holding one chunk at a time in memory.
 
     Raises:
-        ValueError: the chunks have more rows, or fewer.
+        ValueError: the chunks have another number of rows in total.
     """
     written = 0
-    with beside(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         for number, chunk in enumerate(chunks):
             rows = np.asarray(chunk, order="C")
             if number == 0:
                 header = np.lib.format.header_data_from_array_1_0(rows)
-                whole = {**header, "shape": (n_rows, *rows.shape[1:])}
-                np.lib.format.write_array_header_1_0(file, whole)
+                header["shape"] = (n_rows, *rows.shape[1:])
+                np.lib.format.write_array_header_1_0(file, header)
             file.write(rows.data)
             written += len(rows)
         if written != n_rows:
-            raise ValueError(f"{path}: {written} rows were made, {n_rows} expected")
+            raise ValueError(f"{path}: {written} rows were written, expected {n_rows}")
 
 
 def read_array(path: str | Path, *, mmap: bool = False) -> np.ndarray:
-    """Return an array from `.npy`; `mmap` reads only what is touched.
+    """Return an array from `.npy`; `mmap` maps it into memory and reads on access.
 
     Raises:
         ArtifactError: the file is missing, damaged, or holds several arrays or pickled objects.
@@ -167,8 +172,8 @@ def write_arrays(
 ) -> None:
     """Write named arrays and JSON attributes as one zarr v3 store in one zip file.
 
-    One file, since Snakemake sees only a time stamp of a directory and zarr reads a lost chunk as
-    zeros; one chunk per array, since readers take whole arrays. The zip's own time stamps are
+    One file, since Snakemake sees only the time stamp of a directory and zarr reads a lost chunk as
+    zeros; one chunk per array, since readers read whole arrays. Time stamps inside the zip are
     constant, so that equal content gives equal bytes.
     """
     import zarr
@@ -177,12 +182,12 @@ def write_arrays(
     memory: dict[str, Any] = {}
     group = zarr.create_group(MemoryStore(memory), attributes=dict(attributes))
     for name, array in arrays.items():
-        # A chunk of zeros is written too: a reader can then tell a lost chunk, which zarr reads as
-        # zeros, from one that holds them.
+        # Chunks of zeros are written too, so that readers can distinguish them from lost chunks,
+        # which zarr reads as zeros.
         config: Any = {"write_empty_chunks": True}
         data = np.asarray(array, order="C")
         group.create_array(name, data=data, compressors=None, config=config)
-    with beside(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for key in sorted(memory):
             archive.writestr(zipfile.ZipInfo(key, (1980, 1, 1, 0, 0, 0)), memory[key].to_bytes())
 
@@ -191,13 +196,13 @@ def read_arrays(path: str | Path) -> Arrays:
     """Return all arrays and attributes of one store.
 
     Raises:
-        ArtifactError: the file is missing, damaged, no zarr store, or has lost a chunk.
+        ArtifactError: the file is missing, damaged, not a zarr store, or lacks a chunk.
     """
     import zarr
     from zarr.storage import ZipStore
 
     with readable(path, "zarr store"), zipfile.ZipFile(path) as archive:
-        # Compares every member's name and checksum.
+        # Checks every member's name and checksum.
         if (damaged_member := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged_member} is damaged")
         members = archive.namelist()
@@ -205,7 +210,7 @@ def read_arrays(path: str | Path) -> Arrays:
         group = zarr.open_group(store, mode="r")
         arrays = {}
         for name, member in group.arrays():
-            # zarr's own count takes chunks of `mean-squared-l2-norm` for some of `mean`, and fails.
+            # zarr's own count attributes chunks of `mean-squared-l2-norm` to `mean`, and fails.
             n_found = sum(f"{key}/".startswith(f"{name}/c/") for key in members)
             if n_found != member.nchunks:
                 raise ValueError(f"{name}: {member.nchunks - n_found} chunks lost")
@@ -220,10 +225,10 @@ def write_tensors(
 ) -> None:
     """Write named tensors as safetensors.
 
-    Metadata of several keys are written in an order that changes: one key gives the same bytes.
+    Use at most one metadata key: the order of several keys, and so the bytes, would vary.
     """
     from safetensors.torch import save_file
 
-    with beside(path) as temporary:
+    with atomic_write(path) as temporary:
         contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
         save_file(contiguous, temporary, metadata=None if metadata is None else dict(metadata))

@@ -1,4 +1,4 @@
-"""What made an artifact, and whether it is still what was made."""
+"""The provenance of artifacts, and whether they are still as they were written."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ def checksum(path: str | Path) -> dict[str, Any]:
     """Return the size in bytes and the SHA-256 of a file, or of a directory's names and files.
 
     Raises:
-        FileNotFoundError: there is nothing at this path.
+        FileNotFoundError: the path does not exist.
     """
     path = Path(path)
     if not path.is_dir():
@@ -34,47 +34,47 @@ def checksum(path: str | Path) -> dict[str, Any]:
 
 
 def provenance_path(path: str | Path) -> Path:
-    """Return where the sidecar of an artifact lies."""
+    """Return the path of an artifact's sidecar."""
     return Path(f"{path}{PROVENANCE_SUFFIX}")
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
-    """Return what made an artifact.
+    """Return the provenance of an artifact.
 
     Raises:
         ArtifactError: the sidecar is missing or damaged.
     """
     record = read_json(provenance_path(path))
     if not isinstance(record, dict):
-        raise ArtifactError(f"{provenance_path(path)}: holds no provenance; remake {path}")
+        raise ArtifactError(f"{provenance_path(path)}: holds no provenance; rebuild {path}")
     return record
 
 
 def damage(path: str | Path) -> str | None:
-    """Return what is wrong with an artifact according to its recorded checksum, or None."""
+    """Return how an artifact differs from its recorded checksum, None if it does not."""
     path = Path(path)
     if not provenance_path(path).exists():
-        return "has no provenance beside it" if path.exists() else "does not exist"
+        return "has no provenance" if path.exists() else "does not exist"
     if not path.exists():
-        return "is missing, though its provenance is there"
+        return "is missing, but its provenance exists"
     try:
         recorded = read_provenance(path)["checksum"]
         n_bytes, sha256 = recorded["bytes"], recorded["sha256"]
     except (ArtifactError, KeyError, TypeError):
-        return "has a damaged provenance beside it"
+        return "has a damaged provenance"
     found = checksum(path)
     if recorded == found:
         return None
     return (
-        f"is damaged: {found['bytes']} bytes with SHA-256 {found['sha256'][:12]}…,"
-        f" {n_bytes} bytes with {sha256[:12]}… were written"
+        f"is damaged: found {found['bytes']} bytes with SHA-256 {found['sha256'][:12]}…, expected"
+        f" {n_bytes} bytes with {sha256[:12]}…"
     )
 
 
 def damaged(root: str | Path, not_kept: Sequence[str] = ()) -> dict[Path, str]:
-    """Return every artifact below `root` that is damaged or missing, with what is wrong.
+    """Return every damaged or missing artifact below `root`, with its problem.
 
-    `not_kept` are patterns of paths below it that may be missing; `*` matches anything.
+    `not_kept` are patterns of relative paths that may be missing; `*` matches anything.
     """
     problems = {}
     for sidecar in sorted(Path(root).rglob(f"*{PROVENANCE_SUFFIX}")):
@@ -88,7 +88,7 @@ def damaged(root: str | Path, not_kept: Sequence[str] = ()) -> dict[Path, str]:
 
 
 def set_aside(path: str | Path) -> Path:
-    """Move a damaged artifact out of its place, so that the next run remakes it alone."""
+    """Rename a damaged artifact, so that the next run rebuilds it alone."""
     path = Path(path)
     aside = path.with_name(path.name + ".damaged")
     if aside.is_dir():

@@ -131,7 +131,7 @@ def _value_errors(config: Config) -> Iterator[str]:
             check_embedding(embedding, config.noise_schedule)
         except ConfigError as error:
             yield f"embeddings.{name}.{error}"
-    if MODEL_FAMILIES[config.model.family].captions:
+    if MODEL_FAMILIES[config.model.family].text_conditioned:
         yield from _caption_errors(config)
     elif config.model.pretrained is None:
         yield from _network_errors(config)

@@ -24,7 +24,7 @@ from diffattr.attribution import method_of
 from diffattr.benchmark.pretrained import adapter_config, said_by_pipeline
 from diffattr.config import Config, ConfigError, Model, check, refuse, typed
 from diffattr.data import DATA_SOURCES
-from diffattr.data.images import n_files
+from diffattr.data.image_folder import n_files
 from diffattr.diffusion.families import MODEL_FAMILIES, pipeline_of
 from diffattr.plugins import PluginError
 
@@ -59,7 +59,7 @@ def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
     """
     whole = copy.deepcopy(dict(raw))
     data, model = whole["data"], msgspec.convert(whole["model"], Model)
-    if MODEL_FAMILIES[model.family].captions:
+    if MODEL_FAMILIES[model.family].text_conditioned:
         model = msgspec.structs.replace(model, config=adapter_config(model))
         whole["model"]["config"] = model.config
     else:

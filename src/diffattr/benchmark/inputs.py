@@ -27,16 +27,16 @@ class Inputs:
 
     def pictures(self, split: str) -> str:
         """Return the file of a split's pixels; where the network sees latents, those are others."""
-        is_latent = self.models.captioned is not None
+        is_latent = self.models.text_conditioned is not None
         return self.paths.pictures(split) if is_latent else self.paths.images(split)
 
     def has_labels(self, split: str) -> bool:
         """Return whether each image of a split has a class."""
-        return split != "gen" or self.models.captioned is not None
+        return split != "gen" or self.models.text_conditioned is not None
 
     def conditioning(self, split: str | None) -> dict[str, str]:
         """Return the captions of a conditioned network, and the labels of a split's images."""
-        if self.models.captioned is None:
+        if self.models.text_conditioned is None:
             return {}
         labels = {} if split is None else {"labels": self.paths.labels(split)}
         return {"captions": self.paths.captions(), **labels}
@@ -44,7 +44,7 @@ class Inputs:
     def training(self) -> dict[str, str]:
         """Return the training images and what belongs to them."""
         training, paths = self.config.training, self.paths
-        flips_latents = self.models.captioned and training and training.horizontal_flip
+        flips_latents = self.models.text_conditioned and training and training.horizontal_flip
         return {
             "images": paths.images("train"),
             "ids": paths.indices("train"),

@@ -10,7 +10,7 @@ from diffattr.benchmark.methods import PlannedMethod
 from diffattr.benchmark.paths import FULL, Paths, checkpoint_model
 from diffattr.benchmark.splits import Splits
 from diffattr.config import PRIMARY, Config, ConfigError
-from diffattr.diffusion.families import MODEL_FAMILIES, SdLora, options, sample_shape
+from diffattr.diffusion.families import MODEL_FAMILIES, StableDiffusionLora, options, sample_shape
 from diffattr.diffusion.models import CONFIG_FILE
 from diffattr.features.output_functions import tables_of
 
@@ -26,7 +26,7 @@ class Models:
     methods: Mapping[str, PlannedMethod]
 
     @cached_property
-    def captioned(self) -> SdLora | None:
+    def text_conditioned(self) -> StableDiffusionLora | None:
         """The options of a family that works on latents and captions, None for one on pixels."""
         return options(self.config.model)
 

@@ -27,7 +27,7 @@ def files_of(model: Model) -> list[str]:
     """
     folder = Path(model.pretrained or "")
     family = MODEL_FAMILIES[model.family]
-    if family.captions:
+    if family.text_conditioned:
         found = sorted(map(str, folder.glob(family.weights_file)))
         if folder.is_dir() and not found:
             raise ConfigError(
@@ -102,10 +102,10 @@ def said_by_pipeline(model: Model) -> dict[str, Any]:
     files_of(model)  # a folder without a LoRA is refused before the pipeline is asked
     scheduler = pipeline.config("scheduler")
     schedule = noise_schedule(scheduler, f"{pipeline.key}: {pipeline.source}")
-    config = model.config if family.captions else _network(pipeline)
-    unet = config["unet"] if family.captions else config
+    config = model.config if family.text_conditioned else _network(pipeline)
+    unet = config["unet"] if family.text_conditioned else config
     resolution = unet.get("sample_size")
-    if family.captions and resolution is not None:
+    if family.text_conditioned and resolution is not None:
         # Every level of the VAE but the last halves the image.
         resolution *= 2 ** (len(pipeline.config("vae").get("block_out_channels", [0])) - 1)
     return {
@@ -149,7 +149,7 @@ def pipeline_errors(
     pipeline = pipeline_of(model)
     pipeline.check_kind()
     yield from schedule_errors(pipeline, schedule, sampling)
-    if not MODEL_FAMILIES[model.family].captions:
+    if not MODEL_FAMILIES[model.family].text_conditioned:
         unet, where = pipeline.config("unet"), f"{pipeline.key}: the network of {pipeline.source}"
         yield from network_errors(where, unet)
         yield from size_errors(where, unet, resolution)

@@ -1,4 +1,4 @@
-"""What all sections of a config share: ranges of values, and the closed group of keys."""
+"""Value ranges and the base class of config sections."""
 
 from typing import Annotated
 
@@ -15,13 +15,13 @@ UNIQUE = Meta(min_length=1, extra_json_schema={"uniqueItems": True})
 Seeds = Annotated[tuple[NonNegative, ...], UNIQUE]
 Text = Annotated[str, Meta(min_length=1)]
 COMPLETED = Meta(extra_json_schema={"completed": True})
-"""Marks a key that `diffattr.benchmark.completion` may fill in where a file leaves it out."""
+"""Marks a key that `diffattr.benchmark.completion` can fill in if a config omits it."""
 
 
 def registered(registry: str) -> Meta:
-    """Mark a text whose allowed values are the names of a registry, filled in by `make schema`."""
+    """Mark a string as a name in a registry; `make schema` lists the allowed names."""
     return Meta(extra_json_schema={"registry": registry})
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A closed group of keys."""
+    """A group of keys that rejects unknown ones."""

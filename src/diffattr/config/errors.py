@@ -1,4 +1,4 @@
-"""Sentences about what is wrong with a config: which key, what was found, what is allowed."""
+"""Config errors as sentences: which key, what was found, what is allowed."""
 
 import difflib
 import json
@@ -10,11 +10,11 @@ from diffattr import plugins
 
 
 class ConfigError(ValueError):
-    """A config is wrong; the message has one line per error."""
+    """A config is invalid; the message has one line per error."""
 
 
 def sentences(error: Any) -> list[str]:
-    """Return one sentence per fault that a `jsonschema.ValidationError` stands for."""
+    """Return one sentence per fault in a `jsonschema.ValidationError`."""
     path, found, rule = list(error.absolute_path), error.instance, error.validator_value
     place = _where(path)
     match error.validator:
@@ -47,23 +47,23 @@ def sentences(error: Any) -> list[str]:
             }
             return [f"{place}: found {found}, allowed: {words[error.validator]} {rule}"]
         case "minItems" | "minProperties":
-            return [f"{place}: found {len(found)} entries, at least {rule} expected"]
+            return [f"{place}: found {len(found)} entries, expected at least {rule}"]
         case "maxItems":
-            return [f"{place}: found {len(found)} entries, at most {rule} expected"]
+            return [f"{place}: found {len(found)} entries, expected at most {rule}"]
         case "items" if rule is False:
-            return []  # maxItems says it
+            return []  # maxItems reports it
         case "uniqueItems":
-            return [f"{place}: found {_shown(found)}, every entry may stand only once"]
+            return [f"{place}: found {_shown(found)}, expected every entry only once"]
         case "pattern":
             return [f"{place}: found {_shown(found)}, allowed: lower-case letters, digits and -"]
         case "anyOf" if "registry" in error.schema:
-            own, registry = error.schema["anyOf"][0]["enum"], error.schema["registry"]
-            names = [*own, *plugins.installed(registry)]
+            built_in, registry = error.schema["anyOf"][0]["enum"], error.schema["registry"]
+            names = [*built_in, *plugins.installed(registry)]
             if found in names:
                 return []
             return [
-                f"{place}: found {_shown(found)}, allowed: {', '.join(names)}, or module:object of"
-                f" a plug-in{_suggestion(found, names)}"
+                f"{place}: found {_shown(found)}, allowed: {', '.join(names)}, or a plug-in as"
+                f" module:object{_suggestion(found, names)}"
             ]
         case "anyOf":
             branches = [e for e in error.context if e.validator != "type" or e.path]
@@ -76,21 +76,21 @@ def sentences(error: Any) -> list[str]:
 
 
 def unlike_json(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield one sentence per value that YAML can hold and JSON, hence the schema, cannot."""
+    """Yield one sentence per value that YAML can represent but JSON, hence the schema, cannot."""
     match value:
         case dict():
             for key, member in value.items():
                 if not isinstance(key, str):
                     yield (
                         f"{_where([*path, key])}: found the key {key!r}, which YAML does not read"
-                        f" as a text; put it in quotes"
+                        " as a string; put it in quotes"
                     )
                 yield from unlike_json(member, (*path, str(key)))
         case list():
             for index, member in enumerate(value):
                 yield from unlike_json(member, (*path, str(index)))
         case float() if not math.isfinite(value):
-            yield f"{_where(path)}: found {value}, a finite number is expected"
+            yield f"{_where(path)}: found {value}, expected a finite number"
         case None | bool() | int() | float() | str():
             pass
         case _:
@@ -112,7 +112,7 @@ def _suggestion(name: Any, known: list[str]) -> str:
 
 
 def _hint(found: Any) -> str:
-    """Explain the number that YAML reads as a text because it has an exponent and no point."""
+    """Explain that YAML reads a number with an exponent but no decimal point as a string."""
     try:
         number = float(found) if isinstance(found, str) else math.nan
     except ValueError:
@@ -120,4 +120,4 @@ def _hint(found: Any) -> str:
     if not math.isfinite(number):
         return ""
     written = int(number) if number.is_integer() else number
-    return f" (YAML reads {found} as a text; write {written!r})"
+    return f" (YAML reads {found} as a string; write {written!r})"

@@ -1,4 +1,4 @@
-"""Configs that name another file and say only what differs from it."""
+"""Configs that extend another file and contain only what differs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,33 +10,30 @@ from diffattr.config.errors import ConfigError
 
 
 def extended(raw: Any, files: Sequence[str | Path]) -> Any:
-    """Return a config (as read from YAML) laid over the files that its key `extends` names.
+    """Return a config (as read from YAML) merged over the files that its key `extends` names.
 
-    One file or a list, of which later ones are laid over earlier ones. Mappings are merged key by
-    key, lists and values replaced; null removes a key that is there.
+    `extends` is one path or a list, whose later files override earlier ones. Mappings are merged
+    key by key, lists and values replaced; null removes an existing key.
 
     Args:
-        raw: the content of all `files` together.
-        files: the config files; the paths after `extends` are relative to the file that says it.
+        raw: the merged content of all `files`.
+        files: the config files; paths in `extends` are relative to the file that contains it.
 
     Raises:
-        ConfigError: another file cannot be read, or extends others in turn.
+        ConfigError: an extended file cannot be read, or has `extends` itself.
     """
     if not isinstance(raw, Mapping) or "extends" not in raw:
         return raw
     wanted = raw["extends"]
     names = [wanted] if isinstance(wanted, str) else wanted
-    saying = [file for file in map(Path, files) if _read(file).get("extends") == wanted]
-    if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not saying:
+    extending = [file for file in map(Path, files) if _read(file).get("extends") == wanted]
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not extending:
         raise ConfigError(f"extends: found {wanted!r}, expected paths of config files")
     merged: Any = {}
     for name in names:
-        base = _read(saying[-1].parent / name)
+        base = _read(extending[-1].parent / name)
         if "extends" in base:
-            raise ConfigError(
-                f"extends: {name} extends {base['extends']} in turn; name both files here, in a"
-                " list"
-            )
+            raise ConfigError(f"extends: {name} itself extends {base['extends']}; list both files")
         merged = _merged(merged, base)
     return _merged(merged, {key: value for key, value in raw.items() if key != "extends"})
 
@@ -49,14 +46,14 @@ def _read(file: Path) -> Mapping[str, Any]:
             f"extends: {file} cannot be read: {' '.join(str(error).split())}"
         ) from error
     if not isinstance(found, Mapping):
-        raise ConfigError(f"extends: {file} holds no mapping; a config is expected")
+        raise ConfigError(f"extends: {file} is not a mapping; expected a config")
     return found
 
 
 def _merged(base: Any, changes: Any) -> Any:
-    """Return a JSON merge patch (RFC 7396) applied to a value.
+    """Return a value with a JSON merge patch (RFC 7396) applied.
 
-    Unlike there, null stays where there is nothing to remove.
+    Unlike in the RFC, null stays if there is nothing to remove.
     """
     if not isinstance(changes, Mapping):
         return changes

@@ -1,4 +1,4 @@
-"""Sections on features and the methods that read them."""
+"""Sections about features and the methods that read them."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from diffattr.config.base import (
 
 
 class ProjectorOptions(Section, frozen=True):
-    """The random projection of gradients from their full length to k."""
+    """The random projection of gradients to k dimensions."""
 
     kind: Annotated[str, registered("projectors")]
     seed: NonNegative = 0
@@ -25,9 +25,9 @@ class ProjectorOptions(Section, frozen=True):
 class Pass(Section, frozen=True):
     """One gradient pass; its output functions share the forward pass and the artifact.
 
-    `noise`: `common` draws one noise per timestep and draw, the same for every image of every
-    split, so that a query and a training image are compared under the same noise; `per-image`
-    gives every image its own.
+    `noise`: with `common`, all images of all splits share the noise of each timestep and draw, so
+    that a query and a training image are compared under the same noise; with `per-image`, every
+    image has different noise.
     """
 
     n_timesteps: Positive
@@ -46,7 +46,7 @@ class Pass(Section, frozen=True):
 
 
 class Curvature(Section, frozen=True):
-    """How an EK-FAC is estimated: uniform timesteps, noise draws at each, and K-FAC's setting."""
+    """How EK-FAC is estimated: number of uniform timesteps, noise draws at each, K-FAC type."""
 
     n_timesteps: Positive
     draws: Positive
@@ -54,7 +54,7 @@ class Curvature(Section, frozen=True):
 
 
 class EmbeddingOptions(Section, frozen=True):
-    """A way to turn images into vectors without gradients."""
+    """An embedding: a map from images to vectors that needs no gradients."""
 
     kind: Annotated[str, registered("embeddings")]
     options: dict[str, Any] = {}
@@ -63,8 +63,8 @@ class EmbeddingOptions(Section, frozen=True):
 class Ensemble(Section, frozen=True):
     """Models over which a method's scores are averaged.
 
-    `full`: the full model and others of the following seeds; `retrain`: the first models of the
-    group `retrain`, each trained on a part of the data.
+    `full`: the full model and models trained likewise with the following seeds; `retrain`: the
+    first models of the group `retrain`, each trained on a subset.
     """
 
     of: Literal["full", "retrain"]
@@ -75,16 +75,16 @@ class MethodOptions(Section, frozen=True, rename={"lam": "lambda"}):
     """A named way to turn features, pixels or retrained losses into scores.
 
     Attributes:
-        method: the method, or a plug-in.
-        features: the pass and output function it reads, as `pass/output-function`; by default a
-            pass that suits it (docs/methods.md).
+        method: a built-in method or a plug-in.
+        features: the pass and output function it reads, as `pass/output-function`; by default the
+            method's own choice (docs/methods.md).
         embedding: the embedding it reads.
         checkpoints: shares of the full model's training at which features are computed; scores are
             averaged over them.
         ensemble: models at which features are computed; scores are averaged over them.
-        models: how many models of the group `retrain` a retraining-based method learns from.
-        lam: where nothing is measured, lambda in units of the mean |phi|^2, or `rule`
-            (docs/own-model.md); elsewhere it is selected by LDS.
+        models: number of models of the group `retrain` that a retraining-based method learns from.
+        lam: lambda in units of the mean |phi|^2, or `rule` (docs/own-model.md), in a benchmark
+            without measurement; otherwise LDS selects it.
         options: further settings of the method.
     """
 
@@ -99,7 +99,7 @@ class MethodOptions(Section, frozen=True, rename={"lam": "lambda"}):
 
 
 class Axes(Section, frozen=True, rename={"lam": "lambda"}):
-    """What a sweep varies; every combination of the values is one cell.
+    """The axes of a sweep; every combination of values is one cell.
 
     `checkpoint` is a share of the full model's training, `lambda` one of lambdas.relative.
     """

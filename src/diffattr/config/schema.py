@@ -1,4 +1,4 @@
-"""The JSON schema of a config, and the conversion of what a file holds to the typed sections."""
+"""The JSON schema of a config, and the conversion of raw content to typed sections."""
 
 import json
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the JSON schema of a config; `registries` maps a registry's name to its entries.
+    """Return the JSON schema of a config; `registries` maps registries to the names in them.
 
-    Where a plug-in may extend a registry, `module:object` is allowed too. Installed plug-ins differ
-    from machine to machine: `converted` knows of them, the schema does not. Keys that
-    `diffattr.benchmark` completes may be missing.
+    If plug-ins can extend a registry, `module:object` is allowed too. Names of installed plug-ins
+    differ between machines; only `converted` accepts them. Keys that `diffattr.benchmark` completes
+    are optional.
     """
 
     def fill(node: Any) -> Any:
@@ -49,10 +49,10 @@ def load_schema(path: str | Path) -> dict[str, Any]:
 
 
 def check(raw: Any, schema: dict[str, Any], source: str) -> None:
-    """Refuse a file's content (as read from YAML) that does not fit a schema.
+    """Check a file's content (as read from YAML) against a schema.
 
     Raises:
-        ConfigError: with one line per error: the key's path, what was found, what is allowed.
+        ConfigError: one line per error: the key's path, what was found, what is allowed.
     """
     from jsonschema import Draft202012Validator
 
@@ -65,17 +65,17 @@ def check(raw: Any, schema: dict[str, Any], source: str) -> None:
 
 
 def converted(raw: Any, kind: type[T], schema: dict[str, Any], source: str) -> T:
-    """Return a file's content (as read from YAML) as one of the types that describe it.
+    """Return a file's content (as read from YAML), checked against a schema, as a `kind`.
 
     Raises:
-        ConfigError: with one line per error: the key's path, what was found, what is allowed.
+        ConfigError: as for `check`.
     """
     check(raw, schema, source)
     return typed(raw, kind, source)
 
 
 def typed(raw: Any, kind: type[T], source: str) -> T:
-    """Return content that fits its schema as one of the types that describe it.
+    """Return content that matches its schema as a `kind`.
 
     Raises:
         ConfigError: a key is missing that could not be completed.
@@ -91,7 +91,7 @@ def typed(raw: Any, kind: type[T], source: str) -> T:
 
 
 def yaml_text(config: Config) -> str:
-    """Return a config as a YAML file that stands for the same benchmark."""
+    """Return the YAML text of a config."""
     import yaml
 
     builtins = msgspec.to_builtins(config)
@@ -99,6 +99,6 @@ def yaml_text(config: Config) -> str:
 
 
 def refuse(lines: Iterator[str] | list[str], source: str) -> None:
-    """Raise a ConfigError of some lines, if there are any, with the file before each."""
+    """Raise a ConfigError with these lines, if there are any, each after its source."""
     if lines := list(dict.fromkeys(lines)):
         raise ConfigError("\n".join(f"{source}: {line}" for line in lines))

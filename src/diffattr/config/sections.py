@@ -1,8 +1,8 @@
 """The sections of a config, and the config that holds them.
 
 The JSON schema (`schemas/config.schema.json`, written by `make schema`) is derived from these types
-and the registries. Values that only a registry can judge (whether a projector can give a k) are
-checked in `diffattr.benchmark`.
+and the registries. Values that depend on a registry (such as the k of a projector) are checked in
+`diffattr.benchmark`.
 """
 
 import math
@@ -39,7 +39,7 @@ def present(section: S | None, name: str) -> S:
     """
     if section is None:
         raise ConfigError(
-            f"{name}: this benchmark has no such section; add it (config.yaml explains every one)"
+            f"{name}: this section is missing; add it (config.yaml explains every section)"
         )
     return section
 
@@ -53,12 +53,12 @@ class Data(Section, frozen=True):
         n_train: number of training images; by default all images of a folder.
         n_val: held-out queries (split `val`).
         n_planted: training images that are queries too (split `planted`).
-        classes: names or label numbers; None stands for all.
-        folder: where the files of the data set lie.
-        hub: name of a data set on the Hugging Face Hub, in place of a folder.
-        split: how images are drawn: keyed by the benchmark's seed, or index for index as in the
-            published code of D-TRAK.
-        unreadable: whether images that cannot be used are refused or left out.
+        classes: names or labels; None means all.
+        folder: the folder of the data set's files.
+        hub: name of a data set on the Hugging Face Hub, instead of a folder.
+        split: how images are drawn: keyed by the benchmark's seed, or exactly as in the published
+            code of D-TRAK.
+        unreadable: whether images that cannot be used are errors or skipped.
     """
 
     source: Annotated[str, registered("data-sources")]
@@ -74,7 +74,7 @@ class Data(Section, frozen=True):
 
 
 class Queries(Section, frozen=True):
-    """A folder of query images, which are split `val`.
+    """A folder of query images, the split `val`.
 
     `n_images` is the number of images in the folder; by default they are counted.
     """
@@ -86,9 +86,9 @@ class Queries(Section, frozen=True):
 class Model(Section, frozen=True):
     """The network.
 
-    `config` goes to the constructor of the family's network. `pretrained` names an already trained
-    network, which is not trained here: the folder of its pipeline or the pipeline's name on the
-    Hub; for `sd-lora`, whose `config` names the pipeline, the folder of the LoRA.
+    `config` holds the arguments of the network's constructor. `pretrained` names an already trained
+    network: the folder of its pipeline or the pipeline's name on the Hub; for `sd-lora`, whose
+    `config` names the pipeline, the folder of the LoRA.
     """
 
     family: Annotated[str, registered("model-families")] = "unet2d"
@@ -106,11 +106,11 @@ class NoiseSchedule(Section, frozen=True):
 
 
 class Training(Section, frozen=True):
-    """The recipe, the same for the full model and for every subset model.
+    """The training recipe of the full model and of every subset model.
 
     AdamW; the learning rate peaks after a linear warm-up and decays by a cosine. `mixed_precision`
     applies on a GPU; on a CPU fp16 is fp32. `caption_drop` is the share of images whose caption is
-    replaced by the empty one, for networks that are conditioned on captions.
+    replaced by the empty caption, for text-conditioned networks.
     """
 
     epochs: Positive
@@ -126,11 +126,11 @@ class Training(Section, frozen=True):
     caption_drop: Share = 0.0
 
     def n_steps(self, n_images: int) -> int:
-        """Return the number of optimiser steps on some images; the last batch may be short."""
+        """Return the number of optimiser steps; the last batch of an epoch may be smaller."""
         return self.epochs * math.ceil(n_images / self.batch_size)
 
     def learning_rate_factor(self, step: int, n_steps: int) -> float:
-        """Return what the peak learning rate is multiplied by in a step, the first being 0.
+        """Return the factor on the peak learning rate in a step; the first step is 0.
 
         Linear warm-up, then a cosine to zero.
         """
@@ -142,9 +142,9 @@ class Training(Section, frozen=True):
 
 
 class FullModel(Section, frozen=True):
-    """What concerns the full model alone, so that changing it leaves the subset models as they are.
+    """Settings of the full model alone; changing them leaves the subset models unchanged.
 
-    `checkpoints` are the shares of its training at which it is kept as well.
+    `checkpoints` are the shares of its training after which it is also kept.
     """
 
     seed: NonNegative = 0
@@ -152,7 +152,7 @@ class FullModel(Section, frozen=True):
 
 
 class Recipe(Section, frozen=True):
-    """All that defines a trained model, apart from its training images and its seed."""
+    """All that defines a trained model except its training images and its seed."""
 
     model: Model
     noise_schedule: NoiseSchedule
@@ -160,12 +160,12 @@ class Recipe(Section, frozen=True):
 
 
 class Sampling(Section, frozen=True):
-    """How the generated queries (split `gen`) are drawn: DDIM without noise.
+    """How the queries of split `gen` are generated: DDIM with eta = 0.
 
-    `guidance`, `clip_sample`, `steps_offset` and `set_alpha_to_one` are those of diffusers
-    (`DDIMScheduler`, and the guidance scale of its text-to-image pipelines; 1 is none); by default
-    the last three are those of a pretrained pipeline's scheduler. `classes` are generated in blocks
-    of equal length, in this order, by networks that are conditioned on captions.
+    `clip_sample`, `steps_offset` and `set_alpha_to_one` are options of diffusers' `DDIMScheduler`,
+    by default those of a pretrained pipeline's scheduler; `guidance` is the guidance scale of
+    diffusers' text-to-image pipelines, 1 for none. Text-conditioned networks generate `classes` in
+    blocks of equal length, in this order.
     """
 
     n_images: Positive
@@ -178,7 +178,7 @@ class Sampling(Section, frozen=True):
 
 
 class SubsetGroup(Section, frozen=True):
-    """Random subsets of the training set and the seeds each is trained with."""
+    """Random subsets of the training set, and the training seeds of each."""
 
     count: NonNegative
     fraction: Fraction
@@ -193,7 +193,7 @@ class Subsets(Section, frozen=True):
 
 
 class Losses(Section, frozen=True):
-    """The measurement: the denoising loss over timesteps and noise draws."""
+    """How the denoising loss is measured: number of timesteps and noise draws."""
 
     n_timesteps: Positive
     draws: Positive = 1
@@ -216,16 +216,15 @@ class QueryList(Section, frozen=True):
 
 
 PRIMARY = "loss"
-"""The measured quantity that tables and comparisons are about."""
+"""The measured quantity that tables and comparisons report."""
 
 
 class Lds(Section, frozen=True):
     """How predictions are compared with measurements.
 
-    `also_measured` names output functions that are measured, and predicted, in addition to the
-    denoising loss.
-    `query_lists` are queries on which LDS is reported separately. `powers` are the exponents p of
-    the audit that replaces scores by sign(s) |s|^p.
+    `also_measured` names output functions that are measured and predicted in addition to the
+    denoising loss. `query_lists` are queries on which LDS is reported separately. `powers` are the
+    exponents p of the audit that replaces scores by sign(s) |s|^p.
     """
 
     folds: Annotated[int, Meta(ge=2)] = 5
@@ -240,7 +239,7 @@ class Lds(Section, frozen=True):
 
 
 class Measurement(Section, frozen=True):
-    """What retraining on subsets does to the queries' losses, and how methods are held to it."""
+    """The effect of retraining on subsets, the ground truth that methods are compared with."""
 
     subsets: Subsets
     losses: Losses
@@ -249,12 +248,12 @@ class Measurement(Section, frozen=True):
 
 
 class Counterfactual(Section, frozen=True):
-    """Retraining without the images that methods name, and drawing the same queries again.
+    """Retraining without the images that methods rank highest, and regenerating the queries.
 
-    `fractions` of the training set are the sizes at which removal lists are compared; those in
-    `retrain` are removed, and the rest trained with every one of `seeds`. `opponents` removes each
-    method's lowest scores as well. `embeddings` measure how far an image has moved, in addition to
-    its pixels.
+    Removal lists are compared at all `fractions` of the training set; those in `retrain` are
+    removed, and models trained on the rest with each of `seeds`. `opponents` also removes each
+    method's lowest scores. `embeddings` measure how much an image changed, in addition to its
+    pixels.
     """
 
     n_queries: Positive
@@ -267,10 +266,10 @@ class Counterfactual(Section, frozen=True):
 
 
 class Report(Section, frozen=True):
-    """What the page shows.
+    """What the report shows.
 
-    `queries` of each split, with `top` training images at either end. `published` names the data
-    set whose published numbers stand beside ours.
+    It shows `queries` queries of each split, each with its `top` highest and lowest training
+    images. `published` names the data set whose published numbers are shown for comparison.
     """
 
     queries: Positive = 6
@@ -279,11 +278,12 @@ class Report(Section, frozen=True):
 
 
 class Jobs(Section, frozen=True):
-    """How the work is cut into jobs.
+    """How the work is divided into jobs.
 
-    The first three are part of what an artifact is; the rest changes nothing but time, memory and
-    disk. Without `keep_models` the models of subsets are deleted once everything that depends on
-    them is built; whatever needs them later trains them again.
+    The first three keys are part of an artifact's identity; the others affect only time, memory and
+    disk. Without
+    `keep_models`, subset models are deleted once everything that depends on them is built, and
+    trained again if needed later.
     """
 
     models_per_block: Positive = 1
@@ -300,8 +300,7 @@ class Config(Section, frozen=True):
     """One benchmark.
 
     `training`, `measurement` and `counterfactual` may be absent: a pretrained model is not trained,
-    and without measurement there is no LDS. `diffattr.benchmark.completion` says what is filled in
-    where a key is missing.
+    and without measurement there is no LDS. `diffattr.benchmark.completion` fills in missing keys.
     """
 
     name: Name
@@ -325,9 +324,9 @@ class Config(Section, frozen=True):
 
     @property
     def n_steps(self) -> int:
-        """The number of training steps of the full model, 0 where it is not trained."""
+        """The number of training steps of the full model, 0 if it is pretrained."""
         return 0 if self.training is None else self.training.n_steps(self.data.n_train)
 
     def step(self, share: float) -> int:
-        """Return the step at which a share of the full model's training is done."""
+        """Return the step that completes a share of the full model's training."""
         return round(share * self.n_steps)

@@ -12,26 +12,26 @@ import numpy as np
 from PIL import Image
 
 from diffattr.config import Data
-from diffattr.data.pictures import checked_name, folder_of, reader
+from diffattr.data.image_files import data_folder, plain_file_name, reader
 from diffattr.data.source import DataError, Source
 
 TABLE, IMAGES = "ArtBench-10.csv", "artbench-10-imagefolder"
 SIZE = (256, 256)
 DOWNLOADS = (
-    "https://github.com/liaopeiyuan/artbench says where ArtBench-10 lies: take ArtBench-10.csv and"
-    " the 256x256 images with one folder per style, and put the table and the unpacked folder"
+    "download ArtBench-10.csv and the 256x256 images with one folder per style, which"
+    " https://github.com/liaopeiyuan/artbench links to, and put the table and the unpacked folder"
     " artbench-10-imagefolder into data.folder"
 )
 
 
 def load(data: Data) -> Source:
-    """Return all images; a position is the number of a row of the table.
+    """Return all images; positions are row numbers of the table.
 
     Raises:
-        DataError: data.folder or the table is missing, the table lacks a column, or a row names an
-            unknown split or something that is not the plain name of a file.
+        DataError: data.folder or the table is missing, the table lacks a column, or a row has an
+            unknown split or an invalid file name.
     """
-    folder = folder_of(data, f"{TABLE} and {IMAGES}/")
+    folder = data_folder(data, f"{TABLE} and {IMAGES}/")
     path = folder / TABLE
     if not path.exists():
         raise DataError(f"{path}: does not exist; data.folder must hold it and {IMAGES}/")
@@ -39,8 +39,8 @@ def load(data: Data) -> Source:
     for where, row in _rows(path):
         if row["split"] not in ("train", "test"):
             raise DataError(f"{where}: found split {row['split']!r}, expected train or test")
-        styles.append(checked_name(row["label"], where))
-        files.append(f"{row['label']}/{checked_name(row['name'], where)}")
+        styles.append(plain_file_name(row["label"], where))
+        files.append(f"{row['label']}/{plain_file_name(row['name'], where)}")
         parts.append(row["split"])
     names, labels = np.unique(styles, return_inverse=True)
     return Source(
@@ -57,7 +57,7 @@ def load(data: Data) -> Source:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield every row of the table with the place where it stands."""
+    """Yield the place of each row of the table, for errors, and the row."""
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.DictReader(file, restval="")
         try:
@@ -66,4 +66,6 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             for row in rows:
                 yield f"{path}, line {rows.line_num}", row
         except csv.Error as error:
-            raise DataError(f"{path}, line {rows.line_num}: is no table ({error})") from error
+            raise DataError(
+                f"{path}, line {rows.line_num}: is not a CSV table ({error})"
+            ) from error

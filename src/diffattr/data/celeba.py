@@ -1,33 +1,33 @@
 """CelebA: 202,599 faces, aligned and cropped, 3x218x178; no classes.
 
 Source: Liu, Luo, Wang, Tang, "Deep learning face attributes in the wild" (ICCV 2015). As in
-D-TRAK's published code, partition 0 trains, queries come from partition 1, and of every image the
-centre square of 140 pixels is taken.
+D-TRAK's published code, training images come from partition 0, queries from partition 1, and each
+image is cropped to its centre square of 140 pixels.
 """
 
 import numpy as np
 from PIL import Image
 
 from diffattr.config import Data
-from diffattr.data.pictures import checked_name, folder_of, reader
+from diffattr.data.image_files import data_folder, plain_file_name, reader
 from diffattr.data.source import DataError, Source
 
 PARTITIONS, IMAGES = "list_eval_partition.txt", "img_align_celeba"
 SIZE = (178, 218)
 DOWNLOADS = (
-    "CelebA is given out by its authors alone: take img_align_celeba.zip and"
+    "CelebA is distributed only by its authors: download img_align_celeba.zip and"
     " list_eval_partition.txt from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, and put the"
     " list and the unpacked folder img_align_celeba into data.folder"
 )
 
 
 def load(data: Data) -> Source:
-    """Return all images; a position is the number of a line of the list of partitions.
+    """Return all images; positions are line numbers of the list of partitions.
 
     Raises:
-        DataError: data.folder or the list is missing, or a line is not a file's name and 0, 1 or 2.
+        DataError: data.folder or the list is missing, or a line is not a file name and 0, 1 or 2.
     """
-    folder = folder_of(data, f"{PARTITIONS} and {IMAGES}/")
+    folder = data_folder(data, f"{PARTITIONS} and {IMAGES}/")
     path = folder / PARTITIONS
     if not path.exists():
         raise DataError(f"{path}: does not exist; data.folder must hold it and {IMAGES}/")
@@ -35,12 +35,12 @@ def load(data: Data) -> Source:
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         match line.split():
             case [name, "0" | "1" | "2" as part]:
-                names.append(checked_name(name, f"{path}, line {number}"))
+                names.append(plain_file_name(name, f"{path}, line {number}"))
                 parts.append(int(part))
             case _:
                 raise DataError(
-                    f"{path}, line {number}: found {line[:60]!r}, a file's name and its partition"
-                    " 0, 1 or 2 are expected"
+                    f"{path}, line {number}: found {line[:60]!r}, expected a file name and its"
+                    " partition 0, 1 or 2"
                 )
     partitions = np.array(parts, np.int64)
     return Source(

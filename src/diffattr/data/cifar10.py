@@ -2,8 +2,8 @@
 
 Source: Krizhevsky, "Learning multiple layers of features from tiny images" (2009).
 
-A position is that of the Hugging Face data set, test images after the training images, so that
-D-TRAK's splits, which count in it, come out index for index.
+Positions are those of the Hugging Face data set, test images after training images, so that
+D-TRAK's splits, which index into it, are reproduced exactly.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from jaxtyping import Int64
 from PIL import Image
 
 from diffattr.config import Data
-from diffattr.data.arrow import from_hub, opener, undecoded
-from diffattr.data.pictures import folder_of, listed, reader, reason
+from diffattr.data.arrow import encoded_table, from_hub, opener
+from diffattr.data.image_files import data_folder, reader, reason, visible_files
 from diffattr.data.source import DataError, Download, Images, Source
 
 NAMES = (
@@ -38,32 +38,32 @@ DOWNLOADS = (
     ),
 )
 UNPACKED = "cifar-10-batches-bin"
-"""The folder inside of the archive."""
+"""The folder inside the archive."""
 
 BATCHES = (4, 3, 2, 5, 1)
-"""The training batches in the order of the hub: that in which the pickled archive holds them."""
+"""The training batches in the Hub's order, which is that of the pickled archive."""
 
 _SIZE = (32, 32)
 _ROW = 1 + 3 * 32 * 32
 _LAYOUTS = (
-    "the unpacked cifar-10-binary.tar.gz (data_batch_1.bin and so on), or the hub's"
+    "the unpacked cifar-10-binary.tar.gz (data_batch_1.bin and so on), or the Hub's"
     " train-*.parquet and test-*.parquet, or images as train/<class>/ and test/<class>/"
 )
 _Read = Callable[[Int64[np.ndarray, " chosen"], int], Images]
 
 
 def load(data: Data) -> Source:
-    """Return all images, from `data.hub` or from whatever layout `data.folder` has.
+    """Return all images, from `data.hub` or from `data.folder` in any known layout.
 
     Raises:
-        DataError: both or neither of the two are set, the folder has none of the layouts, a file of
-            it is missing or damaged, or labels are not 0 to 9.
+        DataError: both or neither are set, the folder has none of the layouts, a file is missing
+            or damaged, or labels are not 0 to 9.
     """
     if data.hub and data.folder is not None:
-        raise DataError(f"data.hub: found {data.hub!r} next to data.folder; name one of the two")
+        raise DataError(f"data.hub: found {data.hub!r} and data.folder; set only one of them")
     if data.hub:
         return _from_hub(data.hub)
-    folder = folder_of(data, _LAYOUTS)
+    folder = data_folder(data, _LAYOUTS)
     for place in (folder, folder / UNPACKED):
         if list(place.glob("*_batch*.bin")):
             return _from_binary(place)
@@ -73,14 +73,14 @@ def load(data: Data) -> Source:
         return _from_images(folder)
     if list(folder.rglob("data_batch_1")):
         raise DataError(
-            f"{folder}: holds CIFAR-10 in the pickled layout, which is not read, since a pickle can"
-            f" run anything; take the binary version, {DOWNLOADS[0].url}"
+            f"{folder}: holds CIFAR-10 in the pickled layout, which is not read, since pickles can"
+            f" execute code; download the binary version, {DOWNLOADS[0].url}"
         )
     raise DataError(f"{folder}: holds no CIFAR-10; expected {_LAYOUTS}")
 
 
 def _source(labels: list[Int64[np.ndarray, " _"]], read: _Read) -> Source:
-    """Return the data set of training and test images, of whose labels there is one array each."""
+    """Return the data set; `labels` are those of the training images and of the test images."""
     n_train, n_test = map(len, labels)
     return Source(
         np.concatenate(labels),
@@ -96,11 +96,11 @@ def _from_binary(folder: Path) -> Source:
     test = _rows(folder / "test_batch.bin")
     rows = np.concatenate([train, test])
 
-    def opened(position: int) -> Image.Image:
+    def open_image(position: int) -> Image.Image:
         return Image.fromarray(rows[position, 1:].reshape(3, 32, 32).transpose(1, 2, 0))
 
     labels = [part[:, 0].astype(np.int64) for part in (train, test)]
-    return _source(labels, reader(opened, lambda position: f"{folder}: position {position}"))
+    return _source(labels, reader(open_image, lambda position: f"{folder}: position {position}"))
 
 
 def _rows(path: Path) -> np.ndarray:
@@ -110,7 +110,7 @@ def _rows(path: Path) -> np.ndarray:
     content = np.fromfile(path, np.uint8)
     if not content.size or content.size % _ROW:
         raise DataError(
-            f"{path}: holds {content.size} bytes, a multiple of {_ROW} is expected (a label and"
+            f"{path}: holds {content.size} bytes, expected a multiple of {_ROW} (a label and"
             f" 3x32x32 pixels per image); unpack {DOWNLOADS[0].name} again"
         )
     rows = content.reshape(-1, _ROW)
@@ -129,21 +129,21 @@ def _from_parquet(folder: Path) -> Source:
         import pyarrow.parquet
     except ImportError:
         raise DataError(
-            f"{folder}: parquet files are read by pyarrow; pip install 'diffattr[hub]'"
+            f"{folder}: reading parquet files needs pyarrow; pip install 'diffattr[hub]'"
         ) from None
     tables = []
     for part in ("train", "test"):
         files = sorted(folder.rglob(f"{part}-*.parquet"))
         if not files:
-            raise DataError(f"{folder}: has no {part}-*.parquet, only one of train and test")
+            raise DataError(f"{folder}: has no {part}-*.parquet; expected train and test")
         for file in files:
             try:
                 table = pyarrow.parquet.read_table(file, columns=["img", "label"])
                 table = table.replace_schema_metadata(None)
             except (pyarrow.ArrowException, OSError) as error:
                 raise DataError(
-                    f"{file}: is not a whole parquet file with columns img and label"
-                    f" ({reason(error)}); fetch it again"
+                    f"{file}: is not a complete parquet file with columns img and label"
+                    f" ({reason(error)}); download it again"
                 ) from error
             tables.append((part, table))
     parts = [
@@ -156,26 +156,26 @@ def _from_parquet(folder: Path) -> Source:
 def _from_hub(name: str) -> Source:
     found = from_hub(name)
     try:
-        parts = [undecoded(found[part], "img") for part in ("train", "test")]
+        parts = [encoded_table(found[part], "img") for part in ("train", "test")]
     except (KeyError, ValueError) as error:
         raise DataError(
-            f"data.hub: {name!r} has not the parts train and test with the columns img and label"
+            f"data.hub: {name!r} does not have splits train and test with columns img and label"
             f" ({reason(error)})"
         ) from error
     return _from_tables(parts, name)
 
 
 def _from_tables(parts: list[Any], where: str) -> Source:
-    """Return the data set of two Arrow tables: `img` is a struct with `bytes`, `label` a number."""
-    opened = opener([part.column("img") for part in parts], where)
+    """Return the data set of two Arrow tables with columns `img` (see `opener`) and `label`."""
+    open_image = opener([part.column("img") for part in parts], where)
     labels = []
     for part in parts:
         found = np.asarray(part.column("label").to_pylist())
         if found.dtype.kind not in "iu":
-            raise DataError(f"{where}: the column label holds {found.dtype}, integers are expected")
+            raise DataError(f"{where}: the column label holds {found.dtype}, expected integers")
         _check(found, where)
         labels.append(found.astype(np.int64))
-    read = reader(opened, lambda position: f"{where}: position {position}", size=_SIZE)
+    read = reader(open_image, lambda position: f"{where}: position {position}", size=_SIZE)
     return _source(labels, read)
 
 
@@ -184,11 +184,11 @@ def _from_images(folder: Path) -> Source:
     for part in ("train", "test"):
         if not (folder / part).is_dir():
             raise DataError(f"{folder}: has no folder {part}; expected {_LAYOUTS}")
-        found = listed(folder / part)
+        found = visible_files(folder / part)
         names = [file.relative_to(folder / part).parts[0] for file in found]
         if unknown := sorted(set(names) - set(NAMES)):
             raise DataError(
-                f"{folder / part}: found {unknown[0]!r}, expected a folder per class, of the names"
+                f"{folder / part}: found {unknown[0]!r}, expected one folder per class, named"
                 f" {', '.join(NAMES)}"
             )
         files += found

@@ -15,7 +15,7 @@ NAMES = tuple("0123456789")
 
 
 def load(data: Data) -> Source:
-    """Return all 1797 images, 1x8x8; one pool.
+    """Return all 1797 images, 1x8x8, as one pool.
 
     Raises:
         DataError: data.folder or data.hub is set.

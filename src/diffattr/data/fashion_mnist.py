@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from diffattr.config import Data
+from diffattr.data.image_files import data_folder
 from diffattr.data.in_memory import in_memory
-from diffattr.data.pictures import folder_of
 from diffattr.data.source import DataError, Download, Source
 
 NAMES = (
@@ -33,7 +33,7 @@ _REPOSITORY = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/
 DOWNLOADS = tuple(
     Download(f"{_REPOSITORY}/{name}", md5)
     for name, md5 in {
-        # As the data set's README has them.
+        # MD5 checksums from the data set's README.
         "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
         "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
@@ -47,10 +47,10 @@ def load(data: Data) -> Source:
     """Return all 70,000 images; the last 10,000 are the test set.
 
     Raises:
-        DataError: data.folder or one of its files is missing or damaged, a part has more images
-            than labels or fewer, or labels are not 0 to 9.
+        DataError: data.folder or one of its files is missing or damaged, the numbers of images and
+            labels differ, or labels are not 0 to 9.
     """
-    folder = folder_of(data, "the four idx .gz files")
+    folder = data_folder(data, "the four idx .gz files")
     images, labels = [], []
     for part in ("train", "t10k"):
         images.append(read_idx(folder / f"{part}-images-idx3-ubyte.gz", n_axes=3))
@@ -62,7 +62,7 @@ def load(data: Data) -> Source:
     pixels = np.concatenate(images)[:, None].astype(np.float32) / 255
     every_label = np.concatenate(labels).astype(np.int64)
     if every_label.size and every_label.max() >= len(NAMES):
-        raise DataError(f"{folder}: found label {every_label.max()}, labels are 0 to 9")
+        raise DataError(f"{folder}: found label {every_label.max()}, expected 0 to 9")
     return in_memory(pixels, every_label, NAMES, first_test=len(images[0]))
 
 
@@ -79,7 +79,9 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
             f"{path}: does not exist; data.folder must hold the idx .gz files"
         ) from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: is not a whole gzip file ({error}); fetch it again") from error
+        raise DataError(
+            f"{path}: is not a complete gzip file ({error}); download it again"
+        ) from error
     header = 4 + 4 * n_axes
     if len(content) < header or content[:4] != bytes([0, 0, _UNSIGNED_BYTE, n_axes]):
         raise DataError(
@@ -89,7 +91,7 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
     shape = struct.unpack(f">{n_axes}I", content[4:header])
     if len(content) - header != math.prod(shape):
         raise DataError(
-            f"{path}: holds {len(content) - header} values, its header says"
-            f" {' x '.join(map(str, shape))} = {math.prod(shape)}; fetch it again"
+            f"{path}: holds {len(content) - header} values, its header states"
+            f" {' x '.join(map(str, shape))} = {math.prod(shape)}; download it again"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -1,4 +1,4 @@
-"""Data sets that are one small array."""
+"""Data sets that fit into one array."""
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -14,11 +14,11 @@ def in_memory(
 ) -> Source:
     """Return the data set of images in [0, 1].
 
-    `first_test` is the position from which images are a test set of the data set's own, which only
-    queries may come from; None where the data set is one pool.
+    Images from position `first_test` on are the data set's test set, which only queries may come
+    from; None makes the data set one pool.
 
     Raises:
-        DataError: there is no image, or one with values that cannot be.
+        DataError: there is no image, or a value is not finite or outside [0, 1].
     """
     if len(images):
         _check(images)

@@ -1,4 +1,4 @@
-"""How images are drawn by class: keyed by what is drawn, or as in D-TRAK's published code."""
+"""Random samples of images, stratified by class, or as in D-TRAK's published code."""
 
 import numpy as np
 from jaxtyping import Int64
@@ -12,11 +12,11 @@ D_TRAK_SUBSET_STATES = {"lds": 42, "retrain": 554}
 """The random state of each group's first subset in D-TRAK (`lds-val` and `retrain`)."""
 
 D_TRAK_LDS_SUBSETS = (D_TRAK_SUBSET_STATES["retrain"] - D_TRAK_SUBSET_STATES["lds"]) // 2
-"""How many subsets the group lds may have before its random states are those of retrain."""
+"""The number of subsets of the group lds before its random states reach those of retrain."""
 
 
 def d_trak_subset_state(group: str, index: int) -> int:
-    """Return the random state of one of D-TRAK's subsets: two of its counters rise with each."""
+    """Return the random state of one of D-TRAK's subsets; its counter rises by two per subset."""
     return D_TRAK_SUBSET_STATES[group] + 2 * index
 
 
@@ -27,7 +27,7 @@ def stratified_sample(
     random_state: int,
     key: str,
 ) -> Int64[np.ndarray, " chosen"]:
-    """Return `n` of the items in ascending order, each class in its share.
+    """Return `n` of the items in ascending order, stratified by class.
 
     Raises:
         DataError: a class is too small to be split.
@@ -42,9 +42,9 @@ def d_trak_sample(
     random_state: int,
     key: str,
 ) -> Int64[np.ndarray, " chosen"]:
-    """Return `n` of the items in the order in which D-TRAK's code has them.
+    """Return `n` of the items in the order of D-TRAK's code.
 
-    That code does not stratify CelebA, which is the only one of its data sets without classes.
+    That code stratifies by class, except for CelebA, its only data set without classes.
 
     Raises:
         DataError: a class is too small to be split.

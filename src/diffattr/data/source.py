@@ -1,4 +1,4 @@
-"""What a data set gives, before any choice is made."""
+"""A data set before any image is drawn from it."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ Images = Float32[np.ndarray, "image channel height width"]
 
 
 class DataError(ValueError):
-    """The data are missing, damaged, or not enough for what the config asks."""
+    """The data are missing, damaged, or too few for the config."""
 
 
 class UnreadableError(DataError):
-    """Some images cannot be used; `problems` says which file and why, by position."""
+    """Some images cannot be used; `problems` maps positions to the file and the reason."""
 
     def __init__(self, problems: Mapping[int, str]):
         self.problems = dict(problems)
@@ -25,33 +25,36 @@ class UnreadableError(DataError):
         more = "; ..." if len(self.problems) > 3 else ""
         images = "1 image" if len(self.problems) == 1 else f"{len(self.problems)} images"
         super().__init__(
-            f"{images} cannot be used ({first}{more}): repair or replace what is wrong, or leave it"
-            " out by data.unreadable: skip"
+            f"{images} cannot be used ({first}{more}); repair or replace them, or set"
+            " data.unreadable: skip"
         )
 
 
 def refuse_or_skip(problems: Mapping[int, str], data: Data) -> None:
-    """Refuse what cannot be used, or say in the log that data.unreadable leaves it out.
+    """Refuse unusable images, or log that they are skipped, as data.unreadable requires.
 
     Raises:
-        UnreadableError: there is some, and it is not to be left out.
+        UnreadableError: there are problems, and data.unreadable is not skip.
     """
     if problems and data.unreadable != "skip":
         raise UnreadableError(problems)
     if problems:
-        logging.getLogger(__name__).warning("left out: %s", "; ".join(problems.values()))
+        logging.getLogger(__name__).warning("skipped: %s", "; ".join(problems.values()))
 
 
 @dataclass(frozen=True)
 class Source:
-    """All images of a data set, none of which is read yet.
+    """All images of a data set, read on demand; positions identify them.
 
-    An image is named by its position. `labels` are those of all positions, and numbers of
-    `class_names`. `train_pool` and `val_pool` are the ascending positions that training images and
-    real queries may come from: the same where the data set is one pool. `read` returns the images
-    at some positions, in that order, in [0, 1] and as squares of a resolution; it raises an
-    `UnreadableError` that names every one of them that cannot be used. `name` is what people call
-    the image at a position.
+    Attributes:
+        labels: the class of each position, as an index into `class_names`.
+        class_names: the names of the classes.
+        train_pool: ascending positions that training images may come from.
+        val_pool: ascending positions that real queries may come from; equal to `train_pool` if the
+            data set is one pool.
+        read: returns the images at some positions, in that order, in [0, 1] and square, at a
+            resolution. Raises an `UnreadableError` with every one of them that cannot be used.
+        name: returns a readable name of the image at a position.
     """
 
     labels: Int64[np.ndarray, " image"]
@@ -68,23 +71,25 @@ class Source:
 
 @dataclass(frozen=True)
 class Download:
-    """A file that `snakemake fetch` can get; a .tar.gz archive is unpacked where it lies."""
+    """A file that `snakemake fetch` can download; a .tar.gz archive is unpacked beside it."""
 
     url: str
     md5: str
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The file name."""
         return self.url.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """How a data set is read, and what can be fetched of it.
+    """An entry of the registry of data sets.
 
-    `downloads` are its files, or a sentence that says what to get from where. `is_folder` says that
-    every file below data.folder is one of its images.
+    Attributes:
+        load: returns the data set of a config.
+        downloads: files to download, or a sentence about what to download from where.
+        is_folder: whether every file below data.folder is one of its images.
     """
 
     load: Callable[[Data], Source]

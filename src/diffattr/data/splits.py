@@ -9,19 +9,19 @@ from jaxtyping import Float32, Int64
 
 from diffattr import rng
 from diffattr.config import Data, Queries
-from diffattr.data import images
+from diffattr.data import image_folder
 from diffattr.data.sampling import D_TRAK_SPLIT_STATE, d_trak_sample, stratified_sample
 from diffattr.data.source import DataError, Source, UnreadableError, refuse_or_skip
 
 _CHUNK = 128
-"""So many images are decoded at a time: of 256x256 pixels they take 100 MB."""
+"""Images decoded at a time; 100 MB at 256x256 pixels."""
 
 
 @dataclass(frozen=True)
-class Split:
-    """The images of one split, which are read when they are asked for.
+class ImageSplit:
+    """The images of one split, read on demand.
 
-    `positions` are positions in the data set; an image's position names it wherever noise is keyed.
+    `positions` are positions in the data set; they also key the noise of each image.
     """
 
     positions: Int64[np.ndarray, " image"]
@@ -34,13 +34,13 @@ class Split:
         return self.source.labels[self.positions]
 
     def chunks(self) -> Iterator[Float32[np.ndarray, "some channel height width"]]:
-        """Yield the images in [-1, 1], some at a time."""
+        """Yield the images in [-1, 1], in chunks."""
         for positions in _chunks(self.positions):
             yield 2 * self.source.read(positions, self.resolution) - 1
 
     @property
     def names(self) -> list[str]:
-        """What people call the images."""
+        """Readable names of the images."""
         return [self.source.name(position) for position in self.positions.tolist()]
 
     @property
@@ -51,19 +51,21 @@ class Split:
 
 def split(
     source: Source, data: Data, seed: int, queries: Queries | None = None
-) -> dict[str, Split]:
-    """Return `train` and, where there are any, `val` and `planted`.
+) -> dict[str, ImageSplit]:
+    """Return `train` and, unless they are empty, `val` and `planted`.
 
     Train and val are stratified by class, in ascending order of positions; with data.split d-trak
-    they are those of D-TRAK's published code, in its order, whatever the seed. Every planted image
-    is drawn from neither val nor the other training images, is part of train, and is asked about as
-    a query of its own. Val is the folder of `queries` where there is one.
+    they are those of D-TRAK's published code, in its order, whatever the seed. Planted images are
+    training images that are queries too. With `queries`, val is their folder.
 
     Raises:
         DataError: a class does not exist, there are too few images, or some cannot be used.
     """
     if data.n_planted >= data.n_train:
-        raise DataError(f"n_planted ({data.n_planted}) must be below n_train ({data.n_train})")
+        raise DataError(
+            f"data.n_planted: found {data.n_planted}, expected less than data.n_train"
+            f" ({data.n_train})"
+        )
     source = _of_classes(source, data.classes)
     if data.unreadable == "skip":
         source = _readable(source, data)
@@ -77,7 +79,7 @@ def split(
     planted = rng.generator(seed, "split", "planted").choice(train, data.n_planted, replace=False)
     positions = {"train": train, "val": val, "planted": np.sort(planted)}
     splits = {
-        name: Split(chosen, source, data.resolution)
+        name: ImageSplit(chosen, source, data.resolution)
         for name, chosen in positions.items()
         if len(chosen)
     }
@@ -86,19 +88,19 @@ def split(
     return splits
 
 
-def _in_folder(queries: Queries, train: Split, data: Data) -> Split:
+def _in_folder(queries: Queries, train: ImageSplit, data: Data) -> ImageSplit:
     """Return the images of a folder of queries, in the order of their names.
 
-    Those in sub-folders have the training images' classes of these names; others have class -1.
+    Sub-folders name classes of the training images; without sub-folders the class is -1.
     """
-    found = images.in_folder(Path(queries.folder), data)
+    found = image_folder.in_folder(Path(queries.folder), data)
     if data.unreadable == "skip":
         found = _readable(found, data)
     chosen = found.train_pool
     if len(chosen) != queries.n_images:
         raise DataError(
             f"queries.n_images: found {queries.n_images}, but {queries.folder} holds"
-            f" {len(chosen)} images that can be used; set queries.n_images: {len(chosen)}"
+            f" {len(chosen)} usable images; set queries.n_images: {len(chosen)}"
         )
     refuse_or_skip(_problems(found, chosen, data.resolution), data)
     names = [found.name(position) for position in chosen.tolist()]
@@ -109,28 +111,28 @@ def _in_folder(queries: Queries, train: Split, data: Data) -> Split:
         numbers = dict.fromkeys(found.class_names, -1)
     elif unknown:
         raise DataError(
-            f"{queries.folder}: has images of class {unknown[0]}, which no training image has;"
-            f" there are {', '.join(numbers)}"
+            f"{queries.folder}: has images of class {unknown[0]}; the classes of the training"
+            f" images are {', '.join(numbers)}"
         )
     labels = np.array([numbers[name] for name in found.class_names])[found.labels]
-    asked = Split(chosen, replace(found, labels=labels), data.resolution)
-    ours, theirs = (
-        some.source.read(some.positions[:1], data.resolution).shape[1] for some in (train, asked)
+    val = ImageSplit(chosen, replace(found, labels=labels), data.resolution)
+    expected, n_channels = (
+        split.source.read(split.positions[:1], data.resolution).shape[1] for split in (train, val)
     )
-    if ours != theirs:
+    if n_channels != expected:
         raise DataError(
-            f"{queries.folder}: holds images of {theirs} channels, training images have {ours};"
-            " convert them"
+            f"{queries.folder}: holds images of {n_channels} channels, training images have"
+            f" {expected}; convert them"
         )
-    return asked
+    return val
 
 
 def _of_classes(source: Source, classes: tuple[int | str, ...] | None) -> Source:
-    """Return a source whose pools hold images of the wanted classes alone."""
+    """Return a source whose pools hold only images of the wanted classes."""
     if classes is None:
         return source
-    there = {int(label): source.class_names[label] for label in np.unique(source.labels)}
-    wanted = numbered("data.classes", classes, there)
+    existing = {int(label): source.class_names[label] for label in np.unique(source.labels)}
+    wanted = class_labels("data.classes", classes, existing)
     is_wanted = np.isin(source.labels, wanted)
     return replace(
         source,
@@ -139,22 +141,22 @@ def _of_classes(source: Source, classes: tuple[int | str, ...] | None) -> Source
     )
 
 
-def numbered(key: str, classes: Sequence[int | str], names: Mapping[int, str]) -> list[int]:
-    """Return classes, given by name or label number, as label numbers.
+def class_labels(key: str, classes: Sequence[int | str], names: Mapping[int, str]) -> list[int]:
+    """Return the labels of classes that are given by name or label.
 
     Raises:
-        DataError: `names`, by label, has no such class; the message starts with the key.
+        DataError: `names`, by label, has no such class; the message starts with the config `key`.
     """
     numbers = {name: label for label, name in names.items()}
     for wanted in classes:
         if wanted not in names and wanted not in numbers:
             known = ", ".join(f"{label} ({name})" for label, name in names.items())
-            raise DataError(f"{key}: class {wanted} does not exist; there are {known}")
+            raise DataError(f"{key}: class {wanted} does not exist; expected one of {known}")
     return [label if isinstance(label, int) else numbers[label] for label in classes]
 
 
 def _readable(source: Source, data: Data) -> Source:
-    """Return a source whose pools hold no image that cannot be used; it looks at every one."""
+    """Return a source whose pools hold only usable images, after reading every image."""
     everything = np.union1d(source.train_pool, source.val_pool)
     problems = _problems(source, everything, data.resolution)
     refuse_or_skip(problems, data)
@@ -169,11 +171,11 @@ def _readable(source: Source, data: Data) -> Source:
 def _problems(
     source: Source, positions: Int64[np.ndarray, " image"], resolution: int
 ) -> dict[int, str]:
-    """Return what is wrong with the images that cannot be used, by position."""
+    """Return the problem of each unusable image, by position."""
     problems = {}
-    for some in _chunks(positions):
+    for chunk in _chunks(positions):
         try:
-            source.read(some, resolution)
+            source.read(chunk, resolution)
         except UnreadableError as error:
             problems |= error.problems
     return problems
@@ -184,7 +186,7 @@ def _drawn(
 ) -> Int64[np.ndarray, " chosen"]:
     n = getattr(data, key)
     if n > len(pool):
-        raise DataError(f"data.{key}: {n} images asked for, {len(pool)} are left to draw from")
+        raise DataError(f"data.{key}: found {n}, but only {len(pool)} images are available")
     if n in (0, len(pool)):
         return pool[:n]
     if data.split == "d-trak":

@@ -19,18 +19,18 @@ def subset(
     index: int,
     like_d_trak: bool = False,
 ) -> Int64[np.ndarray, " member"]:
-    """Return sorted positions into train: a stratified share of it, keyed by group and index.
+    """Return sorted positions of a stratified share of the training set, keyed by group and index.
 
-    Where `like_d_trak`, those of D-TRAK's published code, whatever the seed.
+    With `like_d_trak`, those of D-TRAK's published code, whatever the seed.
 
     Raises:
-        DataError: the share holds no image or every image.
+        DataError: the share is empty or the whole training set.
     """
     n = round(fraction * len(labels))
     if not 0 < n < len(labels):
         raise DataError(
             f"measurement.subsets.{group}.fraction: {fraction} of {len(labels)} training images is"
-            f" a subset of {n}; at least 1 and at most {len(labels) - 1} expected"
+            f" a subset of {n}, expected 1 to {len(labels) - 1}"
         )
     everything, key = np.arange(len(labels)), f"measurement.subsets.{group}.fraction"
     if like_d_trak:
@@ -41,10 +41,10 @@ def subset(
 
 
 def read_subsets(paths: Any) -> list[Int64[np.ndarray, " member"]]:
-    """Return the subsets of one or several blocks, from the files of these blocks in order.
+    """Return the subsets of one or several blocks, from their files in order.
 
     Raises:
-        ArtifactError: a file is damaged, or holds no block of subsets.
+        ArtifactError: a file is missing, damaged or not a block of subsets.
     """
     subsets = []
     for path in as_list(paths):
@@ -59,7 +59,7 @@ def read_subsets(paths: Any) -> list[Int64[np.ndarray, " member"]]:
 def membership(
     subsets: list[Int64[np.ndarray, " _"]], n_train: int
 ) -> Bool[np.ndarray, "subset train"]:
-    """Return which training image is in which subset."""
+    """Return whether each subset contains each training image."""
     masks = np.zeros((len(subsets), n_train), dtype=bool)
     for mask, members in zip(masks, subsets, strict=True):
         mask[members] = True

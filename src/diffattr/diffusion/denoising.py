@@ -1,4 +1,4 @@
-"""What a network makes of noised images, and the loss that it is trained by.
+"""The prediction of a network on noised images, and the loss that it is trained with.
 
 Only tensor methods are used, so that registries can be read without loading torch.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Denoising:
-    """What a network predicted for a batch of noised images; every tensor is float32.
+    """A network's prediction on a batch of noised images; every tensor is float32.
 
     `prediction` and `noise` are (image, channel, height, width); `elbo_weight` is (image,), the
     weight of each image's timestep in the ELBO.

@@ -1,9 +1,9 @@
-"""From pictures to the latents that a text-to-image network denoises, and from captions to numbers.
+"""The latents of images, and the text embeddings of captions, for text-to-image networks.
 
     latent = scaling factor x mode of the VAE's posterior
 
-with the factor of the VAE's own config. Source: Rombach et al., "High-resolution image synthesis
-with latent diffusion models" (CVPR 2022), section 3 and appendix G.
+with the scaling factor of the VAE's config. Source: Rombach et al., "High-resolution image
+synthesis with latent diffusion models" (CVPR 2022), section 3 and appendix G.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from jaxtyping import Float32, UInt8
 from tqdm import tqdm
 
 from diffattr.config import ConfigError
-from diffattr.data.pixels import eight_bit
+from diffattr.data.image_files import to_uint8
 from diffattr.diffusion.pipelines import Pipeline
 
 _CAPTIONS_AT_ONCE = 64
@@ -27,10 +27,10 @@ class Vae:
     """The autoencoder of a pipeline.
 
     Args:
-        pipeline: its folder, or its name on the hub.
-        vae: the autoencoder, where the pipeline is loaded already.
-        batch_size: images at a time.
-        device: where to compute.
+        pipeline: its folder, or its name on the Hub.
+        vae: the autoencoder, if the pipeline is already loaded.
+        batch_size: images per batch.
+        device: the device to compute on.
 
     Raises:
         ConfigError: the pipeline cannot be read.
@@ -42,28 +42,28 @@ class Vae:
         if vae is None:
             from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-            vae = Pipeline(pipeline).whole("vae", cast(Any, AutoencoderKL))
+            vae = Pipeline(pipeline).checked_component("vae", cast(Any, AutoencoderKL))
         self._pipeline, self._batch_size, self._device = pipeline, batch_size, device
         self._vae: Any = vae.eval().to(device)
 
     @property
     def factor(self) -> int:
-        """How many pixels one place of a latent is wide."""
+        """Pixels per latent position, in each direction."""
         return 2 ** (len(self._vae.config.block_out_channels) - 1)
 
     @torch.inference_mode()
     def encode(self, pictures: Pictures, shape: tuple[int, int, int]) -> Latents:
-        """Return the latents of pictures.
+        """Return the latents of 8-bit images.
 
         Raises:
-            ConfigError: they are not of the `shape` that the network takes.
+            ConfigError: the latents do not have the `shape` that the network expects.
         """
         height, width = pictures.shape[2:]
         found = (self._vae.config.latent_channels, height // self.factor, width // self.factor)
         if found != shape:
             raise ConfigError(
                 f"data.resolution: the VAE of {self._pipeline} turns {height} x {width} pixels into"
-                f" latents {' x '.join(map(str, found))}, model.config.unet takes"
+                f" latents {' x '.join(map(str, found))}, model.config.unet expects"
                 f" {' x '.join(map(str, shape))}; change data.resolution or sample_size"
             )
         batches = []
@@ -76,12 +76,12 @@ class Vae:
 
     @torch.inference_mode()
     def decode(self, latents: Latents) -> Pictures:
-        """Return the pictures of latents."""
+        """Return the 8-bit images of latents."""
         batches = []
         for start in self._starts(len(latents), "decode"):
             batch = torch.from_numpy(latents[start : start + self._batch_size]).to(self._device)
             images = self._vae.decode(batch / self._vae.config.scaling_factor).sample
-            batches.append(eight_bit(images.cpu().numpy()))
+            batches.append(to_uint8(images.cpu().numpy()))
         return np.concatenate(batches)
 
     def _starts(self, n: int, what: str) -> Any:
@@ -91,7 +91,7 @@ class Vae:
 def embedded_captions(
     pipeline: str, captions: Sequence[str]
 ) -> Float32[np.ndarray, "caption token dim"]:
-    """Return what the pipeline's text encoder makes of captions, padded to its full length.
+    """Return the text embeddings of captions, padded to the text encoder's full length.
 
     Raises:
         ConfigError: the pipeline has no text encoder or tokenizer, or transformers is missing.
@@ -107,8 +107,8 @@ def embedded_captions(
             " pip install -e '.[text-to-image]'"
         ) from error
     return embedded(
-        Pipeline(pipeline).part("tokenizer", CLIPTokenizer),
-        Pipeline(pipeline).whole("text_encoder", CLIPTextModel),
+        Pipeline(pipeline).component("tokenizer", CLIPTokenizer),
+        Pipeline(pipeline).checked_component("text_encoder", CLIPTextModel),
         captions,
     )
 
@@ -117,7 +117,7 @@ def embedded_captions(
 def embedded(
     tokenizer: Any, encoder: Any, captions: Sequence[str]
 ) -> Float32[np.ndarray, "caption token dim"]:
-    """Return what a text encoder makes of captions, padded to its full length."""
+    """Return the text embeddings of captions, padded to the text encoder's full length."""
     batches = []
     for start in range(0, len(captions), _CAPTIONS_AT_ONCE):
         tokens = tokenizer(
@@ -127,11 +127,11 @@ def embedded(
             truncation=True,
             return_tensors="pt",
         )
-        told = encoder.eval()(tokens.input_ids.to(encoder.device))[0]
-        batches.append(told.float().cpu().numpy())
+        embeddings = encoder.eval()(tokens.input_ids.to(encoder.device))[0]
+        batches.append(embeddings.float().cpu().numpy())
     return np.concatenate(batches)
 
 
 def caption(template: str, class_name: str) -> str:
-    """Return the caption of a class: `a {} painting` and `Ukiyo_e` make "a ukiyo e painting"."""
+    """Return the caption of a class: `a {} painting` and `Ukiyo_e` give "a ukiyo e painting"."""
     return template.replace("{}", class_name.replace("_", " ").lower())

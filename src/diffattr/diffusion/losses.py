@@ -1,9 +1,8 @@
-"""The measurement: what each model makes of each query, above all how well it denoises it.
+"""The measurement: the loss, and other output functions, of every model on every query.
 
 The loss of Ho et al. (2020), eq. 14: the squared error of the predicted noise, mean over pixels.
-Other output functions are measured in the same evaluation; their registry lies to the right of this
-package, so they are arguments. Every model sees the same noise, so that models differ by their
-training alone.
+Output functions are arguments, since their registry is in a package to the right of this one. Every
+model sees the same noise, so that models differ only by their training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,10 +40,10 @@ def loss_tables(
     batch_size: int = 128,
     device: str = "cpu",
 ) -> dict[str, Float32[np.ndarray, "subset timestep query"]]:
-    """Return a table per output function: of every model, timestep and query, mean over draws.
+    """Return one table per output function, averaged over noise draws.
 
     The timesteps are the midpoints of `losses.n_timesteps` equal strata. Noise is keyed by (split,
-    image, timestep, draw), never by the model. `labels` (query,) are for networks with captions.
+    image, timestep, draw), never by the model. Text-conditioned networks need `labels`.
     """
     timesteps = strata_midpoints(losses.n_timesteps, schedule.n_timesteps)
     abar, weights = alphas_cumprod(schedule), elbo_weights(schedule)

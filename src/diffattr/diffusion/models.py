@@ -1,4 +1,4 @@
-"""Networks: built, told what to denoise, written and read, whatever their family."""
+"""Building, evaluating, writing and reading networks of any family."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ def build(model: Model, seed: int, captions: Captions | None = None) -> "torch.n
     """Return the network with the initial weights of a seed.
 
     Raises:
-        ConfigError: the family does not take this config.
+        ConfigError: the config does not fit the family.
     """
     try:
         with rng.torch_seeded(seed, "initial-weights"):
@@ -31,21 +31,21 @@ def build(model: Model, seed: int, captions: Captions | None = None) -> "torch.n
     except ConfigError:
         raise
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"model.config: {model.family} does not take it: {error}") from error
+        raise ConfigError(f"model.config: does not fit {model.family}: {error}") from error
 
 
-def trained(network: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
+def trained_parameters(network: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
     """Return the parameters that are trained, stored and differentiated."""
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
 
 
-def told(labels: "torch.Tensor | None") -> dict[str, Any]:
-    """Return what a network is told next to images and timesteps: labels of captions, if any."""
+def conditioning(labels: "torch.Tensor | None") -> dict[str, Any]:
+    """Return the keyword arguments that condition a network: the caption labels, if any."""
     return {} if labels is None else {"labels": labels}
 
 
 def empty_captions(network: "torch.nn.Module", timesteps: "torch.Tensor") -> "torch.Tensor | None":
-    """Return the label of the empty caption for every image, None where none is told."""
+    """Return the label of the empty caption for each image, None for unconditional networks."""
     import torch
 
     if not hasattr(network, "captions"):
@@ -54,14 +54,14 @@ def empty_captions(network: "torch.nn.Module", timesteps: "torch.Tensor") -> "to
 
 
 def check_channels(network: Any, n_channels: int) -> None:
-    """Refuse images that a network does not take.
+    """Check the number of channels of images against a network.
 
     Raises:
-        ConfigError: it takes another number of channels.
+        ConfigError: the network expects another number.
     """
-    if n_channels != (takes := network.config["in_channels"]):
+    if n_channels != (expected := network.config["in_channels"]):
         raise ConfigError(
-            f"model: the network takes images of {takes} channels, these have {n_channels}; convert"
+            f"model: the images have {n_channels} channels, the network expects {expected}; convert"
             " the images, or name another model"
         )
 
@@ -75,12 +75,12 @@ def predict(
     """Return the predicted noise, float32 (image, channel, height, width).
 
     Args:
-        network: on the device of the other arguments.
+        network: a network on the device of the other arguments.
         noised: images at their timesteps, float32 (image, channel, height, width).
         timesteps: int64 (image,).
         labels: int64 (image,), each image's caption; None for networks without captions.
     """
-    return network(noised, timesteps, **told(labels), return_dict=False)[0]
+    return network(noised, timesteps, **conditioning(labels), return_dict=False)[0]
 
 
 def write_block(
@@ -97,11 +97,11 @@ def write_block(
 def read_block(
     path: str | Path, captions: Captions | None = None
 ) -> tuple[list[int], list["torch.nn.Module"]]:
-    """Return the subsets of one block and their models, in evaluation mode, in that order.
+    """Return the subsets of one block and their models, in evaluation mode.
 
     Raises:
-        ArtifactError: the file is missing or damaged, says nothing of its models, or does not hold
-            one member of every trained weight per subset.
+        ArtifactError: the file is missing or damaged, lacks metadata, or does not hold one value of
+            every trained weight per subset.
     """
     from safetensors import safe_open
 
@@ -112,7 +112,7 @@ def read_block(
             stacked = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         subsets = about["subsets"]
         if any(len(tensor) != len(subsets) for tensor in stacked.values()):
-            raise ValueError(f"its tensors are not those of {len(subsets)} models")
+            raise ValueError(f"its tensors do not hold {len(subsets)} models")
         for member in range(len(subsets)):
             network = family(about["family"]).network(about["config"], captions)
             _load(network, {name: tensor[member] for name, tensor in stacked.items()})
@@ -124,19 +124,19 @@ def _load(network: "torch.nn.Module", weights: Mapping[str, "torch.Tensor"]) -> 
     """Load trained weights.
 
     Raises:
-        ValueError: they are not those that the network trains.
+        ValueError: names or shapes differ from the network's trained weights.
     """
-    expected = trained(network)
+    expected = trained_parameters(network)
     if set(expected) != set(weights):
-        lacks, foreign = set(expected) - set(weights), set(weights) - set(expected)
+        missing, unexpected = set(expected) - set(weights), set(weights) - set(expected)
         raise ValueError(
-            f"{len(lacks)} weights of the network are missing, {len(foreign)} are not its own"
-            f" ({', '.join(sorted(lacks | foreign)[:2])}, ...)"
+            f"{len(missing)} weights of the network are missing, {len(unexpected)} are unexpected"
+            f" ({', '.join(sorted(missing | unexpected)[:2])}, ...)"
         )
     for name, parameter in expected.items():
         if parameter.shape != weights[name].shape:
             raise ValueError(
-                f"{name} is of shape {tuple(weights[name].shape)}, the network's is"
+                f"{name} has shape {tuple(weights[name].shape)}, the network expects"
                 f" {tuple(parameter.shape)}"
             )
         parameter.data.copy_(weights[name])
@@ -145,15 +145,15 @@ def _load(network: "torch.nn.Module", weights: Mapping[str, "torch.Tensor"]) -> 
 def read_member(
     path: str | Path, subset: int, captions: Captions | None = None
 ) -> "torch.nn.Module":
-    """Return the model of one subset out of its block, in evaluation mode.
+    """Return the model of one subset in a block, in evaluation mode.
 
     Raises:
-        ArtifactError: the block is damaged or holds other subsets.
+        ArtifactError: the block is missing, damaged or without this subset.
     """
     subsets, networks = read_block(path, captions)
     if subset not in subsets:
         raise ArtifactError(
-            f"{path}: holds models of subsets {subsets}, not of {subset}; remake it:"
+            f"{path}: holds subsets {subsets}, expected {subset} among them; rebuild it:"
             f" snakemake --force {path}"
         )
     return networks[subsets.index(subset)]
@@ -162,11 +162,11 @@ def read_member(
 def write_network(folder: str | Path, weights: Mapping[str, "torch.Tensor"], model: Model) -> None:
     """Write one model in diffusers' layout.
 
-    `UNet2DModel.from_pretrained` reads a whole network's folder, `load_lora_weights` of a pipeline
+    `UNet2DModel.from_pretrained` reads the folder of a network, a pipeline's `load_lora_weights`
     that of a LoRA.
     """
-    about = family(model.family).described(model.config)
-    if model.family != "unet2d":  # diffusers' own configs stay as diffusers writes them
+    about = family(model.family).saved_config(model.config)
+    if model.family != "unet2d":  # configs of diffusers stay as diffusers writes them
         about = {**about, _FAMILY: model.family}
     on_disk = {_on_disk(name): tensor for name, tensor in weights.items()}
     path = Path(folder) / MODEL_FAMILIES[model.family].weights_file
@@ -176,7 +176,7 @@ def write_network(folder: str | Path, weights: Mapping[str, "torch.Tensor"], mod
 
 
 def _on_disk(name: str) -> str:
-    """Return a weight's name without that of its adapter, which peft puts in and diffusers not."""
+    """Return a weight's name without the adapter's name, which peft inserts and diffusers omits."""
     return name.replace(".default.", ".")
 
 
@@ -199,32 +199,32 @@ def write_networks(
 def read_network(weights: str | Path, captions: Captions | None = None) -> "torch.nn.Module":
     """Return one model, in evaluation mode, from the path of its weights in diffusers' layout.
 
-    Not by diffusers' own `from_pretrained`, which fills missing weights with noise, falls back on
-    pickled ones, and looks for a missing folder on the internet.
+    Does not use diffusers' `from_pretrained`, which initialises missing weights randomly, falls
+    back on pickled weights, and looks for missing folders on the internet.
 
     Raises:
-        ArtifactError: config or weights are missing, damaged, or do not belong together.
+        ArtifactError: config or weights are missing, damaged, or do not match.
     """
     from safetensors.torch import load_file
 
     folder = Path(weights).parent
-    with readable(folder, "model", remake=weights):
+    with readable(folder, "model", rebuild=weights):
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        if not isinstance(config, dict):  # diffusers takes a text for the name of an online model
-            raise ValueError(f"{CONFIG_FILE} holds no mapping")
+        if not isinstance(config, dict):  # diffusers reads a string as the name of an online model
+            raise ValueError(f"{CONFIG_FILE} is not a mapping")
         kind = config.pop(_FAMILY, "unet2d")
         network = family(kind).network(config, captions)
-        in_network = {_on_disk(name): name for name in trained(network)}
+        in_network = {_on_disk(name): name for name in trained_parameters(network)}
         found = load_file(weights)
         _load(network, {in_network.get(name, name): tensor for name, tensor in found.items()})
         return network.eval()
 
 
 def read_captions(path: str | Path | None) -> Captions | None:
-    """Return the captions that a benchmark's networks are told, None where there are none.
+    """Return the text embeddings of a benchmark's captions, None without a path.
 
     Raises:
-        ArtifactError: they are not finite numbers (caption, token, dim).
+        ArtifactError: the file is missing or damaged, or not finite float32 (caption, token, dim).
     """
     if path is None:
         return None
@@ -242,10 +242,10 @@ def read_captions(path: str | Path | None) -> Captions | None:
 def read_model(
     files: Any, member: int | None, checksum: Callable[[str], str]
 ) -> tuple["torch.nn.Module", str]:
-    """Return a model of a benchmark from its files, and what tells it from every other.
+    """Return a model of a benchmark from its files, and its identity.
 
     `files` has `network` for a full model, `block` for the model of subset `member`, and `captions`
-    where the network is told any.
+    for text-conditioned networks.
     """
     captions = read_captions(files.get("captions"))
     if member is None:

@@ -50,7 +50,7 @@ def noised(
 
 
 def strata_midpoints(n: int, n_timesteps: int) -> Int64[np.ndarray, " timestep"]:
-    """Return the middle timestep of each of n equal strata: the midpoint rule for a mean over t."""
+    """Return the middle timestep of each of `n` equal strata (midpoint rule for a mean over t)."""
     return (2 * np.arange(n) + 1) * n_timesteps // (2 * n)
 
 
@@ -61,6 +61,6 @@ def stacked_noise(
     draws: Sequence[int],
     shape: tuple[int, ...],
 ) -> Float32[Tensor, "item channel height width"]:
-    """Return the noise of every (image, timestep, draw) triple of three equally long lists."""
+    """Return the noise of each (image, timestep, draw) in three equally long lists."""
     triples = zip(image_ids, timesteps, draws, strict=True)
     return torch.from_numpy(np.stack([stream.normal(*triple, shape) for triple in triples]))

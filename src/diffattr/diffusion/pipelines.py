@@ -1,6 +1,6 @@
-"""What a diffusers pipeline is made of, read from its folder or from the hub.
+"""The components of a diffusers pipeline, read from its folder or from the Hub.
 
-Weights are safetensors, or what torch reads with `weights_only`; nothing is unpickled.
+Weights are safetensors, or files that torch reads with `weights_only`; nothing is unpickled.
 """
 
 import json
@@ -16,26 +16,26 @@ from diffattr.config import ConfigError, NoiseSchedule, Sampling
 
 T = TypeVar("T")
 
-KINDS = {
+PIPELINE_CLASSES = {
     "UNet2DModel": ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline"),
     "UNet2DConditionModel": ("StableDiffusionPipeline",),
 }
-"""The kinds of pipeline that are understood, by the class of their network."""
+"""Supported pipeline classes, by the class of their network."""
 
 SAMPLER_KEYS = ("clip_sample", "steps_offset", "set_alpha_to_one")
-"""Keys of the section sampling that a pipeline's scheduler says."""
+"""Keys of the section sampling that a pipeline's scheduler sets."""
 
 _INDEX = "model_index.json"
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline as a config names it.
+    """A pipeline that a config names.
 
     Attributes:
-        source: its folder, or its name on the hub.
-        unet: the class of the network that it should have.
-        key: the key of the config that names it.
+        source: its folder, or its name on the Hub.
+        unet: the expected class of its network.
+        key: the config key that names it.
     """
 
     source: str
@@ -44,46 +44,49 @@ class Pipeline:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a folder of this machine."""
+        """Whether the source is a local folder."""
         return Path(self.source).is_dir()
 
-    def part(self, name: str, kind: type[T], **options: Any) -> Any:
-        """Return one component: what lies in the sub-folder `name`, as a `kind`.
+    def component(self, name: str, kind: type[T], **options: Any) -> Any:
+        """Return the component in the sub-folder `name`, loaded as a `kind`.
 
         Raises:
-            ConfigError: there is no such pipeline, or it has no such part.
+            ConfigError: the pipeline or the component does not exist or cannot be read.
         """
         self.check_kind()
         if self.is_local and not (Path(self.source) / name).is_dir():
             raise ConfigError(
-                f"{self.key}: {self.source} has no {name}, which a {self._kinds} has; complete the"
-                " folder or name another pipeline"
+                f"{self.key}: {self.source} has no {name}, which a {self._expected} has; complete"
+                " the folder or name another pipeline"
             )
         loader: Any = kind
         return self._read(name, loader.from_pretrained, subfolder=name, **options)
 
-    def whole(self, name: str, kind: type[T]) -> T:
-        """Return one component with weights, of which the files must hold every one and no other.
+    def checked_component(self, name: str, kind: type[T]) -> T:
+        """Return one component, after checking that its files hold exactly its weights.
 
-        (Of a text encoder old files hold more.) The libraries themselves make up what is missing.
+        The libraries would initialise missing weights randomly. Unexpected weights are accepted in
+        text encoders, since old files have them.
 
         Raises:
-            ConfigError: they do not, or cannot be read.
+            ConfigError: the weights do not match, or the component cannot be read.
         """
-        made, found = self.part(name, kind, output_loading_info=True)
-        judged = [of for of in found if (name, of) != ("text_encoder", "unexpected_keys")]
-        if wrong := [weight for of in judged for weight in found[of]]:
+        component, info = self.component(name, kind, output_loading_info=True)
+        checked = [
+            problem for problem in info if (name, problem) != ("text_encoder", "unexpected_keys")
+        ]
+        if wrong := [weight for problem in checked for weight in info[problem]]:
             raise ConfigError(
-                f"{self.key}: the weights of the {name} of {self.source} are not those of its"
-                f" config: {len(wrong)} are missing, foreign or of another shape ({wrong[0]}, ...)"
+                f"{self.key}: the weights of the {name} of {self.source} do not match its config:"
+                f" {len(wrong)} are missing, unexpected or of another shape ({wrong[0]}, ...)"
             )
-        return made
+        return component
 
     def config(self, name: str) -> dict[str, Any]:
-        """Return what the config of one component says, its weights unread.
+        """Return the config of one component, without reading its weights.
 
         Raises:
-            ConfigError: there is no such pipeline or component.
+            ConfigError: the pipeline or the component does not exist or cannot be read.
         """
         self.check_kind()
         if not self.is_local:
@@ -94,35 +97,37 @@ class Pipeline:
         return self._mapping(Path(self.source) / name / _config_file(name))
 
     def check_kind(self) -> None:
-        """Refuse what is no pipeline of a kind that is understood.
+        """Check that the source is a pipeline of a supported class.
 
         Raises:
-            ConfigError: that.
+            ConfigError: it is not.
         """
         index = Path(self.source) / _INDEX
         if not self.is_local:
             from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-            said: Any = self._read(_INDEX, DiffusionPipeline.load_config)
+            content: Any = self._read(_INDEX, DiffusionPipeline.load_config)
         elif index.is_file():
-            said = self._mapping(index)
+            content = self._mapping(index)
         else:
             raise ConfigError(
-                f"{self.key}: {self.source} is no diffusers pipeline: it has no {_INDEX}; name the"
-                " folder that save_pretrained wrote"
+                f"{self.key}: {self.source} is not a diffusers pipeline: it has no {_INDEX}; name"
+                " the folder that save_pretrained wrote"
             )
-        found = said.get("_class_name")
+        found = content.get("_class_name")
         if not isinstance(found, str):
             raise ConfigError(
-                f"{self.key}: {index} does not say of which kind the pipeline is; write the folder"
+                f"{self.key}: {index} does not state the class of the pipeline; write the folder"
                 " again with save_pretrained"
             )
-        if found not in KINDS[self.unet]:
-            raise ConfigError(f"{self.key}: {self.source} is a {found}, expected a {self._kinds}")
+        if found not in PIPELINE_CLASSES[self.unet]:
+            raise ConfigError(
+                f"{self.key}: {self.source} is a {found}, expected a {self._expected}"
+            )
 
     @property
-    def _kinds(self) -> str:
-        return " or ".join(KINDS[self.unet])
+    def _expected(self) -> str:
+        return " or ".join(PIPELINE_CLASSES[self.unet])
 
     def _read(self, name: str, load: Any, **options: Any) -> Any:
         try:
@@ -130,8 +135,8 @@ class Pipeline:
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"{self.key}: the {name} of {self.source} cannot be read"
-                f" ({' '.join(str(error).split())[:200]}); name a folder with a whole pipeline, or"
-                " where there is internet its name on the hub"
+                f" ({' '.join(str(error).split())[:200]}); name the folder of a complete pipeline,"
+                " or a pipeline on the Hub (needs internet)"
             ) from error
 
     def _mapping(self, path: Path) -> dict[str, Any]:
@@ -143,7 +148,7 @@ class Pipeline:
                 " save_pretrained"
             ) from error
         if not isinstance(found, dict):
-            raise ConfigError(f"{self.key}: {path} holds no mapping; write the folder again")
+            raise ConfigError(f"{self.key}: {path} is not a mapping; write the folder again")
         return found
 
 
@@ -152,47 +157,47 @@ def _config_file(name: str) -> str:
 
 
 def network_errors(where: str, unet: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why gradients of an unconditional network, by its config, cannot be taken."""
+    """Yield why the config of an unconditional network is not supported."""
     n_in, n_out = unet.get("in_channels", 3), unet.get("out_channels", 3)
     if n_in != n_out:
         yield (
-            f"{where} takes {n_in} channels and gives {n_out}; one that gives as many, the noise"
-            " alone, is expected"
+            f"{where} has {n_in} input and {n_out} output channels; expected as many, since it must"
+            " predict only the noise"
         )
     if unet.get("class_embed_type") or unet.get("num_class_embeds"):
-        yield f"{where} is told classes; an unconditional one is expected"
+        yield f"{where} is conditioned on classes; expected an unconditional network"
     if unet.get("time_embedding_type", "positional") == "fourier":
         yield (
-            f"{where} has a random time embedding (fourier), which is not trained; positional is"
-            " expected"
+            f"{where} has a random time embedding (fourier), which is not trained; expected"
+            " positional"
         )
 
 
 def size_errors(where: str, unet: Mapping[str, Any], resolution: int) -> Iterator[str]:
-    """Yield why an unconditional network, by its config, does not take images so wide."""
+    """Yield why the config of an unconditional network does not fit the resolution."""
     size = unet.get("sample_size")
     if size not in (resolution, [resolution, resolution]):
-        said = "of no stated size (sample_size)" if size is None else f"of {size} pixels"
-        yield f"{where} is for images {said}, data.resolution is {resolution}"
+        found = "without a sample_size" if size is None else f"of sample_size {size}"
+        yield f"{where} is {found}, data.resolution is {resolution}"
 
 
 def noise_schedule(scheduler: Mapping[str, Any], key: str) -> NoiseSchedule:
-    """Return the noise schedule that a scheduler's config says.
+    """Return the noise schedule of a scheduler's config.
 
     Raises:
-        ConfigError: the network predicts something else than the noise, or the schedule is unknown.
+        ConfigError: the network does not predict the noise, or the schedule is not supported.
     """
     predicts = scheduler.get("prediction_type", "epsilon")
     if not scheduler.get("predict_epsilon", True):
         predicts = "the image"
     if predicts != "epsilon":
-        raise ConfigError(f"{key}: its scheduler predicts {predicts}, expected epsilon, the noise")
+        raise ConfigError(f"{key}: its scheduler predicts {predicts}, expected epsilon (the noise)")
     known = get_args(get_type_hints(NoiseSchedule)["beta_schedule"])
     kind = scheduler.get("beta_schedule")
     changed = scheduler.get("trained_betas") is not None or scheduler.get("rescale_betas_zero_snr")
     if changed or kind not in known:
         raise ConfigError(
-            f"{key}: its scheduler has betas of its own or the schedule {kind}; expected one of"
+            f"{key}: its scheduler has custom betas or the schedule {kind}; expected one of"
             f" {', '.join(known)}"
         )
     found = {
@@ -210,7 +215,7 @@ def noise_schedule(scheduler: Mapping[str, Any], key: str) -> NoiseSchedule:
 def schedule_errors(
     pipeline: Pipeline, schedule: NoiseSchedule, sampling: Sampling | None
 ) -> Iterator[str]:
-    """Yield where the config's noise schedule and sampler are not those of the pipeline."""
+    """Yield the differences between the config's noise schedule and sampler and the pipeline's."""
     scheduler = pipeline.config("scheduler")
     found = noise_schedule(scheduler, f"{pipeline.key}: {pipeline.source}")
     pairs = [
@@ -223,12 +228,12 @@ def schedule_errors(
             for name in SAMPLER_KEYS
             if name in scheduler
         ]
-    for key, ours, theirs in pairs:
-        if ours != theirs:
-            yield f"{key}: found {ours}, the scheduler of {pipeline.source} has {theirs}"
+    for key, value, expected in pairs:
+        if value != expected:
+            yield f"{key}: found {value}, the scheduler of {pipeline.source} has {expected}"
 
 
 def source_errors(key: str, source: str) -> Iterator[str]:
-    """Yield why a text can be neither a folder of this machine nor a name on the hub."""
+    """Yield why a source is neither a local folder nor a name on the Hub."""
     if not Path(source).is_dir() and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
-        yield f"{key}: {source} is no folder, nor like a name on the hub (owner/name)"
+        yield f"{key}: {source} is neither a folder nor a Hub name (owner/name)"

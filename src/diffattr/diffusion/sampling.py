@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from tqdm import tqdm
 
 from diffattr import rng
-from diffattr.artifacts import beside, read_array, readable
+from diffattr.artifacts import read_array, readable
 from diffattr.config import NoiseSchedule, Sampling
-from diffattr.data.pixels import eight_bit
-from diffattr.data.splits import numbered
+from diffattr.data.splits import class_labels
 from diffattr.diffusion.models import predict
 
 
@@ -33,13 +32,13 @@ def generate(
     batch_size: int = 128,
     device: str = "cpu",
 ) -> Float32[np.ndarray, "image channel height width"]:
-    """Return images, in [-1, 1] where samples are clipped.
+    """Return generated images, clipped to [-1, 1] if `sampling.clip_sample`.
 
-    The starting noise of each is keyed by its number. `labels` of all images are for
-    networks that are told captions.
+    The initial noise of each image is keyed by its number. Text-conditioned networks need the
+    `labels` of all images.
     """
     sampler = Sampler(network, schedule, sampling, seed, device, labels)
-    return np.concatenate([sampler.drawn(numbers) for numbers in _batches(n_images, batch_size)])
+    return np.concatenate([sampler.sample(numbers) for numbers in _batches(n_images, batch_size)])
 
 
 def trajectories(
@@ -53,25 +52,26 @@ def trajectories(
     batch_size: int = 128,
     device: str = "cpu",
 ) -> Float32[np.ndarray, "image step channel height width"]:
-    """Return the clean image that the network foresees at every step of each generation.
+    """Return the clean image that the network predicts at each step of each generation.
 
-    The steps are those of `sampling_timesteps`; the last one is the generated image.
+    The steps are those of `sampling_timesteps`; the last prediction is the generated image.
     """
     sampler = Sampler(network, schedule, sampling, seed, device, labels)
     batches = []
     for numbers in _batches(n_images, batch_size):
-        foreseen = [step.foreseen.cpu().numpy() for step in sampler.steps(numbers)]
-        batches.append(np.stack(foreseen, axis=1))
+        clean = [step.clean.cpu().numpy() for step in sampler.steps(numbers)]
+        batches.append(np.stack(clean, axis=1))
     return np.concatenate(batches)
 
 
 def read_trajectories(
     path: str | Path, n_images: int, n_steps: int, network: torch.nn.Module
 ) -> Float32[np.ndarray, "image step channel height width"]:
-    """Return trajectories of so many steps, of so many images that the network takes.
+    """Return the trajectories of `n_images` images over `n_steps` steps.
 
     Raises:
-        ArtifactError: they have other steps, are of other images, or not of finite numbers.
+        ArtifactError: the file is missing or damaged, or the array has another shape or values that
+            are not finite.
     """
     found, expected = read_array(path), (n_images, n_steps, *_image_shape(network))
     with readable(path, "trajectory"):
@@ -85,35 +85,35 @@ def read_trajectories(
 
 
 def sampling_timesteps(schedule: NoiseSchedule, sampling: Sampling) -> list[int]:
-    """Return the timesteps that the sampler visits, the noisiest first."""
+    """Return the timesteps of the sampler in descending order."""
     return _scheduler(schedule, sampling).timesteps.tolist()
 
 
 def labels_in_blocks(sampling: Sampling, class_names: Sequence[str]) -> Int64[np.ndarray, " image"]:
-    """Return the class that each generated image is of: blocks of equal length, in order.
+    """Return the class of each generated image: blocks of equal length, in order.
 
     Raises:
-        DataError: a class of `sampling.classes` is not one of the data set's.
+        DataError: a class in `sampling.classes` does not exist.
     """
     wanted = sampling.classes or range(len(class_names))
-    classes = np.array(numbered("sampling.classes", wanted, dict(enumerate(class_names))))
+    classes = np.array(class_labels("sampling.classes", wanted, dict(enumerate(class_names))))
     return classes[np.arange(sampling.n_images) * len(classes) // sampling.n_images]
 
 
 @dataclass(frozen=True)
 class Step:
-    """Images after one step, and the clean images that the network foresaw in it."""
+    """The images after one step, and the clean images that the network predicted in it."""
 
     images: Tensor
-    foreseen: Tensor
+    clean: Tensor
 
 
 class Sampler:
-    """One network with one way to sample from it.
+    """A DDIM sampler of one network.
 
-    `labels` are those of all images; a network that is told captions needs them. Guidance is
-    without a classifier, eps(empty) + g (eps(caption) - eps(empty)), as in diffusers. Source: Ho
-    and Salimans, arXiv 2207.12598, eq. 6, with g = 1 + w.
+    Text-conditioned networks need the `labels` of all images. Guidance is classifier-free,
+    eps(empty) + g (eps(caption) - eps(empty)), as in diffusers. Source: Ho and Salimans,
+    arXiv 2207.12598, eq. 6, with g = 1 + w.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Sampler:
         self._device = device
 
     def steps(self, numbers: Sequence[int]) -> Iterator[Step]:
-        """Yield every step of the generation of some images, named by their numbers."""
+        """Yield every step of the generation of the images with these numbers."""
         noise = [self._stream.normal(number, 0, 0, self._shape) for number in numbers]
         images = torch.from_numpy(np.stack(noise)).to(self._device)
         labels = None
@@ -143,12 +143,12 @@ class Sampler:
             timesteps = timestep.to(self._device).expand(len(images))
             with torch.no_grad():
                 prediction = self._guided(images, timesteps, labels)
-            made: Any = self._scheduler.step(prediction, int(timestep), images, eta=0.0)
-            images = made.prev_sample
-            yield Step(images, made.pred_original_sample)
+            stepped: Any = self._scheduler.step(prediction, int(timestep), images, eta=0.0)
+            images = stepped.prev_sample
+            yield Step(images, stepped.pred_original_sample)
 
-    def drawn(self, numbers: Sequence[int]) -> Float32[np.ndarray, "image channel height width"]:
-        """Return the generated images of some numbers."""
+    def sample(self, numbers: Sequence[int]) -> Float32[np.ndarray, "image channel height width"]:
+        """Return the generated images with these numbers."""
         *_, last = self.steps(numbers)
         images = last.images.clamp(-1, 1) if self._sampling.clip_sample else last.images
         return images.cpu().numpy()
@@ -186,20 +186,3 @@ def _batches(n_images: int, batch_size: int) -> Iterator[range]:
     starts = range(0, n_images, batch_size)
     for start in tqdm(starts, desc="generate", unit="batch", mininterval=10):
         yield range(start, min(start + batch_size, n_images))
-
-
-def write_pictures(
-    directory: str | Path,
-    images: Float32[np.ndarray, "image channel height width"]
-    | UInt8[np.ndarray, "image channel height width"],
-):
-    """Write images, in [-1, 1] or 8-bit, as 8-bit PNGs, named by their number."""
-    from PIL import Image
-
-    with beside(directory) as temporary:
-        temporary.mkdir()
-        for number, image in enumerate(eight_bit(images)):
-            pixels = image.transpose(1, 2, 0)
-            Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
-                temporary / f"{number:04d}.png"
-            )

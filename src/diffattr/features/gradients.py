@@ -34,7 +34,7 @@ from tqdm import tqdm
 from diffattr import plugins, rng
 from diffattr.config import NoiseSchedule, Pass
 from diffattr.diffusion.denoising import Denoising, loss
-from diffattr.diffusion.models import predict, told, trained
+from diffattr.diffusion.models import conditioning, predict, trained_parameters
 from diffattr.diffusion.noising import alphas_cumprod, elbo_weights, noised, stacked_noise
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS, output_function
 from diffattr.features.projectors import Projector
@@ -101,7 +101,7 @@ class GradientPass:
     ):
         self.options, self.seed, self.device = options, seed, device
         self.network = network.eval().to(device)
-        self.parameters = trained(self.network)
+        self.parameters = trained_parameters(self.network)
         timesteps = timestep_set(options.timesteps, options.n_timesteps, schedule.n_timesteps)
         self.grid = _Grid.of(timesteps.tolist(), options.draws)
         self.abar, self.elbo_weights = alphas_cumprod(schedule), elbo_weights(schedule)
@@ -268,7 +268,7 @@ class GradientPass:
 
             def values(parameters: dict[str, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
                 inputs = (x[None], t[None])
-                arguments = {**told(label), "return_dict": False}
+                arguments = {**conditioning(label), "return_dict": False}
                 call = functional_call(network, parameters, inputs, arguments)
                 denoising = Denoising(call[0], noise[None], weight[None])
                 found = tuple(self.functions[name](denoising)[0] for name in names)

@@ -34,13 +34,13 @@ def network_size(benchmark: Benchmark) -> NetworkSize:
     from torch.utils.flop_counter import FlopCounterMode
 
     from diffattr.diffusion.families import family
-    from diffattr.diffusion.models import predict, trained
+    from diffattr.diffusion.models import predict, trained_parameters
 
     model, shape = benchmark.config.model, benchmark.models.sample_shape
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         network, told = family(model.family).outline(model.config)
         predict(network, torch.empty(1, *shape), torch.zeros(1), **told)
-    n_parameters = sum(parameter.numel() for parameter in trained(network).values())
+    n_parameters = sum(parameter.numel() for parameter in trained_parameters(network).values())
     n_frozen = sum(parameter.numel() for parameter in network.parameters()) - n_parameters
     return NetworkSize(n_parameters, counter.get_total_flops(), n_frozen)
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from diffattr.data.pixels import eight_bit
+from diffattr.data.image_files import to_uint8
 
 LARGEST_SIDE = 64
 """Pixels; larger images are scaled down."""
@@ -39,7 +39,7 @@ def picture(
     image: Float[np.ndarray, "channel height width"] | UInt8[np.ndarray, "channel height width"],
 ) -> Image.Image:
     """Return an image, in [-1, 1] or 8-bit, as 8-bit pixels, scaled down if it is large."""
-    pixels = eight_bit(image).transpose(1, 2, 0)
+    pixels = to_uint8(image).transpose(1, 2, 0)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     return picture

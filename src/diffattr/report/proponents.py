@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from diffattr.artifacts import beside
+from diffattr.artifacts import atomic_write
 from diffattr.benchmark import Benchmark
 from diffattr.report.files import Inputs
 from diffattr.report.viewer.extremes import highest
@@ -19,7 +19,7 @@ def write_proponents(path: str | Path, benchmark: Benchmark, inputs: Inputs) -> 
     """
     train = inputs.names["train"]
     with (
-        beside(path) as temporary,
+        atomic_write(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         table = csv.writer(file, lineterminator="\n")

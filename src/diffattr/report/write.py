@@ -44,7 +44,7 @@ def _redrawn(benchmark: Benchmark, inputs: Inputs) -> page.Images:
 
     Keys are `redrawn-0`, `redrawn-1`, ... in the order of the benchmark's removals.
     """
-    name = "images" if benchmark.models.captioned is None else "pictures"
+    name = "images" if benchmark.models.text_conditioned is None else "pictures"
     return {
         f"redrawn-{number}": np.concatenate(
             [

@@ -1,7 +1,6 @@
-"""Families of networks: a family is one small module, and one line in the registry.
+"""Families of networks: a family is a module with the functions of `Family` and a registry entry.
 
-Modules are named, not imported, so that the registry can be read without loading torch. A family's
-module has the functions of `Family`.
+Modules are named, not imported, so that the registry can be read without loading torch.
 """
 
 import importlib
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
     import torch
 
 Captions = Float32[np.ndarray, "caption token dim"]
-"""Captions as a text encoder gives them, one per class and at last the empty one."""
+"""Text embeddings of captions, one per class; the last is the empty caption."""
 
 
-class SdLora(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The config of a LoRA on the U-Net of a Stable-Diffusion pipeline.
+class StableDiffusionLora(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The config of a LoRA on the U-Net of a Stable Diffusion pipeline.
 
     Attributes:
-        pipeline: the pipeline's folder, or its name on the hub.
-        unet: what its unet/config.json says, read from there where a config leaves it out;
-            diffusers' defaults for keys that are missing.
-        rank: of the LoRA on the q, k, v and output projections of every attention layer.
-        dropout: of the outputs of attention layers, in training.
-        caption: the prompt of an image, with {} in the place of its class.
+        pipeline: the pipeline's folder, or its name on the Hub.
+        unet: the content of its unet/config.json, by default read from there; diffusers' defaults
+            apply to missing keys.
+        rank: rank of the LoRA on the q, k, v and output projections of every attention layer.
+        dropout: dropout of the outputs of attention layers in training.
+        caption: the prompt of an image, with {} in place of its class.
     """
 
     pipeline: Annotated[str, Meta(min_length=1)]
@@ -45,66 +44,69 @@ class SdLora(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 @runtime_checkable
 class Family(Protocol):
-    """What a family's module does; `config` is `model.config`."""
+    """The functions of a family's module; `config` is `model.config`."""
 
     def network(self, config: Mapping[str, Any], captions: Captions | None) -> "torch.nn.Module":
-        """Return the network with initial weights of torch's global generator.
+        """Return the network, its initial weights drawn from torch's global generator.
 
-        Its parameters that require a gradient are what is trained and stored.
+        The parameters that require a gradient are trained and stored.
         """
         ...
 
     def outline(self, config: Mapping[str, Any]) -> tuple["torch.nn.Module", dict[str, Any]]:
-        """Return a network to count with, and what it is told next to images and timesteps.
+        """Return a network for counting parameters, and its conditioning keyword arguments.
 
-        Called under torch's meta device; no weights are read.
+        Called under torch's meta device; reads no weights.
         """
         ...
 
-    def described(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def saved_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the content of the config.json beside a model's weights."""
         ...
 
     def pretrained(
         self, model: Model, captions: Captions | None
     ) -> tuple["torch.nn.Module", Model]:
-        """Return a network that is trained already, and the model that it is.
+        """Return an already trained network, and the model that describes it.
 
         Raises:
-            ConfigError: there is none, or not the one that the config says.
+            ConfigError: it does not exist, or does not match the config.
         """
         ...
 
 
 @dataclass(frozen=True)
-class Registered:
-    """Where a family's module is, and what can be told of it without loading torch.
+class FamilyEntry:
+    """The description of a family that can be read without loading torch.
 
-    `weights_file` is what a model's weights are called on disk; `options` the type of its config,
-    None where diffusers judges it; `unet` the class of network in a pipeline that it is for. A
-    family with `captions` trains an adapter on the network of a pipeline, which works on latents of
-    its VAE and is told captions.
+    Attributes:
+        module: the name of its module.
+        weights_file: the file name of a model's weights.
+        unet: the class of its network in a pipeline.
+        options: the type of its config, None if diffusers checks it.
+        text_conditioned: whether it trains an adapter on the network of a pipeline, which denoises
+            latents of the pipeline's VAE, conditioned on captions.
     """
 
     module: str
     weights_file: str
     unet: str
-    options: type[SdLora] | None = None
-    captions: bool = False
+    options: type[StableDiffusionLora] | None = None
+    text_conditioned: bool = False
 
 
-MODEL_FAMILIES: dict[str, Registered] = {
-    "unet2d": Registered(
+MODEL_FAMILIES: dict[str, FamilyEntry] = {
+    "unet2d": FamilyEntry(
         "diffattr.diffusion.families.unet2d",
         "diffusion_pytorch_model.safetensors",
         "UNet2DModel",
     ),
-    "sd-lora": Registered(
+    "sd-lora": FamilyEntry(
         "diffattr.diffusion.families.sd_lora",
         "pytorch_lora_weights.safetensors",
         "UNet2DConditionModel",
-        SdLora,
-        captions=True,
+        StableDiffusionLora,
+        text_conditioned=True,
     ),
 }
 
@@ -114,11 +116,11 @@ def family(name: str) -> Family:
     return cast(Family, importlib.import_module(MODEL_FAMILIES[name].module))
 
 
-def options(model: Model) -> SdLora | None:
-    """Return the config of a model whose family has a type for it, None for others.
+def options(model: Model) -> StableDiffusionLora | None:
+    """Return a model's config as its family's type, None if the family has none.
 
     Raises:
-        ConfigError: it is not of that type.
+        ConfigError: the config does not match the type.
     """
     kind = MODEL_FAMILIES[model.family].options
     if kind is None:
@@ -127,11 +129,11 @@ def options(model: Model) -> SdLora | None:
         return msgspec.convert(model.config, kind)
     except msgspec.ValidationError as error:
         known = ", ".join(kind.__struct_fields__)
-        raise ConfigError(f"model.config: {error} ({model.family} takes: {known})") from error
+        raise ConfigError(f"model.config: {error} ({model.family} has: {known})") from error
 
 
 def pipeline_of(model: Model) -> Pipeline:
-    """Return the pipeline that a model is, or that it is a LoRA of.
+    """Return the pipeline of a model, or the pipeline below its LoRA.
 
     Raises:
         ConfigError: the config does not name one.
@@ -143,7 +145,7 @@ def pipeline_of(model: Model) -> Pipeline:
 
 
 def sample_shape(model: Model, resolution: int) -> tuple[int, int, int]:
-    """Return channels, height and width of what a network denoises, for images of a resolution."""
+    """Return channels, height and width of a network's inputs, for images of a resolution."""
     if (found := options(model)) is None:
         return model.config.get("in_channels", 3), resolution, resolution
     side = found.unet.get("sample_size", resolution)

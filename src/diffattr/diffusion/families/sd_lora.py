@@ -1,11 +1,11 @@
-"""A LoRA on the U-Net of a Stable-Diffusion pipeline, told the caption of each image.
+"""A LoRA on the U-Net of a Stable Diffusion pipeline, conditioned on the caption of each image.
 
-The pipeline's own weights stay as they are; what is trained, stored and differentiated is the LoRA
-on the q, k, v and output projections of all attention layers.
+The pipeline's weights are frozen; only the LoRA on the q, k, v and output projections of all
+attention layers is trained, stored and differentiated.
 
 Sources: Rombach et al., "High-resolution image synthesis with latent diffusion models" (CVPR 2022);
 Hu et al., "LoRA: low-rank adaptation of large language models" (ICLR 2022); Zheng et al. (ICLR
-2024), whose ArtBench models these are.
+2024), for the ArtBench models.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from diffattr.config import ConfigError, Model
-from diffattr.diffusion.families import MODEL_FAMILIES, Captions, SdLora
+from diffattr.diffusion.families import MODEL_FAMILIES, Captions, StableDiffusionLora
 from diffattr.diffusion.families import options as checked
 from diffattr.diffusion.pipelines import Pipeline
 
@@ -24,9 +24,9 @@ _PROJECTIONS = ["to_q", "to_k", "to_v", "to_out.0"]
 
 
 class CaptionedUNet(torch.nn.Module):
-    """A U-Net and the captions that it can be told, (caption, token, dim).
+    """A U-Net with the text embeddings of its captions, (caption, token, dim).
 
-    An image's label is the position of its caption; the last one, label -1, is the empty caption.
+    An image's label is the index of its caption; the last one, label -1, is the empty caption.
     """
 
     def __init__(self, unet: torch.nn.Module, captions: Tensor):
@@ -37,7 +37,7 @@ class CaptionedUNet(torch.nn.Module):
 
     @property
     def config(self) -> Any:
-        """The U-Net's own config."""
+        """The U-Net's config."""
         return self.unet.config
 
     @property
@@ -53,28 +53,28 @@ class CaptionedUNet(torch.nn.Module):
 
 
 def network(config: Mapping[str, Any], captions: Captions | None) -> CaptionedUNet:
-    """Return the pipeline's U-Net with a LoRA that changes nothing yet (B = 0).
+    """Return the pipeline's U-Net with an untrained LoRA, which has no effect (B = 0).
 
     Raises:
-        ConfigError: the pipeline cannot be read, or its U-Net is not the one of the config.
+        ConfigError: the pipeline cannot be read, or its U-Net does not match the config.
     """
     chosen = _options(config)
     unet = _base(chosen, captions)
     return CaptionedUNet(_adapted(unet, chosen), torch.from_numpy(captions))
 
 
-def _base(chosen: SdLora, captions: Captions | None) -> Any:
-    """Return the pipeline's own U-Net.
+def _base(chosen: StableDiffusionLora, captions: Captions | None) -> Any:
+    """Return the pipeline's U-Net.
 
     Raises:
-        ConfigError: it cannot be read, or is not the one of the config, or not for these captions.
+        ConfigError: it cannot be read, or does not match the config or the captions.
     """
     if captions is None:
-        raise ConfigError("model.family: sd-lora is told captions, none were given")
+        raise ConfigError("model.family: sd-lora is conditioned on captions, but there are none")
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    unet: Any = Pipeline(chosen.pipeline).whole("unet", UNet2DConditionModel)
-    # What `sample_shape` takes for granted is held against the pipeline too.
+    unet: Any = Pipeline(chosen.pipeline).checked_component("unet", UNet2DConditionModel)
+    # The defaults of `sample_shape` are checked against the pipeline too.
     for key, expected in {"in_channels": 4, "out_channels": 4, **chosen.unet}.items():
         if key in unet.config and _plain(unet.config[key]) != _plain(expected):
             raise ConfigError(
@@ -83,15 +83,15 @@ def _base(chosen: SdLora, captions: Captions | None) -> Any:
             )
     if captions.shape[-1] != unet.config["cross_attention_dim"]:
         raise ConfigError(
-            f"model.config.pipeline: the text encoder of {chosen.pipeline} gives"
-            f" {captions.shape[-1]} numbers a token, its U-Net takes"
+            f"model.config.pipeline: the text encoder of {chosen.pipeline} has"
+            f" {captions.shape[-1]} dimensions, its U-Net expects"
             f" {unet.config['cross_attention_dim']}"
         )
     return unet
 
 
 def outline(config: Mapping[str, Any]) -> tuple[CaptionedUNet, dict[str, Any]]:
-    """Return the network of the config's `unet`, and a label to tell it."""
+    """Return the network of the config's `unet`, and one label as its conditioning."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     chosen = _options(config)
@@ -101,21 +101,21 @@ def outline(config: Mapping[str, Any]) -> tuple[CaptionedUNet, dict[str, Any]]:
     return network, {"labels": torch.zeros(1, dtype=torch.int64)}
 
 
-def described(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config as it stands: a LoRA says nothing of what it is put on."""
+def saved_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config unchanged: a LoRA's files do not describe the network below it."""
     return dict(config)
 
 
 def pretrained(model: Model, captions: Captions | None) -> tuple[CaptionedUNet, Model]:
-    """Return the pipeline's U-Net with a LoRA out of a file of diffusers' own."""
+    """Return the pipeline's U-Net with a LoRA from a file in diffusers' format."""
     from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin
 
     chosen = _options(model.config)
     unet, loader = _base(chosen, captions), cast(Any, StableDiffusionLoraLoaderMixin)
     where = f"model.pretrained: the LoRA of {model.pretrained}"
-    told = torch.from_numpy(captions)
+    table = torch.from_numpy(captions)
     with torch.device("meta"):
-        expected = CaptionedUNet(_adapted(type(unet).from_config(unet.config), chosen), told)
+        expected = CaptionedUNet(_adapted(type(unet).from_config(unet.config), chosen), table)
     try:
         weights, alphas, about = loader.lora_state_dict(
             model.pretrained,
@@ -134,33 +134,33 @@ def pretrained(model: Model, captions: Captions | None) -> tuple[CaptionedUNet, 
         ) from error
     for name, parameter in unet.named_parameters():
         parameter.requires_grad_(f".{_ADAPTER}." in name)
-    network = CaptionedUNet(unet, told)
+    network = CaptionedUNet(unet, table)
     found, wanted = (
         {name: tuple(p.shape) for name, p in one.named_parameters() if p.requires_grad}
         for one in (network, expected)
     )
-    # peft makes up what a file lacks, and passes over what is not the U-Net's.
+    # peft initialises weights missing from a file, and ignores those outside the U-Net.
     stored = [name for name in weights if not name.endswith(".alpha")]
     wrong = [name for name, _ in sorted(set(found.items()) ^ set(wanted.items()))]
     wrong += [name for name in stored if not name.startswith("unet.")]
     if not wrong and len(stored) != len(wanted):
-        wrong = [f"{len(stored)} weights in place of {len(wanted)}"]
+        wrong = [f"{len(stored)} weights, expected {len(wanted)}"]
     if wrong:
         raise ConfigError(
-            f"{where} is not one of rank {chosen.rank} on the q, k, v and output projections of all"
-            f" attention layers of the U-Net alone (found {wrong[0]}); set model.config.rank, or"
-            " name another LoRA"
+            f"{where} does not have rank {chosen.rank} on exactly the q, k, v and output"
+            f" projections of all attention layers of the U-Net (found {wrong[0]}); set"
+            " model.config.rank, or name another LoRA"
         )
     scales = {m.scaling[_ADAPTER] for m in unet.modules() if _ADAPTER in getattr(m, "scaling", {})}
     if scales != {1.0}:
         raise ConfigError(
-            f"{where} is scaled by alpha / rank = {', '.join(map(str, sorted(scales)))}; 1 is"
-            " expected, as diffusers' own training scripts have it"
+            f"{where} is scaled by alpha / rank = {', '.join(map(str, sorted(scales)))}; expected"
+            " 1, as in diffusers' training scripts"
         )
     return network, Model(family=model.family, config=model.config)
 
 
-def _options(config: Mapping[str, Any]) -> SdLora:
+def _options(config: Mapping[str, Any]) -> StableDiffusionLora:
     found = checked(Model(family="sd-lora", config=dict(config)))
     assert found is not None  # the registry names this type
     return found
@@ -170,8 +170,8 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
-def _adapted(unet: Any, chosen: SdLora) -> Any:
-    """Return the U-Net with a LoRA that changes nothing yet."""
+def _adapted(unet: Any, chosen: StableDiffusionLora) -> Any:
+    """Return the U-Net with an untrained LoRA."""
     try:
         from peft import LoraConfig  # pyright: ignore[reportMissingImports]
     except ImportError as error:
@@ -180,7 +180,7 @@ def _adapted(unet: Any, chosen: SdLora) -> Any:
             " pip install -e '.[text-to-image]'"
         ) from error
     unet.requires_grad_(False)
-    # Scale alpha / r = 1; A is N(0, 1/r^2) and B zero, as in diffusers' own LoRA layers.
+    # Scale alpha / r = 1; A is N(0, 1/r^2) and B zero, as in diffusers' LoRA layers.
     unet.add_adapter(
         LoraConfig(
             r=chosen.rank,

@@ -12,7 +12,7 @@ from diffattr.diffusion.families import Captions, pipeline_of
 
 
 def network(config: Mapping[str, Any], captions: Captions | None) -> torch.nn.Module:  # noqa: ARG001
-    """Return the network; `config` may also be what `described` gives."""
+    """Return the network; `config` may also come from `saved_config`."""
     written_by_diffusers = "_class_name" in config
     built: Any = (
         UNet2DModel.from_config(dict(config)) if written_by_diffusers else UNet2DModel(**config)
@@ -21,21 +21,21 @@ def network(config: Mapping[str, Any], captions: Captions | None) -> torch.nn.Mo
 
 
 def outline(config: Mapping[str, Any]) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """Return the network, which is told nothing else."""
+    """Return the network, which has no conditioning."""
     return network(config, None), {}
 
 
-def described(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return diffusers' own config, so that `UNet2DModel.from_pretrained` reads the folder."""
+def saved_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return diffusers' config, so that `UNet2DModel.from_pretrained` reads the folder."""
     with torch.device("meta"):
-        whole: Any = network(config, None)
-    return json.loads(whole.to_json_string())
+        unet: Any = network(config, None)
+    return json.loads(unet.to_json_string())
 
 
 def pretrained(
     model: Model,
     captions: Captions | None,  # noqa: ARG001
 ) -> tuple[torch.nn.Module, Model]:
-    """Return a pipeline's network, and the model that it is."""
+    """Return a pipeline's network, and the model that describes it."""
     kind: Any = UNet2DModel
-    return pipeline_of(model).whole("unet", kind), model
+    return pipeline_of(model).checked_component("unet", kind), model

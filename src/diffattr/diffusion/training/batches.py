@@ -1,4 +1,4 @@
-"""What a training step sees: a pure function of seed, epoch and image."""
+"""The batch of each training step: a pure function of seed, epoch and images."""
 
 import math
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ from diffattr.diffusion.noising import alphas_cumprod, noised
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The images that subsets are drawn from; `ids` name them wherever noise is keyed.
+    """The images that subsets are drawn from; `ids` key their noise.
 
-    `labels` are the rows of `captions` that the images have, for networks with captions. `mirrored`
-    are the flipped images, where flipping the array is not enough (latents).
+    `labels` are the images' rows in `captions`, for text-conditioned networks. `mirrored` are the
+    flipped images if flipping the array is not enough (latents).
     """
 
     images: Float32[np.ndarray, "train channel height width"]
@@ -56,7 +56,7 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the batch of every step after the first `done`, on the CPU.
 
-    The members have equally many images, and visit them in the order that all share.
+    All members have the same number of images and visit them in a common order.
     """
     training, abar = recipe.training, alphas_cumprod(recipe.noise_schedule)
     per_epoch = math.ceil(int(masks[0].sum()) / training.batch_size)
@@ -77,7 +77,7 @@ def _batch(
     recipe: Recipe,
     abar: Float32[Tensor, " timestep"],
 ) -> Batch:
-    """Return the batch of some images; one that several members have is drawn once.
+    """Return the batch of some images; noise that members share is drawn once.
 
     Some images get the empty caption, label -1, for classifier-free guidance (Ho and Salimans,
     arXiv 2207.12598).

@@ -18,7 +18,7 @@ from diffattr.config import Recipe
 from diffattr.data.subsets import membership
 from diffattr.diffusion.training.batches import TrainingSet, batches
 from diffattr.diffusion.training.stack import Stack, Weights
-from diffattr.diffusion.training.state import Saved, fingerprint
+from diffattr.diffusion.training.state import TrainingState, fingerprint
 
 _HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -35,24 +35,25 @@ def train(
     device: str = "cpu",
     save_state_every_s: float = 60.0,
 ) -> dict[int, Weights]:
-    """Return the weights of one model per subset, by step: the steps to keep and the last one.
+    """Return the weights of one model per subset, after each step to keep and the last step.
 
     Each parameter is a tensor (member, ...) in the order of `subsets`.
 
     Args:
         data: the training set.
-        subsets: positions into the training set, of equal number.
+        subsets: positions in the training set; all subsets have the same size.
         seed: keys initial weights, order, timesteps and noise.
         recipe: model, noise schedule and training.
-        models_per_stack: how many models are trained together; 1 trains them one by one.
-        scratch: where the state lies from which a killed run goes on. The caller deletes it when
-            the result is safe.
-        keep_steps: numbers of steps after which the weights are kept too; 0 is before training.
-        device: where to train.
-        save_state_every_s: seconds between two states; never changes the result.
+        models_per_stack: number of models that are trained together.
+        scratch: folder of the state from which a killed run resumes; the caller deletes it once the
+            result is written.
+        keep_steps: steps after which the weights are also returned; 0 is before training.
+        device: the device to train on.
+        save_state_every_s: seconds between saved states; never changes the result.
 
     Raises:
         ConfigError: the model does not fit the images, or cannot be trained in a stack.
+        ValueError: a step to keep is after the last step.
     """
     stacks = [
         subsets[start : start + models_per_stack]
@@ -78,13 +79,13 @@ def _train_stack(
     device: str,
     save_state_every_s: float,
 ) -> dict[int, Weights]:
-    """Train one stack from wherever its state stands; return the weights by step."""
+    """Train one stack from its saved state, if there is one; return the weights by step."""
     training, masks = recipe.training, membership(list(subsets), len(data.images))
     n_steps = training.n_steps(len(subsets[0]))
     if late := [step for step in keep_steps if step > n_steps]:
-        raise ValueError(f"step {late[0]} is to be kept, training ends at {n_steps}")
+        raise ValueError(f"keep_steps: found {late[0]}, but training ends at step {n_steps}")
     keep = sorted({*keep_steps, n_steps})
-    saved = Saved(scratch / fingerprint(data, masks, seed, recipe, keep))
+    saved = TrainingState(scratch / fingerprint(data, masks, seed, recipe, keep))
     stack = Stack(recipe, seed, len(subsets), data.images.shape[1:], data.captions, device)
     optimizer = torch.optim.AdamW(
         [{"params": list(stack.parameters.values()), "initial_lr": training.learning_rate}],
@@ -95,7 +96,7 @@ def _train_stack(
         fused=True,
     )
     kind, half = torch.device(device).type, _HALF.get(training.mixed_precision)
-    if half == torch.float16 and kind == "cpu":  # no CPU trains in fp16: there, it is fp32
+    if half == torch.float16 and kind == "cpu":  # CPUs do not train in fp16; use fp32
         half = None
     scaler = torch.amp.GradScaler(kind, enabled=half == torch.float16)
     done = saved.resume(stack.parameters, optimizer, scaler)

@@ -1,4 +1,4 @@
-"""Models that are trained together, as one network whose parameters have a member axis.
+"""Models trained together as one network whose parameters have a member axis.
 
 Small networks spend most of a step on overhead, which the members share (`torch.func.vmap`). One
 model is a stack of one.
@@ -16,7 +16,7 @@ from torch.func import functional_call, vmap
 from diffattr import rng
 from diffattr.config import ConfigError, Recipe
 from diffattr.diffusion.families import MODEL_FAMILIES, Captions
-from diffattr.diffusion.models import build, told, trained
+from diffattr.diffusion.models import build, conditioning, trained_parameters
 
 Weights = dict[str, Tensor]
 
@@ -36,18 +36,20 @@ class Stack:
         network = build(recipe.model, seed, captions).train()
         _check_fit(network, image_shape, recipe.model.family)
         self.seed = seed
-        self.drops_out = any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in network.modules())
+        self.has_dropout = any(
+            isinstance(m, torch.nn.Dropout) and m.p > 0 for m in network.modules()
+        )
         if n_members > 1:
-            _check_stackable(network, self.drops_out)
+            _check_stackable(network, self.has_dropout)
         self.parameters: Weights = {
             name: tensor.detach().expand(n_members, *tensor.shape).clone().to(device)
-            for name, tensor in trained(network).items()
+            for name, tensor in trained_parameters(network).items()
         }
         for tensor in self.parameters.values():
             tensor.requires_grad_(True)
-        # Of a network that is trained as a whole, the weights in use are those above.
-        whole = len(self.parameters) == len(list(network.parameters()))
-        self.network = network.to("meta" if whole else device)
+        # The network's parameters are not used if the stacked ones replace all of them.
+        all_trained = len(self.parameters) == len(list(network.parameters()))
+        self.network = network.to("meta" if all_trained else device)
 
     def predict(
         self,
@@ -55,10 +57,10 @@ class Stack:
         timesteps: Int64[Tensor, "member image"],
         labels: Int64[Tensor, "member image"] | None,
     ) -> Float[Tensor, "member image channel height width"]:
-        """Return every member's prediction for its own images."""
+        """Return each member's prediction for its images."""
 
         def one(parameters: Weights, x: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
-            arguments = {**told(labels), "return_dict": False}
+            arguments = {**conditioning(labels), "return_dict": False}
             return functional_call(self.network, parameters, (x, timesteps), arguments)[0]
 
         if len(x) == 1:
@@ -69,8 +71,8 @@ class Stack:
 
     @contextlib.contextmanager
     def randomness(self, step: int) -> Iterator[None]:
-        """Key what dropout draws inside the block by the step."""
-        if not self.drops_out:
+        """Key dropout inside the block by the step."""
+        if not self.has_dropout:
             yield
             return
         with rng.torch_seeded(self.seed, "dropout", step):
@@ -87,29 +89,29 @@ class Stack:
 
 
 def _check_fit(network: torch.nn.Module, image_shape: tuple[int, ...], family: str) -> None:
-    """Compare what the network was built as, its family's defaults included, with the images."""
+    """Check the network, including its family's defaults, against the images."""
     channels, height = image_shape[:2]
     config: Any = network.config
-    wanted = (("in_channels", channels), ("out_channels", channels), ("sample_size", height))
-    for key, expected in wanted:
+    sizes = (("in_channels", channels), ("out_channels", channels), ("sample_size", height))
+    for key, expected in sizes:
         if config[key] not in (None, expected):
             raise ConfigError(
-                f"model.config.{key}: found {config[key]}, the images have {channels} channels and"
-                f" are {height} pixels wide"
+                f"model.config.{key}: found {config[key]}, expected {expected}: the images have"
+                f" {channels} channels and {height} pixels per side"
             )
     frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
-    if frozen and not MODEL_FAMILIES[family].captions:
+    if frozen and not MODEL_FAMILIES[family].text_conditioned:
         raise ConfigError(
             f"model.config: the network has parameters that are not trained ({frozen[0]}), which"
             " gradients and stacks do not support; choose another time_embedding_type"
         )
 
 
-def _check_stackable(network: torch.nn.Module, drops_out: bool) -> None:
-    if drops_out:
+def _check_stackable(network: torch.nn.Module, has_dropout: bool) -> None:
+    if has_dropout:
         raise ConfigError(
             "jobs.models_per_stack: a model with dropout cannot be trained in a stack, since its"
-            " dropped units would depend on its neighbours; set models_per_stack to 1"
+            " dropped units would depend on the other members; set models_per_stack to 1"
         )
     if any(type(module).__name__ == "Attention" for module in network.modules()):
         raise ConfigError(

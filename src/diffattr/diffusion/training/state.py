@@ -31,19 +31,19 @@ def fingerprint(
     recipe: Recipe,
     keep: Sequence[int],
 ) -> str:
-    """Return a name under which only a run with the same result can find its state."""
+    """Return a folder name that only runs with the same result share."""
     text = json.dumps([RESULT_VERSION["training"], seed, keep, msgspec.to_builtins(recipe)])
     digest = hashlib.sha256(text.encode())
-    further = (data.labels, data.captions, data.mirrored)
-    given = [array for array in further if array is not None]
-    for array in (data.images, data.ids, masks, *given):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    optional = (data.labels, data.captions, data.mirrored)
+    for array in (data.images, data.ids, masks, *optional):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
-class Saved:
-    """What a run leaves in a folder: the weights of the steps to keep, and the state to resume."""
+class TrainingState:
+    """The files of a run in a folder: the weights of kept steps, and the state to resume from."""
 
     folder: Path
 
@@ -67,7 +67,7 @@ class Saved:
         optimizer: torch.optim.Optimizer,
         scaler: torch.amp.GradScaler,
     ) -> None:
-        """Write the state after a step in place of the one before."""
+        """Write the state after a step, replacing the previous one."""
         tensors = {"step": torch.tensor(step)}
         if scaler.is_enabled():
             state = scaler.state_dict()
@@ -81,7 +81,7 @@ class Saved:
     def resume(
         self, weights: Weights, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
     ) -> int:
-        """Load the last state, if there is one; return the number of steps behind it.
+        """Load the last state, if there is one; return the number of completed steps.
 
         Raises:
             ArtifactError: the state is damaged.
@@ -116,6 +116,6 @@ class Saved:
             yield
         except (SafetensorError, KeyError, OSError) as error:
             raise ArtifactError(
-                f"{path}: the state to resume from is damaged ({error}); delete {self.folder}, and"
-                " training starts from the beginning"
+                f"{path}: the state to resume from is damaged ({error}); delete {self.folder} to"
+                " train from the beginning"
             ) from error

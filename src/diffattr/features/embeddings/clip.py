@@ -15,7 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from diffattr.config import ConfigError
-from diffattr.data.pixels import eight_bit
+from diffattr.data.image_files import to_uint8
 from diffattr.features.embeddings import Clip
 
 
@@ -81,6 +81,6 @@ class ClipEmbedding:
         image: Float32[np.ndarray, "channel height width"]
         | UInt8[np.ndarray, "channel height width"],
     ) -> torch.Tensor:
-        pixels = eight_bit(image).transpose(1, 2, 0)
+        pixels = to_uint8(image).transpose(1, 2, 0)
         picture = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         return self._preprocess(picture.convert("RGB"))

@@ -14,7 +14,7 @@ def data(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
     """Images, positions and labels of the real splits."""
     n = sum(benchmark.counts.n_images(split) for split in benchmark.splits.real)
     pixels = sample_bytes(benchmark)
-    if benchmark.models.captioned is not None:
+    if benchmark.models.text_conditioned is not None:
         pixels = 3 * benchmark.config.data.resolution**2
     n_bytes = n * (pixels + 2 * FLOAT64)
     return Work(n_bytes=n_bytes, n_held=4 * n_bytes)

@@ -13,7 +13,7 @@ The same inputs give the same bytes.
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffattr.artifacts import beside
+from diffattr.artifacts import atomic_write
 from diffattr.report.viewer import page
 from diffattr.report.viewer.content import Images, LoadScores, Maps, Method, Split, Train, check
 from diffattr.report.viewer.data_files import (
@@ -60,7 +60,7 @@ def write(
             as expected.
     """
     check(methods, train, splits, images)
-    with beside(directory) as folder:
+    with atomic_write(directory) as folder:
         for part in ("data", "images"):
             (folder / part).mkdir(parents=True)
         shown: set[int] = set()

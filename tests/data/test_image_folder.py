@@ -1,4 +1,4 @@
-"""A folder of one's own images."""
+"""A user's folder of images."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_a_folder_of_grey_images_has_one_channel(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no image"):
+    with pytest.raises(ValueError, match="no usable image"):
         load("images", tmp_path)
 
 
@@ -69,8 +69,8 @@ def see_through_palette(path):
 
 
 BAD = {
-    "a text": (lambda path: path.write_text("read me"), "is no image"),
-    "an empty file": (lambda path: path.write_bytes(b""), "is no image"),
+    "a text": (lambda path: path.write_text("read me"), "is not an image"),
+    "an empty file": (lambda path: path.write_bytes(b""), "is not an image"),
     "grey": (lambda path: save(path, noise(12, 10)), "is grey among coloured images"),
     "alpha": (with_alpha, "has an alpha channel"),
     "palette with alpha": (see_through_palette, "has an alpha channel"),
@@ -112,7 +112,7 @@ def test_a_coloured_image_among_grey_ones_is_refused(tmp_path):
 
 @pytest.fixture
 def truncated(tmp_path):
-    """Twenty images, of which two end early: their headers are whole."""
+    """Twenty images, two of them truncated after an intact header."""
     fill(tmp_path, [f"{number:02d}.png" for number in range(20)], 40, 40, 3)
     for name in ("04.png", "11.png"):
         whole = (tmp_path / name).read_bytes()
@@ -152,7 +152,7 @@ def test_truncated_images_are_never_drawn_where_they_are_left_out(truncated, how
 
 
 def test_too_few_are_left_says_how_many(truncated):
-    with pytest.raises(ValueError, match=r"data\.n_train: 14 images asked for, 13 are left"):
+    with pytest.raises(ValueError, match=r"data\.n_train: found 14, but only 13 images are"):
         drawn(truncated, n_train=14, n_val=5, unreadable="skip")
 
 

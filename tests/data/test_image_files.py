@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from diffattr.data.pictures import checked_name, listed, pixels, reader
+from diffattr.data.image_files import plain_file_name, reader, scaled, visible_files, write_pngs
 from diffattr.data.source import DataError, UnreadableError
 
 
@@ -45,7 +45,7 @@ def by_hand(image, resolution, crop=None):
 @settings(deadline=None, max_examples=60)
 def test_scaling_is_that_of_the_definition(size, resolution, seed):
     image = noise(*size, 3, seed=seed)
-    found = pixels(Image.fromarray(image), resolution, crop=None)
+    found = scaled(Image.fromarray(image), resolution, crop=None)
     assert found.shape == (3, resolution, resolution)
     assert found.dtype == np.float32
     # PIL rounds to 8 bits after each of the two directions, with weights of 8 bits and more.
@@ -55,7 +55,7 @@ def test_scaling_is_that_of_the_definition(size, resolution, seed):
 def test_celeba_s_size_is_cropped_as_torchvision_crops_it():
     # CenterCrop(140) of 178x218 leaves out 19 columns and 39 rows on each side.
     image = noise(218, 178, 3)
-    found = pixels(Image.fromarray(image), 140, crop=140)
+    found = scaled(Image.fromarray(image), 140, crop=140)
     assert np.array_equal(found * 255, image[39:179, 19:159].transpose(2, 0, 1))
 
 
@@ -63,13 +63,13 @@ def test_celeba_s_size_is_cropped_as_torchvision_crops_it():
 @settings(deadline=None, max_examples=3)
 def test_the_crop_comes_before_scaling(seed):
     image = noise(218, 178, 3, seed=seed)
-    found = pixels(Image.fromarray(image), 64, crop=140)
+    found = scaled(Image.fromarray(image), 64, crop=140)
     assert abs(found - by_hand(image, 64, crop=140)).max() <= 1.6 / 255
 
 
 def test_an_image_of_the_right_size_is_left_alone_and_grey_has_one_channel():
     image = noise(7, 7)
-    found = pixels(Image.fromarray(image), 7, crop=None)
+    found = scaled(Image.fromarray(image), 7, crop=None)
     assert np.array_equal(found[0] * 255, image)
     assert found.shape == (1, 7, 7)
 
@@ -79,7 +79,7 @@ def test_half_a_pixel_is_rounded_to_the_even_place(height, width):
     # torchvision's CenterCrop starts at int(round((length - side) / 2)).
     image = noise(height, width, 3)
     top, left = {(8, 11): (0, 2), (11, 8): (2, 0), (8, 9): (0, 0)}[height, width]
-    found = pixels(Image.fromarray(image), 8, crop=None)
+    found = scaled(Image.fromarray(image), 8, crop=None)
     assert np.array_equal(found * 255, image[top : top + 8, left : left + 8].transpose(2, 0, 1))
 
 
@@ -124,8 +124,10 @@ def test_every_image_that_cannot_be_used_is_counted_and_the_first_three_are_name
         reads(folder, size=(9, 9))(np.arange(6), 9)
     assert sorted(caught.value.problems) == [0, 1, 2, 3]
     text = str(caught.value)
-    assert text.startswith("4 images cannot be used (0.png: does not exist; 1.png: is no image; 2.")
-    assert caught.value.problems[3] == "3.png: is 9x8 pixels, 9x9 expected"
+    assert text.startswith(
+        "4 images cannot be used (0.png: does not exist; 1.png: is not an image; 2."
+    )
+    assert caught.value.problems[3] == "3.png: is 9x8 pixels, expected 9x9"
     assert "3.png" not in text
     assert "data.unreadable: skip" in text
     assert "\n" not in text
@@ -174,12 +176,32 @@ def test_a_flipped_byte_of_a_png_is_refused(folder):
 @pytest.mark.parametrize("name", ["", ".", "..", "../a.jpg", "a/b.jpg", "/etc/passwd", "a/"])
 def test_a_name_that_leads_elsewhere_is_refused(name):
     with pytest.raises(DataError, match="list, line 3: found"):
-        checked_name(name, "list, line 3")
+        plain_file_name(name, "list, line 3")
 
 
 def test_hidden_files_are_not_listed_and_the_order_is_that_of_names(tmp_path):
     for name in ("b/2.png", "b/10.png", "a.png", ".DS_Store", "b/.thumbs/1.png", "a/z.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in listed(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in visible_files(tmp_path)]
     assert found == ["a.png", "a/z.png", "b/10.png", "b/2.png"]
+
+
+def test_pngs_replace_those_of_an_earlier_run(tmp_path):
+    for n in (3, 2):
+        write_pngs(tmp_path / "pictures", np.zeros((n, 1, 4, 4), np.float32))
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["0000.png", "0001.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pngs_are_the_images_in_8_bits(channels, tmp_path):
+    images = np.random.default_rng(0).uniform(-1, 1, (2, channels, 4, 4)).astype(np.float32)
+    images[0, 0, 0, :2] = -1, 1
+    write_pngs(tmp_path / "pictures", images)
+    for number, image in enumerate(images):
+        with Image.open(tmp_path / "pictures" / f"{number:04d}.png") as picture:
+            pixels = np.asarray(picture).reshape(4, 4, channels).transpose(2, 0, 1)
+        # Half of a step between two 8-bit values.
+        np.testing.assert_allclose(pixels / 127.5 - 1, image, atol=0.5 / 127.5 + 1e-6)
