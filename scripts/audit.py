@@ -1,4 +1,4 @@
-"""Rule audit_powers: what bending one method's scores does to its LDS."""
+"""Rule audit_powers: the LDS of powers of one method's scores."""
 
 from diffattr.job import job
 
