@@ -11,7 +11,7 @@ default. The jobs of a benchmark compute gradients and scores with the same func
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from diffattr.attribution import method_of
+from diffattr.attribution.base import VectorMethod
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.config import ConfigError, Pass, ProjectorOptions
 from diffattr.data.pixels import eight_bit
@@ -103,7 +104,7 @@ def attribute_images(
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(required[name])
     phi, psi = (features[side][output_function] for side in ("train", "queries"))
-    return chosen.attribute(phi, psi).scores(ridge).astype(np.float32)
+    return cast(VectorMethod, chosen).attribute(phi, psi).scores(ridge).astype(np.float32)
 
 
 _Images = dict[str, Float32[np.ndarray, "image c h w"]]
