@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: interleaved timing and a table that says where it was made."""
+"""Shared by the benchmark scripts: interleaved timing, and a table with its machine."""
 
 import argparse
 import statistics
@@ -34,7 +34,7 @@ def unet(size: int, channels: Sequence[int] = (16, 32)) -> Model:
 
 
 def arguments(description: str) -> argparse.Namespace:
-    """Return the command line: `--tiny` checks that the script runs, its figures mean nothing."""
+    """Return the command line; with `--tiny` the script only runs, and its figures mean nothing."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--tiny", action="store_true", help="a quick run, to see that it works")
     parser.add_argument("--threads", type=int, default=1)
@@ -44,7 +44,7 @@ def arguments(description: str) -> argparse.Namespace:
 
 
 def interleaved(variants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each variant, timed in turn so that all meet the same noise."""
+    """Return the median seconds of each variant, timed in turn so that all see the same noise."""
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for variant in variants.values():
         variant()
@@ -57,7 +57,7 @@ def interleaved(variants: dict[str, Callable[[], object]], rounds: int) -> dict[
 
 
 def show(title: str, headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print one table and the machine it was made on."""
+    """Print one table and the machine that produced it."""
     print(f"\n{title}\n")
     print(tabulate(rows, headers, tablefmt="github", floatfmt=".3g"))
     machine, packages = host(), versions()

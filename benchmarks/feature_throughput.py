@@ -27,7 +27,7 @@ rows = []
 for n_timesteps in (10, 100):
 
     def features(functions, kind="sjlt", k=4096, n_timesteps=n_timesteps, unit=False):
-        """Return a call that takes the features of all images."""
+        """Return a function that computes the features of all images."""
         gradient_pass = Pass(
             n_timesteps=n_timesteps,
             noise="per-image",
@@ -35,8 +35,8 @@ for n_timesteps in (10, 100):
             projector=ProjectorOptions(kind=kind, k=k),
             unit_gradients=unit,
         )
-        taken = GradientPass(network, SCHEDULE, gradient_pass, seed=0)
-        return lambda: taken.features(images, ids, "train", batch_size=n_timesteps)
+        gradients = GradientPass(network, SCHEDULE, gradient_pass, seed=0)
+        return lambda: gradients.features(images, ids, "train", batch_size=n_timesteps)
 
     noise = torch.randn(n_timesteps, 1, size, size)
     timesteps = torch.arange(n_timesteps) * 1000 // n_timesteps

@@ -1,4 +1,4 @@
-"""Time and memory of a whole lambda path with its LDS at the size of the D-TRAK paper's CIFAR-2."""
+"""Time and memory of a lambda path with its LDS, at the size of the D-TRAK paper's CIFAR-2."""
 
 import resource
 import time

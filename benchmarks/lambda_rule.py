@@ -1,9 +1,9 @@
-"""What a lambda that nobody tuned costs: one multiple of the mean |phi|^2 for every benchmark.
+"""The cost of an untuned lambda: one multiple of the mean |phi|^2 for every benchmark.
 
-Where nothing is retrained there is no LDS to choose lambda by. This holds fixed lambdas against the
-best in hindsight, on the finished standard benchmarks in docs/results: per output function, the LDS
-lost on average and at worst over its methods, both data sets and both splits. Lambda is in units of
-the mean squared length of a training feature, trace(Gram) / n.
+Where nothing is retrained, LDS cannot select lambda. This compares fixed lambdas with the best in
+hindsight, on the finished standard benchmarks in docs/results: per output function, the LDS lost on
+average and at worst over its methods, both data sets and both splits. Lambda is in units of the
+mean squared length of a training feature, trace(Gram) / n.
 
     python benchmarks/lambda_rule.py
 """
@@ -24,7 +24,6 @@ def curves() -> dict[str, list[tuple[str, list[float], list[float]]]]:
     found = defaultdict(list)
     for path in sorted(RESULTS.glob("*/report.json.gz")):
         report = json.loads(gzip.decompress(path.read_bytes()))
-        lambdas = report["config"]["lambdas"]["relative"]
         kinds = {method["name"]: method for method in report["methods"]}
         for table in report["lds"]:
             for method in table["methods"]:
@@ -36,7 +35,8 @@ def curves() -> dict[str, list[tuple[str, list[float], list[float]]]]:
                 else:
                     output_function = kind["output_function"]
                 name = f"{report['name']}/{table['split']}/{method['name']}"
-                found[output_function].append((name, lambdas, method["curve"]["lds"]))
+                curve = method["curve"]
+                found[output_function].append((name, curve["lambdas"], curve["lds"]))
     return found
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--tiny", action="store_true", help="the same: it reads finished results")
+    parser.add_argument("--tiny", action="store_true", help="the same table")
     parser.parse_args()
     rows = []
     for output_function, paths in sorted(curves().items()):

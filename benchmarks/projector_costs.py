@@ -1,4 +1,4 @@
-"""What does a projection cost next to the gradient that it projects?"""
+"""What does a projection cost, compared with the gradient that it projects?"""
 
 import torch
 from common import arguments, interleaved, show, unet

@@ -45,8 +45,9 @@ base |= {
     "curvatures": {},
 }
 base["full_model"]["checkpoints"] = []
-base["lds"] |= {"also_measured": [], "powers": []}
-base["subsets"]["retrain"]["count"] = 0
+lds_options = base["measurement"]["lds"] | {"also_measured": [], "powers": []}
+base["measurement"]["lds"] = lds_options
+base["measurement"]["subsets"]["retrain"]["count"] = 0
 rows = []
 for epochs in options.epochs:
     config = copy.deepcopy(base)
@@ -66,7 +67,7 @@ for epochs in options.epochs:
         }
         ceiling = next(iter(results.values())).ceiling
         for trak in (name for name in methods if name.startswith("trak")):
-            found = difference(results, f"d-{trak}", trak, config["lds"]["confidence"])
+            found = difference(results, f"d-{trak}", trak, lds_options["confidence"])
             low, high = found.interval
             lds = [results[name].lds for name in (trak, f"d-{trak}")]
             bound = np.nan if ceiling is None else ceiling.bound

@@ -1,4 +1,4 @@
-"""What does the workflow cost next to the work? Reads and times a finished benchmark."""
+"""What does the workflow cost, compared with the work? Reads and times a finished benchmark."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ rows = [
 rows += [
     ["snakemake -n, s", seconds(*snakemake, "-n")],
     [
-        "the config's own part (import diffattr.benchmark), s",
+        "the config's part (import diffattr.benchmark), s",
         seconds(python, "-c", "import diffattr.benchmark"),
     ],
 ]

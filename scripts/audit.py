@@ -1,4 +1,4 @@
-"""Rule audit_powers: the LDS of one method's scores raised to powers."""
+"""Rule audit_powers: the LDS of powers of one method's scores."""
 
 from diffattr.job import job
 

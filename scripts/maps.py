@@ -1,4 +1,4 @@
-"""Rule maps: where in each query a patch method sees its reasons."""
+"""Rule maps: what each place of a query adds to its top scores, by a patch method."""
 
 from diffattr.job import job
 

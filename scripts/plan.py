@@ -1,4 +1,4 @@
-"""Rule plan: what the benchmark costs, and what is left of that. Prints and writes plan.md."""
+"""Rule plan: the cost of the benchmark and of what is left to do. Prints and writes plan.md."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Rule select_lambda: the lambda at which one method's scores for one split are written."""
+"""Rule select_lambda: the lambda for one method's scores on one split."""
 
 from diffattr.job import job
 

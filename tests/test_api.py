@@ -1,4 +1,4 @@
-"""Scores of a pipeline's own model, against TRAK's formula with gradients by float64 autograd."""
+"""Scores of a loaded pipeline, against TRAK's formula with gradients by float64 autograd."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ def pipeline(**scheduler):
     return DDPMPipeline(unet=network(), scheduler=DDPMScheduler(**scheduler))
 
 
-def gradients(shown, f):
+def gradients(images, f):
     """Return grad of the mean of f over two timesteps, under the same noise for all images."""
     double = network().double()
     abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))
     rows = []
-    for image in shown:
+    for image in images:
         total = 0
         for t in (0, 500):
             noise = rng.Stream(SEED, "features").normal(0, t, 0, (1, 8, 8)).astype(np.float64)
@@ -91,10 +91,10 @@ def test_a_method_without_lambda_takes_none():
         ({"queries": np.zeros((1, 1, 8, 8), int)}, "queries: found int64"),
         (
             {"pipeline": object()},
-            "found a object with a NoneType as its unet; expected",
+            "found object with unet NoneType, expected",
         ),
         ({"method": "relative-influence", "lam": "rule"}, "no rule for relative-influence, only"),
-        ({"train_prompts": ["a", "b"]}, "train: prompts found, but the pipeline is told none"),
+        ({"train_prompts": ["a", "b"]}, "train: prompts were given, but this pipeline takes none"),
         (
             {"pipeline": pipeline(prediction_type="v_prediction")},
             "its scheduler predicts v_prediction, expected epsilon",
@@ -116,5 +116,5 @@ def test_a_network_of_another_kind_is_named():
 
     found = pipeline()
     found.unet.__class__ = Conditional
-    with pytest.raises(ConfigError, match="with a Conditional as its unet"):
+    with pytest.raises(ConfigError, match="with unet Conditional"):
         attribute_images(found, images(2), images(1), method="d-trak", lam=0.1)

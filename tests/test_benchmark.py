@@ -72,7 +72,7 @@ IMPOSSIBLE = {
         "features.t4.projector.nonzeros",
         "2 sjlt",
     ),
-    "fast-jl with a k of its own": (
+    "fast-jl with an impossible k": (
         {"features.t4.projector": {"kind": "fast-jl", "k": 768}},
         "features.t4.projector.k",
         "768 512",
@@ -201,7 +201,7 @@ def test_the_impossible_is_refused_in_one_line_that_starts_with_the_key(what):
     ],
     ids=str,
 )
-def test_the_edge_of_the_possible_is_taken(changes):
+def test_values_at_their_limits_are_allowed(changes):
     benchmark(changes)
 
 

@@ -178,7 +178,7 @@ def test_the_network_s_size_is_that_of_the_pipeline(here):
         (
             {"methods.trak-2.method": "relative-influence"},
             "methods.trak-2.lambda",
-            "there is no rule for relative-influence, only for trak, d-trak, das; name a number",
+            "there is no rule for relative-influence, only for trak, d-trak, das; give a number",
         ),
         (
             {"sampling.clip_sample": False},
@@ -227,7 +227,7 @@ MEASUREMENT = {
     [
         ("training", RECIPE, "a pretrained model is not trained here; remove it"),
         ("full_model.checkpoints", [0.5], "a pretrained model has none; remove it"),
-        ("measurement", MEASUREMENT, "it needs section training, to retrain on subsets; remove it"),
+        ("measurement", MEASUREMENT, "it retrains on subsets, which needs training; remove it"),
     ],
 )
 def test_what_only_training_gives_is_refused(here, key, value, words):
@@ -236,7 +236,7 @@ def test_what_only_training_gives_is_refused(here, key, value, words):
         for method in ("d-trak-2", "trak-2"):
             changes[f"methods.{method}.lambda"] = DELETED
     lines = refusal(changes)
-    assert any(line.startswith(f"{key}: found beside") and words in line for line in lines)
+    assert any(line.startswith(f"{key}: found with") and words in line for line in lines)
 
 
 def refusal(changes):
@@ -392,7 +392,7 @@ def test_the_hub_is_asked_once(here, monkeypatch):
 
 def test_a_folder_without_a_lora_is_refused(here):
     lora = {"family": "sd-lora", "pretrained": "data/mini/asked", "config": LORA}
-    words = "data/mini/asked holds no pytorch_lora_weights.safetensors"
+    words = "data/mini/asked has no pytorch_lora_weights.safetensors"
     changes = {"model": lora, "sampling.clip_sample": False, "data.resolution": 32}
     assert_refused(made, changes, key="model.pretrained", words=words)
 

@@ -1,4 +1,4 @@
-"""What methods of a config stand for, and the refusal of what nothing makes."""
+"""Methods of a config with their models and files, and the refusal of what they lack."""
 
 import pytest
 from changed_config import DELETED, assert_refused, benchmark
@@ -12,7 +12,7 @@ def of(name, changes=None):
     return benchmark(changes, EVERY).methods[name]
 
 
-def test_a_method_without_more_is_taken_at_the_finished_model():
+def test_a_method_is_computed_at_the_full_model_by_default():
     method = of("trak-4")
     assert (method.models, method.weights) == (("full",), (1.0,))
     assert (method.gradient_pass, method.output_function) == ("t4", "loss")
@@ -28,12 +28,12 @@ def test_checkpoints_are_models_named_by_their_step():
     assert turned.weights == (1.0, 1.0, 1.0)
 
 
-def test_an_ensemble_of_full_models_takes_the_following_seeds():
+def test_an_ensemble_of_full_models_uses_the_following_seeds():
     assert of("d-trak-4-full-2").models == ("full", "full-seed-43")
     assert benchmark(name=EVERY).models.full_seeds == [42, 43]
 
 
-def test_an_ensemble_of_retrained_models_takes_the_first_subsets():
+def test_an_ensemble_of_retrained_models_uses_the_first_subsets():
     assert of("trak-4-half-2").models == ("retrain-0-seed-2", "retrain-1-seed-2")
 
 
@@ -81,7 +81,7 @@ def test_methods_are_grouped_by_what_they_need():
     assert "trak-4-initial" in groups["gradients"]
 
 
-def test_journey_trak_asks_about_generated_queries_only():
+def test_journey_trak_scores_generated_queries_only():
     every = benchmark(name=EVERY)
     assert every.splits.of("journey-trak-4") == ["gen"]
     assert "journey-trak-4" not in every.splits.methods_of("val")
@@ -94,7 +94,7 @@ def test_journey_trak_asks_about_generated_queries_only():
         every.inputs.method("journey-trak-4", "val")
 
 
-def test_files_of_several_models_stand_one_model_after_the_other():
+def test_files_of_several_models_are_listed_model_by_model():
     inputs = benchmark(name=EVERY).inputs.method("trak-4-half-2", "val")
     root = "results/every-method"
     assert inputs == {
@@ -104,7 +104,7 @@ def test_files_of_several_models_stand_one_model_after_the_other():
     }
 
 
-def test_predictions_of_a_method_without_lambda_are_made_from_its_scores():
+def test_predictions_of_a_method_without_lambda_are_sums_of_its_scores():
     every = benchmark(name=EVERY)
     assert every.splits.scored_of("trak-4") == ["val", "gen", "planted"]
     assert every.splits.scored_of("constructions-loss-t2") == []
@@ -141,7 +141,7 @@ def test_every_model_has_its_files(model, files):
     assert all(path.startswith(f"results/every-method/{files}") for path in found.values())
 
 
-def test_retrained_models_are_only_trained_where_a_method_asks():
+def test_models_are_only_retrained_if_a_method_needs_them():
     without = {f"methods.{name}": DELETED for name in ("empirical-influence", "datamodel-10")}
     blocks = benchmark(without, EVERY).models.needed_blocks
     assert blocks["retrain"] == [(2, 0)]  # for the ensemble of two

@@ -357,7 +357,6 @@ def test_an_object_keeps_its_options_and_its_lambda_path(write):
 
 OF_A_NEW_CONTRACT = """
 from dataclasses import dataclass
-from typing import ClassVar
 import numpy as np
 from diffattr.artifacts import read_array
 from diffattr.attribution.method import Method, Reads
@@ -365,9 +364,8 @@ from diffattr.attribution.scores import DenseAttribution
 @dataclass(frozen=True, kw_only=True)
 class Oldest(Method):
     reads: Reads = "pixels"
-    readable: ClassVar[tuple[Reads, ...]] = ("pixels",)
-    def errors(self, options, available):
-        if available.n_timesteps < 10:
+    def errors(self, options, config):
+        if config.noise_schedule.n_timesteps < 10:
             yield f"method: {options.method} needs 10 timesteps"
     def unanswered(self, split):
         return "is for real queries" if split == "gen" else None

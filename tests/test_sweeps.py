@@ -1,4 +1,4 @@
-"""Sweeps stand for passes and methods, and make no second one of what is there."""
+"""Sweeps expand to passes and methods, and reuse existing passes."""
 
 import itertools
 
@@ -27,10 +27,10 @@ def test_every_combination_is_a_method_on_a_pass_of_its_settings():
         method = made.methods[cell.method]
         gradient_pass, found = method.feature_set
         assert found == output_function
-        taken = made.config.features[gradient_pass]
-        assert (taken.n_timesteps, taken.projector.k) == (n_timesteps, k)
-        assert (taken.noise, taken.projector.kind) == ("common", "sjlt")  # as in t4
-        assert output_function in taken.output_functions
+        chosen = made.config.features[gradient_pass]
+        assert (chosen.n_timesteps, chosen.projector.k) == (n_timesteps, k)
+        assert (chosen.noise, chosen.projector.kind) == ("common", "sjlt")  # as in t4
+        assert output_function in chosen.output_functions
 
 
 def test_a_pass_that_is_there_is_read_and_others_share_their_forward_pass():
@@ -83,13 +83,13 @@ def test_the_config_as_written_and_its_methods_stay_as_they_are():
 def test_there_is_one_pass_per_number_of_timesteps(counts):
     made = swept({"n_timesteps": counts})
     found = [made.config.features[made.methods[c.method].feature_set[0]] for c in made.cells]
-    assert [taken.n_timesteps for taken in found] == counts
+    assert [chosen.n_timesteps for chosen in found] == counts
     assert len(made.config.features) == 2 + len(set(counts) - {4})
 
 
 IMPOSSIBLE = {
     "nothing to vary": ({"over": {}}, "over", "nothing at least one"),
-    "lambda alone": ({"over": {"lambda": [0.1]}}, "over", "next to lambda"),
+    "lambda alone": ({"over": {"lambda": [0.1]}}, "over", "in addition to lambda"),
     "a lambda off the grid": (
         {"over": {"n_timesteps": [4], "lambda": [0.3]}},
         "over.lambda",
@@ -142,7 +142,7 @@ def test_the_impossible_is_refused_in_one_line_that_starts_with_the_key(what):
 
 def test_a_cell_with_the_name_of_a_method_is_refused():
     changes = {"methods.mine-t6": {"method": "random"}}
-    with pytest.raises(ConfigError, match=r"^sweeps\.mine: its cell mine-t6 has the name of ano"):
+    with pytest.raises(ConfigError, match=r"^sweeps\.mine: .* name of method mine-t6"):
         swept({"n_timesteps": [6]}, changes)
 
 

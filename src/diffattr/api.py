@@ -1,4 +1,4 @@
-"""What people import: from a loaded pipeline and images to scores.
+"""The public API: from a loaded pipeline and images to scores.
 
     from diffusers import DDPMPipeline
     from diffattr.api import attribute_images
@@ -6,12 +6,12 @@
     pipeline = DDPMPipeline.from_pretrained("my-model")
     scores = attribute_images(pipeline, train_images, query_images, method="d-trak", lam="rule")
 
-Nothing is trained, so there is no LDS to choose lambda by: it is named, or taken from a stated
-rule. The gradients and scores are made by the functions that a benchmark's jobs call.
+Nothing is trained, so lambda cannot be selected by LDS: give a number, or `rule` for a documented
+default. The jobs of a benchmark compute gradients and scores with the same functions.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from diffattr.attribution import method_of
+from diffattr.attribution.base import VectorMethod
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.config import ConfigError, Pass, ProjectorOptions
 from diffattr.data.image_files import to_uint8
@@ -46,32 +47,31 @@ def attribute_images(
     """Return how much each training image lowers each query's loss, by one gradient method.
 
     Args:
-        pipeline: a loaded diffusers pipeline, on the device where to compute and in float32: an
-            unconditional one with a `UNet2DModel`, such as `DDPMPipeline`, or a
-            `StableDiffusionPipeline`. Where LoRAs are loaded into it, gradients are of their
-            weights alone, else of the whole U-Net.
+        pipeline: a loaded diffusers pipeline in float32, on the device to use: an unconditional one
+            with a `UNet2DModel`, such as `DDPMPipeline`, or a `StableDiffusionPipeline`. With
+            LoRAs, gradients are computed for their weights alone, else for the U-Net's.
         train: training images in [-1, 1], (train, channel, height, width).
-        queries: images to ask about, as `train`.
+        queries: images to explain, like `train`.
         method: the name of a method that reads gradients of one model, such as `d-trak`.
-        lam: in units of the mean |phi|^2 of training images; "rule" is that of
-            `diffattr.attribution.lambda_rule`. For methods without lambda it stays None.
-        train_prompts: for text-to-image pipelines, what each training image was called.
-        query_prompts: the same for the queries.
-        n_timesteps: how many timesteps a gradient averages over.
+        lam: in units of the mean |phi|^2 of training images; "rule" for the method's default in
+            `diffattr.attribution.lambda_rule`; None for methods without lambda.
+        train_prompts: the prompt of each training image, for text-to-image pipelines.
+        query_prompts: the prompt of each query.
+        n_timesteps: the number of timesteps that a gradient averages over.
         k: dimension of the projection; None keeps every parameter.
         noise: `common` compares all images under the same noise.
         seed: keys noise and projection.
         batch_size: timesteps that share a forward pass; changes rounding only.
 
     Raises:
-        ConfigError: the pipeline, the images, the method or lambda are not what is expected.
+        ConfigError: the pipeline, the images, the method or lambda cannot be used.
         PluginError: the method is a plug-in, and cannot be loaded or broke its contract.
     """
     chosen = method_of(method)
-    if "features" not in chosen.keys or chosen.over == "checkpoints" or chosen.curvature:
+    if chosen.reads != "features" or chosen.over == "checkpoints" or chosen.curvature:
         raise ConfigError(f"method: {method} does not work from gradients of one model alone")
     if chosen.follows_trajectory:
-        raise ConfigError(f"method: {method} follows the sampler, which images alone do not tell")
+        raise ConfigError(f"method: {method} follows the sampler, whose trajectories are unknown")
     output_function = chosen.output_function or "loss"
     projector = ProjectorOptions(kind="none")
     if k is not None:
@@ -88,9 +88,9 @@ def attribute_images(
     ridge = named_lambda(method, lam) if chosen.has_lambda else None
     images = {"train": train, "queries": queries}
     prompts = {"train": train_prompts, "queries": query_prompts}
-    network, shown, labels = _prepared(pipeline, images, prompts)
+    network, inputs, labels = _prepared(pipeline, images, prompts)
     schedule = noise_schedule(pipeline.scheduler.config, "pipeline")
-    wanted_gradients = {name: p.requires_grad for name, p in network.named_parameters()}
+    required = {name: p.requires_grad for name, p in network.named_parameters()}
     try:
         _require_gradients(network)
         gradients = GradientPass(network, schedule, options, seed, device=str(pipeline.device))
@@ -98,13 +98,13 @@ def attribute_images(
             side: gradients.features(
                 of, np.arange(len(of)), side, labels=labels[side], batch_size=batch_size
             )
-            for side, of in shown.items()
+            for side, of in inputs.items()
         }
     finally:
         for name, parameter in network.named_parameters():
-            parameter.requires_grad_(wanted_gradients[name])
+            parameter.requires_grad_(required[name])
     phi, psi = (features[side][output_function] for side in ("train", "queries"))
-    return chosen.attribute(phi, psi).scores(ridge).astype(np.float32)
+    return cast(VectorMethod, chosen).attribute(phi, psi).scores(ridge).astype(np.float32)
 
 
 _Images = dict[str, Float32[np.ndarray, "image c h w"]]
@@ -114,30 +114,30 @@ _Labels = dict[str, Int64[np.ndarray, " image"] | None]
 def _prepared(
     pipeline: Any, images: dict[str, Any], prompts: dict[str, Sequence[str] | None]
 ) -> tuple[torch.nn.Module, _Images, _Labels]:
-    """Return the network, what it is shown in the place of images, and labels of their prompts."""
+    """Return the network, its inputs (images or latents) and the labels of their prompts."""
     unet: Any = getattr(pipeline, "unet", None)
     kind, name = type(unet).__name__, type(pipeline).__name__
     if name not in PIPELINE_CLASSES.get(kind, ()):
         known = ", ".join(known for names in PIPELINE_CLASSES.values() for known in names)
         raise ConfigError(
-            f"pipeline: found a {name} with a {kind} as its unet; expected one of {known}"
+            f"pipeline: found {name} with unet {kind}, expected a loaded pipeline: {known}"
         )
-    is_told = kind == "UNet2DConditionModel"
-    errors = [] if is_told else list(network_errors("pipeline: its network", unet.config))
-    for part in ("unet", "vae", "text_encoder") if is_told else ("unet",):
+    conditional = kind == "UNet2DConditionModel"
+    errors = [] if conditional else list(network_errors("pipeline: its network", unet.config))
+    for part in ("unet", "vae", "text_encoder") if conditional else ("unet",):
         if (dtype := getattr(pipeline, part).dtype) != torch.float32:
             errors.append(f"pipeline: its {part} is {dtype}; load it with torch_dtype=float32")
     if unet.config["sample_size"] is None:
-        errors.append("pipeline: its network says no sample_size; set unet.config's")
+        errors.append("pipeline: unet.config has no sample_size; set it")
     if errors:
         raise ConfigError("\n".join(errors))
     height, width = np.broadcast_to(unet.config["sample_size"], 2).tolist()
-    if not is_told:
+    if not conditional:
         if given := [side for side, texts in prompts.items() if texts is not None]:
-            raise ConfigError(f"{given[0]}: prompts found, but the pipeline is told none")
+            raise ConfigError(f"{given[0]}: prompts were given, but this pipeline takes none")
         shape = (unet.config["in_channels"], height, width)
-        shown = {side: _checked(side, of, shape) for side, of in images.items()}
-        return unet, shown, dict.fromkeys(images)
+        inputs = {side: _checked(side, of, shape) for side, of in images.items()}
+        return unet, inputs, dict.fromkeys(images)
     vae = Vae("the pipeline", vae=pipeline.vae, device=str(pipeline.device))
     shape = (3, height * vae.factor, width * vae.factor)
     pictures = {side: to_uint8(_checked(side, of, shape)) for side, of in images.items()}
@@ -145,29 +145,29 @@ def _prepared(
     captions = list(dict.fromkeys(text for of in texts.values() for text in of))
     numbers = {text: number for number, text in enumerate(captions)}
     labels: _Labels = {side: np.array([numbers[text] for text in of]) for side, of in texts.items()}
-    told = embedded(pipeline.tokenizer, pipeline.text_encoder, [*captions, ""])
+    conditioning = embedded(pipeline.tokenizer, pipeline.text_encoder, [*captions, ""])
     latents = (unet.config["in_channels"], height, width)
-    shown = {side: vae.encode(of, latents) for side, of in pictures.items()}
-    return CaptionedUNet(unet, torch.from_numpy(told)), shown, labels
+    inputs = {side: vae.encode(of, latents) for side, of in pictures.items()}
+    return CaptionedUNet(unet, torch.from_numpy(conditioning)), inputs, labels
 
 
 def _texts(side: str, prompts: Sequence[str] | None, n: int) -> Sequence[str]:
     """Return the prompts of some images.
 
     Raises:
-        ConfigError: there is not a text for each.
+        ConfigError: there is not one text per image.
     """
     found = [] if prompts is None or isinstance(prompts, str) else prompts
     if len(found) != n or not all(isinstance(text, str) for text in found):
         raise ConfigError(
             f"{side}: {n} images, found {'one text' if isinstance(prompts, str) else len(found)} as"
-            " their prompts; a list with one text each is expected"
+            " their prompts, expected a list with one text each"
         )
     return found
 
 
 def _require_gradients(network: torch.nn.Module) -> None:
-    """Let gradients be of the weights of LoRAs, or of all where there are none."""
+    """Require gradients of the weights of LoRAs, or of all weights if there are none."""
     names = [name for name, _ in network.named_parameters()]
     adapters = {name for name in names if ".lora_" in name}
     for name, parameter in network.named_parameters():

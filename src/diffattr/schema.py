@@ -21,12 +21,12 @@ _FIELD = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 def schema_text() -> str:
-    """Return the schema file's content, made from the config's types and the registries."""
+    """Return the schema of configs, from the config's types and the registries."""
     return json.dumps(json_schema(registries()), indent=2) + "\n"
 
 
 def report_schema_text() -> str:
-    """Return the schema file of report.json; docstrings become the descriptions of fields."""
+    """Return the schema of report.json; docstrings become the descriptions of fields."""
     schema = msgspec.json.schema(Report)
     types = {kind.__name__: kind for kind in _structs(Report)}
     for name, definition in schema["$defs"].items():
@@ -46,7 +46,7 @@ def _structs(kind: Any) -> Iterator[type[msgspec.Struct]]:
 
 
 def _describe(definition: dict[str, Any], kind: type) -> None:
-    """Move the descriptions of fields from docstrings, base classes' included, to the fields."""
+    """Copy the descriptions of fields from the docstrings of a class and its bases."""
     docs = [inspect.cleandoc(base.__doc__ or "") for base in reversed(kind.__mro__)]
     definition["description"] = docs[-1].partition("\n\nAttributes:")[0]
     for name, text in (field for doc in docs for field in _FIELD.findall(doc)):

@@ -16,8 +16,8 @@ N_QUERIES = 5
 NO_OWN_COPY = {"random": "knows nothing of its images"}
 NO_SIGN_ON_THE_LINEAR_MODEL = {
     "random": "knows nothing of its images",
-    "pixel-dot": "inputs alone do not tell whether a label pulls the fit up or down",
-    "pixel-cosine": "inputs alone do not tell whether a label pulls the fit up or down",
+    "pixel-dot": "inputs do not show whether a label pulls the fit up or down",
+    "pixel-cosine": "inputs do not show whether a label pulls the fit up or down",
 }
 
 # Retraining-based methods compare no images (test_retraining.py), patch methods no vectors
@@ -43,7 +43,7 @@ def lambda_of(name):
 
 
 def attributed(name, train, queries):
-    """Every image has losses of its own, which follow it wherever it stands."""
+    """The losses of an image move with it."""
     losses = np.abs(train[:, :3].astype(np.float64)) + 0.5
     return METHODS[name].attribute(train, queries, losses=losses)
 
@@ -63,7 +63,7 @@ def without(exemptions):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_it_is_a_frozen_value_that_reads_what_its_contract_can_read(name):
+def test_it_is_a_frozen_value_that_reads_what_its_contract_supports(name):
     method = METHODS[name]
     assert method.reads in method.readable
     field = dataclasses.fields(method)[0].name
@@ -78,7 +78,7 @@ def test_scores_are_one_finite_float64_per_query_and_training_image(name, n_trai
     assert found.shape == (N_QUERIES, n_train)
     assert found.dtype == np.float64
     assert np.isfinite(found).all()
-    assert np.unique(found).size == found.size  # a method that says the same of all says nothing
+    assert np.unique(found).size == found.size  # equal scores carry no information
 
 
 @every_method

@@ -1,4 +1,4 @@
-"""Scores that were computed elsewhere: taken as they are, or refused in one sentence."""
+"""Scores that were computed elsewhere: read unchanged, or refused in one sentence."""
 
 from types import SimpleNamespace
 
@@ -26,7 +26,7 @@ def mine(**options):
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", "i1", "<u4"])
-def test_scores_are_taken_as_they_are(folder, dtype):
+def test_scores_are_read_unchanged(folder, dtype):
     scores = np.array([[3, 1, 2], [0, 7, 5]], dtype=dtype)
     np.save("val.npy", scores)
     write_array("queries.npy", np.arange(2))
@@ -50,13 +50,13 @@ class Evil:
     [
         (
             np.zeros((3, 2)),
-            r"holds an array of shape \(3, 2\), expected \(query, train\) = \(2, 3\)",
+            r"found an array of shape \(3, 2\), expected \(query, train\) = \(2, 3\)",
         ),
-        (np.zeros(6), r"holds an array of shape \(6,\)"),
-        (np.zeros((2, 3, 1)), r"holds an array of shape \(2, 3, 1\)"),
-        (np.zeros((2, 3), complex), "holds complex128, real numbers expected"),
-        (np.zeros((2, 3), bool), "holds bool, real numbers expected"),
-        (np.full((2, 3), "a"), "holds <U1, real numbers expected"),
+        (np.zeros(6), r"found an array of shape \(6,\)"),
+        (np.zeros((2, 3, 1)), r"found an array of shape \(2, 3, 1\)"),
+        (np.zeros((2, 3), complex), "found complex128, expected real numbers"),
+        (np.zeros((2, 3), bool), "found bool, expected real numbers"),
+        (np.full((2, 3), "a"), "found <U1, expected real numbers"),
         (
             np.array([[0, np.nan, np.inf], [1, 2, 3]]),
             "2 of 6 scores are NaN, infinite or too large",
@@ -68,7 +68,7 @@ class Evil:
         (None, "is not a readable .npy array of numbers .*No such file"),
     ],
 )
-def test_what_is_no_table_of_scores_is_one_sentence(folder, content, words):
+def test_a_file_without_a_table_of_scores_is_refused_in_one_sentence(folder, content, words):
     if content is None:
         (folder / "val.npy").unlink()
     elif isinstance(content, bytes):
@@ -81,7 +81,7 @@ def test_what_is_no_table_of_scores_is_one_sentence(folder, content, words):
     assert not (folder / "started").exists()
 
 
-def test_splits_without_a_file_are_not_answered(folder):
+def test_splits_without_a_file_get_no_scores(folder):
     made = benchmark(mine(gen="gen.npy", planted="planted.npy"))
     assert made.splits.of("mine") == ["gen", "planted"]
     assert made.splits.lds_of("mine") == made.splits.lds_of("mine") == ["gen"]
@@ -107,8 +107,8 @@ def test_splits_without_a_file_are_not_answered(folder):
         (mine(val="val.pkl"), "methods.mine.options.val", "found val.pkl, expected a .npy file"),
         (mine(val=3), "methods.mine.options.val", "found 3"),
         (mine(train="val.npy"), "methods.mine.options.train", "unknown option gen, planted, val"),
-        (mine(), "methods.mine.options", "neither for val nor for gen"),
-        (mine(planted="planted.npy"), "methods.mine.options", "neither for val nor for gen"),
+        (mine(), "methods.mine.options", "LDS val gen neither has a file"),
+        (mine(planted="planted.npy"), "methods.mine.options", "LDS val gen neither has a file"),
         (
             {**mine(val="val.npy", planted="planted.npy"), "data.n_planted": 0},
             "methods.mine.options.planted",
@@ -117,7 +117,7 @@ def test_splits_without_a_file_are_not_answered(folder):
         (
             {"methods": {"mine": {"method": "file", "options": {"val": "val.npy"}}}},
             "methods",
-            "none answers split gen; add one, such as {method: random}",
+            "none scores split gen; add one, such as {method: random}",
         ),
         (
             {

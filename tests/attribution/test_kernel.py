@@ -21,7 +21,7 @@ def features(n_train, k, n_queries=5, seed=0):
 
 
 def by_inverse(train, queries, lam):
-    """The formula, image by image, with the mean diagonal taken from its definition."""
+    """The formula, image by image, with the mean diagonal by its definition."""
     mean_diagonal = np.mean([phi @ phi for phi in train])
     kernel = sum(np.outer(phi, phi) for phi in train) + lam * mean_diagonal * np.eye(train.shape[1])
     inverse = np.linalg.inv(kernel)

@@ -42,8 +42,8 @@ def test_a_score_follows_its_two_images_and_nothing_else():
 
 def test_a_query_and_a_training_image_of_the_same_bytes_get_no_special_score():
     same = images(40, 0)
-    own = np.diag(RandomScores().scores(same, same))
-    assert stats.kstest(own, "uniform").pvalue > 1e-3
+    same_image = np.diag(RandomScores().scores(same, same))
+    assert stats.kstest(same_image, "uniform").pvalue > 1e-3
 
 
 def test_they_predict_nothing():

@@ -62,7 +62,7 @@ def read(stored, method, output_function):
 
 
 def config(method, output_function=None, weights=(1.0,), **values):
-    """What `Benchmark.method_params` says."""
+    """The section `method` of `Params.method`."""
     return {
         "method": method,
         "options": {},
@@ -186,8 +186,8 @@ def test_scores_of_several_models_are_their_weighted_mean(tmp_path, method, weig
     inputs, values = models(tmp_path, 3)
     lam = 0.1 if METHODS[method].has_lambda else None
     found = read_attribution(config(method, "loss", weights), inputs)
-    own = [METHODS[method].attribute(*sides).scores(lam) for sides in values]
-    expected = np.average(own, axis=0, weights=weights)
+    parts = [METHODS[method].attribute(*sides).scores(lam) for sides in values]
+    expected = np.average(parts, axis=0, weights=weights)
     np.testing.assert_allclose(found.scores(lam), expected, rtol=1e-12, atol=1e-12)
     masks = np.random.default_rng(3).random((5, 7)) < 0.5
     sums = found.predictions(masks, [lam])[0]
@@ -217,11 +217,10 @@ def test_retraining_based_scores_read_the_first_models(tmp_path, method):
     for path, block in zip(inputs.subsets, (masks[:13], masks[13:]), strict=True):
         write_array(path, np.array([np.flatnonzero(mask) for mask in block]))
     found = read_attribution(config(method, n_retrained=12), inputs).scores(None)
-    own = METHODS[method]
-    expected = own.scores_from_losses(masks[:12], losses.mean(axis=0)[:12])
+    expected = METHODS[method].scores_from_losses(masks[:12], losses.mean(axis=0)[:12])
     np.testing.assert_array_equal(found, expected)
     inputs.subsets.pop()
-    with pytest.raises(ArtifactError, match="14 models, there are 13 subsets"):
+    with pytest.raises(ArtifactError, match="14 models for 13 subsets"):
         read_attribution(config(method, n_retrained=12), inputs)
 
 

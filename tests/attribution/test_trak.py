@@ -7,7 +7,7 @@ from diffattr.attribution.trak import Trak
 
 
 def regression_with_unit_residuals():
-    """Every input stands twice, with labels one above and one below the line.
+    """Every input appears twice, with labels one above and one below the line.
 
     Then every residual of the least-squares fit is +-1 and TRAK's kernel of gradients,
     sum 4 r^2 x x', is exactly four times sum x x', half the Hessian of the summed loss.
@@ -49,8 +49,8 @@ def test_a_score_is_what_leaving_the_image_out_adds_to_the_query_loss_to_first_o
 def test_a_self_score_lies_between_zero_and_one(lam):
     # It is a leverage of ridge regression, and leverages sum to the effective dimension.
     train = np.random.default_rng(1).normal(size=(12, 5))
-    own = np.diag(Trak(output_function="loss").attribute(train, train).scores(lam))
-    assert ((own > 0) & (own < 1)).all()
+    leverages = np.diag(Trak(output_function="loss").attribute(train, train).scores(lam))
+    assert ((leverages > 0) & (leverages < 1)).all()
     eigenvalues = np.linalg.eigvalsh(train.T @ train)
     ridge = lam * np.mean([phi @ phi for phi in train])
-    assert own.sum() == pytest.approx((eigenvalues / (eigenvalues + ridge)).sum(), rel=1e-10)
+    assert leverages.sum() == pytest.approx((eigenvalues / (eigenvalues + ridge)).sum(), rel=1e-10)

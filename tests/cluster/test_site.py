@@ -1,4 +1,4 @@
-"""What differs between clusters, and how a mistake in it is reported."""
+"""The site file, and how a mistake in it is reported."""
 
 import pytest
 import yaml
@@ -23,7 +23,7 @@ def test_jobs_through_the_network_ask_for_gpus_and_their_partition_and_no_others
     assert [kind_of(rule) for rule in ("kernel", "scores", "lds_of_method")] == ["matrix"] * 3
 
 
-def test_without_a_site_file_nothing_but_gpus_is_asked_for(tmp_path):
+def test_without_a_site_file_only_gpus_are_requested(tmp_path):
     assert read_site(tmp_path / "site.yaml") == Site()
     (tmp_path / "site.yaml").write_text("# account: lab\n")
     assert read_site(tmp_path / "site.yaml") == Site()

@@ -34,7 +34,7 @@ def gradient_pass(**changes):
     return GradientPass(network(), SCHEDULE, msgspec.structs.replace(OPTIONS, **changes), SEED)
 
 
-def taken(batch_size=128, chosen=slice(None), split="val", **changes):
+def computed(batch_size=128, chosen=slice(None), split="val", **changes):
     return gradient_pass(**changes).features(
         images(4)[chosen], IDS[chosen], split, batch_size=batch_size
     )
@@ -96,7 +96,7 @@ def relative_error(found, expected):
 @pytest.mark.parametrize("noise", ["per-image", "common"])
 @pytest.mark.parametrize("name", OUTPUT_FUNCTIONS)
 def test_a_feature_is_the_mean_of_per_sample_gradients(name, noise, draws):
-    found = taken(noise=noise, draws=draws, output_functions=(name,))[name]
+    found = computed(noise=noise, draws=draws, output_functions=(name,))[name]
     assert found.dtype == np.float32
     # The bound that the project promises; float32 through the network gives about 1e-6, and the
     # ELBO's weight at t = 0 has few digits in float32.
@@ -108,16 +108,16 @@ def test_a_feature_is_the_mean_of_per_sample_gradients(name, noise, draws):
 @pytest.mark.parametrize("noise", ["per-image", "common"])
 @pytest.mark.parametrize("name", OUTPUT_FUNCTIONS)
 def test_a_feature_of_unit_gradients_averages_directions(name, noise, batch_size):
-    found = taken(batch_size, noise=noise, output_functions=(name,), unit_gradients=True)[name]
+    found = computed(batch_size, noise=noise, output_functions=(name,), unit_gradients=True)[name]
     assert found.dtype == np.float32
     # As above; weights of timesteps have no say here.
     assert relative_error(found, by_hand(name, noise, 2, unit=True)) <= 1e-5
 
 
 def test_unit_gradients_do_not_depend_on_how_many_are_held_at_once(monkeypatch):
-    whole = taken(unit_gradients=True)
+    whole = computed(unit_gradients=True)
     monkeypatch.setattr("diffattr.features.gradients._LARGEST_JACOBIAN", 1)
-    for name, rows in taken(unit_gradients=True).items():
+    for name, rows in computed(unit_gradients=True).items():
         assert relative_error(rows, whole[name]) <= 1e-5
 
 
@@ -133,7 +133,7 @@ def test_a_network_without_gradient_has_a_feature_of_zero(unit_gradients):
 
 @pytest.mark.parametrize("unit_gradients", [False, True])
 def test_the_losses_on_the_way_are_those_of_the_timesteps(unit_gradients):
-    found = taken(unit_gradients=unit_gradients)[TIMESTEP_LOSSES]
+    found = computed(unit_gradients=unit_gradients)[TIMESTEP_LOSSES]
     assert found.shape == (4, 5)
     for row, image, image_id in zip(found, images(4), IDS, strict=True):
         for loss, t in zip(row, (0, 200, 400, 600, 800), strict=True):
@@ -176,7 +176,7 @@ def test_each_step_of_a_trajectory_is_noised_to_its_own_timestep():
 
 @pytest.mark.parametrize("name", OPTIONS.output_functions)
 def test_a_feature_of_cumulative_timesteps_is_that_of_the_first_ones(name):
-    found = taken(timesteps="cumulative", n_timesteps=3, noise="common")[name]
+    found = computed(timesteps="cumulative", n_timesteps=3, noise="common")[name]
     # As above.
     assert relative_error(found, by_hand(name, "common", 2, timesteps=(0, 1, 2))) <= 1e-5
 
@@ -219,23 +219,23 @@ def test_a_linear_network_has_the_features_of_the_closed_form():
 
 @pytest.mark.parametrize("batch_size", [1, 3, 1000])
 def test_the_batch_changes_rounding_only(batch_size):
-    whole = taken()
-    for name, rows in taken(batch_size).items():
+    whole = computed()
+    for name, rows in computed(batch_size).items():
         assert relative_error(rows, whole[name]) <= 1e-5
 
 
 @pytest.mark.parametrize("chosen", [[3, 1, 0, 2], [2], [1, 2]], ids=["order", "one", "shard"])
 def test_a_feature_does_not_depend_on_the_other_images(chosen):
-    whole = taken()
-    for name, rows in taken(chosen=chosen).items():
+    whole = computed()
+    for name, rows in computed(chosen=chosen).items():
         np.testing.assert_array_equal(rows, whole[name][chosen])
 
 
 def test_the_global_random_state_changes_nothing():
     torch.manual_seed(1)
-    first = taken()
+    first = computed()
     torch.manual_seed(2)
-    for name, rows in taken().items():
+    for name, rows in computed().items():
         np.testing.assert_array_equal(rows, first[name])
 
 
@@ -253,17 +253,17 @@ def test_ids_matter_unless_the_noise_is_common():
     def renamed(noise):
         return gradient_pass(noise=noise).features(images(4), IDS + 1, "val")
 
-    for name, rows in taken(noise="common").items():
+    for name, rows in computed(noise="common").items():
         np.testing.assert_array_equal(renamed("common")[name], rows)
     for name in OPTIONS.output_functions:
-        assert relative_error(renamed("per-image")[name], taken()[name]) > 1e-2
+        assert relative_error(renamed("per-image")[name], computed()[name]) > 1e-2
 
 
 @pytest.mark.parametrize("kind", ["none", "sjlt", "normal", "rademacher"])
 def test_shards_put_together_are_the_whole(kind):
     projector = ProjectorOptions(kind=kind, k=None if kind == "none" else 16)
-    whole = taken(projector=projector)
-    parts = [taken(projector=projector, chosen=c) for c in ([0], [1, 2], [3])]
+    whole = computed(projector=projector)
+    parts = [computed(projector=projector, chosen=c) for c in ([0], [1, 2], [3])]
     for name, rows in whole.items():
         together = np.concatenate([part[name] for part in parts])
         # Dense projectors multiply as many rows as a shard has: another order of summation.
@@ -271,25 +271,25 @@ def test_shards_put_together_are_the_whole(kind):
 
 
 def test_sharing_the_forward_pass_changes_nothing():
-    together = taken()
-    swapped = taken(output_functions=OPTIONS.output_functions[::-1])
+    together = computed()
+    swapped = computed(output_functions=OPTIONS.output_functions[::-1])
     for name in OPTIONS.output_functions:
         np.testing.assert_array_equal(swapped[name], together[name])
-        alone = taken(output_functions=(name,))
+        alone = computed(output_functions=(name,))
         # Rounding, should autograd sum in another order.
         assert relative_error(alone[name], together[name]) <= 1e-6
 
 
 def test_splits_have_noise_of_their_own_unless_it_is_common():
     for name in OPTIONS.output_functions:
-        assert relative_error(taken(split="train")[name], taken()[name]) > 1e-2
-    for name, rows in taken(split="train", noise="common").items():
-        np.testing.assert_array_equal(rows, taken(noise="common")[name])
+        assert relative_error(computed(split="train")[name], computed()[name]) > 1e-2
+    for name, rows in computed(split="train", noise="common").items():
+        np.testing.assert_array_equal(rows, computed(noise="common")[name])
 
 
 def test_projecting_is_multiplying_with_the_projector_s_matrix():
     projector = ProjectorOptions(kind="sjlt", k=32)
-    whole, small = taken(), gradient_pass(projector=projector)
+    whole, small = computed(), gradient_pass(projector=projector)
     matrix = small.projector(torch.eye(whole["loss"].shape[1])).numpy()
     found = small.features(images(4), IDS, "val")
     for name in OPTIONS.output_functions:
@@ -320,7 +320,9 @@ def test_every_number_of_timesteps_is_kept():
         found = timestep_set("uniform", n, 100)
         assert len(set(found.tolist())) == n
         assert found.max() < 100
-    with pytest.raises(ValueError, match="101 timesteps asked for, the noise schedule has 100"):
+    with pytest.raises(
+        ValueError, match="found 101 timesteps, allowed: at most the schedule's 100"
+    ):
         timestep_set("uniform", 101, 100)
 
 

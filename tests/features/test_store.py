@@ -99,7 +99,7 @@ def test_two_identities_never_meet(tmp_path, changes):
         require_same_identity(*sides)
 
 
-def test_an_output_function_that_was_not_taken_is_named(tmp_path):
+def test_an_output_function_that_was_not_computed_is_named(tmp_path):
     path = shard(tmp_path / "first.zarr.zip", ROWS)
     with pytest.raises(ArtifactError, match="has no array 'l1-norm', only loss, mean"):
         read_shards([path], "l1-norm")

@@ -1,4 +1,4 @@
-"""The plan as people read it."""
+"""The text of the plan."""
 
 import dataclasses
 
@@ -59,7 +59,7 @@ def table_rows(text):
     return {row[0]: row[1:] for row in cells}
 
 
-def test_the_plan_s_text_has_the_whole_and_what_is_left(tmp_path, monkeypatch):
+def test_the_plan_has_the_whole_benchmark_and_what_is_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     left = {PATHS.block("lds", 1, 1), PATHS.measurements("lds", "gen")}
     text = text_of(left=lambda job: job.name in left)

@@ -118,7 +118,7 @@ def test_methods_that_need_more_make_more_jobs():
     assert found["audit_powers"][0] == found["lds_of_method"][0] == sum(by_split)
 
 
-def test_a_sweep_makes_only_what_is_not_there():
+def test_a_sweep_adds_only_what_is_missing():
     """Two timesteps are new, four are there; so are 256 dimensions of projector seed 0."""
     without = counts(jobs_of({"sweeps": {}}, EVERY))
     found = counts(jobs_of(name=EVERY))
@@ -139,7 +139,7 @@ def test_a_sweep_makes_only_what_is_not_there():
 
 
 def test_a_job_that_the_benchmark_does_not_need_has_its_work_too():
-    """The initial model's gradients, of which no method of this benchmark makes use."""
+    """The initial model's gradients, which no method of this benchmark reads."""
     shard = {"gradient_pass": "t8", "source": "gen", "shard": "0000", "model": "full-step-0"}
     work = work_of("features", benchmark(), SIZE, shard)
     assert (work.forwards, work.backwards) == (10 * 8, 10 * 8 * 2)

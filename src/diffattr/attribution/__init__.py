@@ -46,10 +46,10 @@ METHODS: dict[str, Method] = {
 
 
 def method_of(name: str) -> Method:
-    """Return a method by its name: a built-in one, or a plug-in.
+    """Return a built-in method or a plug-in by its name.
 
     Raises:
-        PluginError: the plug-in cannot be loaded, or is no method.
+        PluginError: the plug-in cannot be loaded, or is not a method.
     """
     return METHODS[name] if name in METHODS else plugged_in(name)
 
@@ -58,7 +58,7 @@ def configured(params: Mapping[str, Any]) -> Method:
     """Return the method that a job's params name, with its options.
 
     Raises:
-        ConfigError: an option does not exist, or has a value that it does not take.
-        PluginError: the plug-in cannot be loaded, or is no method.
+        ConfigError: an option does not exist, or its value is not allowed.
+        PluginError: the plug-in cannot be loaded, or is not a method.
     """
     return with_options(method_of(params["method"]), params["options"])

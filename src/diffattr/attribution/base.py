@@ -1,13 +1,13 @@
 """The contracts: what the author of a method writes, and what follows from it.
 
 A similarity compares queries with training images directly, a patch method place by place. A kernel
-method says how it weighs training images in the shared kernel (`diffattr.attribution.kernel`). A
-retraining method reads what models trained on subsets lose on the queries. The lambda path, models,
-shards and files are not the business of a method: its contract reads them.
+method weights training images in the shared kernel (`diffattr.attribution.kernel`). A retraining
+method learns from the queries' losses under models trained on subsets. Lambda, models, shards and
+files are left to the contract.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -17,24 +17,10 @@ from jaxtyping import Bool, Float, Float32, Float64
 
 from diffattr.artifacts import ArtifactError, as_list, read_array
 from diffattr.attribution.kernel import Kernel, KernelAttribution, Spectrum, TrainSide
-from diffattr.attribution.method import (
-    OPTION,
-    Available,
-    Files,
-    Method,
-    Reading,
-    Reads,
-    ScoringWork,
-    answer,
-)
+from diffattr.attribution.method import OPTION, Files, Method, Reading, Reads, ScoringWork, answer
 from diffattr.attribution.scores import Attribution, DenseAttribution, MeanAttribution
-from diffattr.attribution.store import (
-    read_curvature,
-    read_kernel,
-    read_retrained,
-    read_vectors,
-)
-from diffattr.config import MethodOptions, NoiseSchedule
+from diffattr.attribution.store import read_curvature, read_kernel, read_retrained, read_vectors
+from diffattr.config import Config, MethodOptions, NoiseSchedule
 from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, require_same_identity
 
 
@@ -42,48 +28,46 @@ from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, requ
 class VectorMethod(Method):
     """A method that compares vectors: features, an embedding or pixels.
 
-    Of features at several models, scores are the weighted mean.
+    With features at several models, scores are the weighted mean.
     """
 
     readable: ClassVar[tuple[Reads, ...]] = ("features", "pixels", "embedding")
-    per_model: ClassVar[tuple[str, ...]] = ("train", "queries")
-    """The inputs of which there are some for each model."""
 
-    def errors(self, options: MethodOptions, available: Available) -> Iterator[str]:
+    def errors(self, options: MethodOptions, config: Config) -> Iterator[str]:
         """Yield what is wrong with the feature set or the embedding."""
         if self.reads == "features":
-            yield from self._feature_errors(options, available)
-        elif self.reads == "embedding" and options.embedding not in available.embeddings:
-            defined = ", ".join(available.embeddings) or "none; add one under embeddings"
+            yield from self._feature_errors(options, config)
+        elif self.reads == "embedding" and options.embedding not in config.embeddings:
+            defined = ", ".join(config.embeddings) or "none; add one under embeddings"
             yield f"embedding: {_found(options.embedding)}; defined: {defined}"
 
-    def _feature_errors(self, options: MethodOptions, available: Available) -> Iterator[str]:
-        passes = available.passes
-        known = [f"{p}/{f}" for p in passes for f in passes[p].output_functions]
+    def _feature_errors(self, options: MethodOptions, config: Config) -> Iterator[str]:
+        passes, method = config.features, options.method
+        known = [f"{name}/{f}" for name, p in passes.items() for f in p.output_functions]
         if options.features is None or options.features not in known:
             yield f"features: {_found(options.features)}; defined: {', '.join(known)}"
             return
-        name, _, found = options.features.partition("/")
-        if self.output_function is not None and found != self.output_function:
+        name, _, output_function = options.features.partition("/")
+        if self.output_function not in (None, output_function):
             yield (
-                f"features: found {found}, but method {options.method} is for"
+                f"features: found {output_function}, but method {method} is for"
                 f" {self.output_function}"
             )
-        if self.follows_trajectory and "gen" not in available.query_splits:
-            yield f"method: {options.method} follows the sampler; add sampling, to generate images"
+        if self.follows_trajectory and config.sampling is None:
+            yield f"method: {method} follows the sampler; add sampling, to generate images"
         if self.unit_gradients and not passes[name].unit_gradients:
             yield (
-                f"features: pass {name} averages gradients as they are, but {options.method} needs"
+                f"features: pass {name} averages gradients as they are, but {method} needs"
                 f" features.{name}.unit_gradients: true"
             )
         if self.curvature and passes[name].curvature is None:
             yield (
-                f"features: pass {name} is not in the eigenbasis of a curvature, but"
-                f" {options.method} needs features.{name}.curvature"
+                f"features: pass {name} is not in the eigenbasis of a curvature, but {method} needs"
+                f" features.{name}.curvature"
             )
 
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:
-        """Return `train` and `queries`: a file each, or their shards."""
+        """Return `train` and `queries`: a file each, or the shards of all models."""
         if self.reads == "pixels":
             return {"train": files.images("train"), "queries": files.images(split)}
         if self.reads == "embedding":
@@ -106,36 +90,42 @@ class VectorMethod(Method):
             train, queries = (read_vectors(path) for path in (inputs.train, inputs.queries))
             if train.shape[1] != queries.shape[1]:
                 raise ArtifactError(
-                    f"{inputs.queries}: holds vectors of {queries.shape[1]} numbers,"
-                    f" {inputs.train} of {train.shape[1]}; remake both: snakemake --force"
+                    f"{inputs.queries}: found vectors of {queries.shape[1]} numbers, but"
+                    f" {inputs.train} has {train.shape[1]}; remake both: snakemake --force"
                     f" {inputs.queries} {inputs.train}"
                 )
             return self.attribute(train, queries)
-        weights = params["weights"]
-        parts = [
-            self._at_one_model(params["output_function"], model)
-            for model in self._by_model(inputs, len(weights))
-        ]
+        weights, parts = params["weights"], []
+        for model in range(len(weights)):
+
+            def files(name: str, model: int = model) -> list[str]:
+                paths = as_list(getattr(inputs, name))
+                n = len(paths) // len(weights)
+                return paths[model * n : (model + 1) * n]
+
+            output_function = params["output_function"]
+            train = read_shards(files("train"), output_function)
+            queries = read_shards(files("queries"), output_function)
+            require_same_identity(train, queries)
+            further = self._further(train, files)
+            parts.append(self.attribute(train.values, queries.values, **further))
         return parts[0] if len(parts) == 1 else MeanAttribution(parts, weights)
 
-    def _by_model(self, inputs: Any, n_models: int) -> Iterator[dict[str, list[str]]]:
-        """Yield the files of each model, of lists in which one model follows the other."""
-        listed = {name: as_list(getattr(inputs, name)) for name in self.per_model}
-        for model in range(n_models):
-            yield {
-                name: paths[model * len(paths) // n_models : (model + 1) * len(paths) // n_models]
-                for name, paths in listed.items()
-            }
+    @abstractmethod
+    def attribute(
+        self,
+        train: Float[np.ndarray, "train dim"],
+        queries: Float[np.ndarray, "query dim"],
+        **further: Any,
+    ) -> Attribution:
+        """Return the attribution of one query split at one model.
 
-    def _at_one_model(self, output_function: str, files: Mapping[str, list[str]]) -> Attribution:
-        train, queries = (
-            read_shards(files[side], output_function) for side in ("train", "queries")
-        )
-        require_same_identity(train, queries)
-        return self.attribute(train.values, queries.values, **self._further(train, files))
+        Raises:
+            PluginError: the method is a plug-in, and raised or broke its contract.
+        """
 
-    def _further(self, train: Features, files: Mapping[str, list[str]]) -> dict[str, Any]:  # noqa: ARG002
-        """Return what `attribute` is given of one model next to its features."""
+    def _further(self, train: Features, files: Callable[[str], list[str]]) -> dict[str, Any]:  # noqa: ARG002
+        """Return the further arguments of `attribute` at one model."""
         return {}
 
 
@@ -164,13 +154,11 @@ class Similarity(VectorMethod):
 class KernelMethod(VectorMethod):
     """A method that solves with the ridge-regularised kernel of its feature set.
 
-    `reads_losses` weighs training images by the losses on the way of the gradient pass.
+    With `reads_losses` the training weights may use the losses that the gradient pass recorded.
     """
 
     reads: Reads = "features"
     readable: ClassVar[tuple[Reads, ...]] = ("features",)
-    per_model: ClassVar[tuple[str, ...]] = ("train", "queries", "kernels")
-    solves: ClassVar[bool] = True
     reads_losses: bool = False
 
     @property
@@ -188,7 +176,7 @@ class KernelMethod(VectorMethod):
         train: TrainSide,
         ridge: float,  # noqa: ARG002
     ) -> Float64[np.ndarray, " train"]:
-        """Return w of the kernel's formula, at an absolute ridge; ones leave it as it stands."""
+        """Return w of the kernel's formula at an absolute ridge, 1 by default."""
         return np.ones(len(train.factor))
 
     def attribute(
@@ -202,8 +190,8 @@ class KernelMethod(VectorMethod):
     ) -> KernelAttribution:
         """Return the scores at any lambda.
 
-        `kernel` is that of the training features, computed where it is None; `losses` are those of
-        the training images on the way of the gradient pass.
+        `kernel` is that of the training features, computed if None; `losses` are those that the
+        gradient pass recorded for the training images.
         """
         kernel = kernel or Kernel.from_features(train)
         query_factor, train_factor = kernel.factors(train, queries)
@@ -214,18 +202,18 @@ class KernelMethod(VectorMethod):
         side = TrainSide(kernel, train_factor, losses)
         return KernelAttribution(query_factor, side, weights, self.fixed_ridge)
 
-    def _feature_errors(self, options: MethodOptions, available: Available) -> Iterator[str]:
-        yield from super()._feature_errors(options, available)
+    def _feature_errors(self, options: MethodOptions, config: Config) -> Iterator[str]:
+        yield from super()._feature_errors(options, config)
         name = (options.features or "").partition("/")[0]
-        found = available.passes.get(name)
+        found = config.features.get(name)
         if found is not None and found.curvature is not None and not self.curvature:
             yield (
-                f"features: pass {name} is in the eigenbasis of a curvature, whose place"
-                f" {options.method} has a kernel for; name another pass"
+                f"features: pass {name} is in the eigenbasis of a curvature, but {options.method}"
+                " solves with a kernel of plain features; name another pass"
             )
 
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:
-        """Return `train`, `queries` and, per model, `kernels`: or curvatures in their place."""
+        """Return `train`, `queries` and, per model, `kernels`, which may be curvatures."""
         name, output_function = reading.feature_set
         kernels = [
             files.curvature(name, model)
@@ -235,25 +223,25 @@ class KernelMethod(VectorMethod):
         ]
         return {**super().inputs(reading, split, files), "kernels": kernels}
 
-    def _further(self, train: Features, files: Mapping[str, list[str]]) -> dict[str, Any]:
+    def _further(self, train: Features, files: Callable[[str], list[str]]) -> dict[str, Any]:
         read = read_curvature if self.curvature else read_kernel
-        losses = read_shards(files["train"], TIMESTEP_LOSSES).values if self.reads_losses else None
-        return {"kernel": read(files["kernels"][0], train), "losses": losses}
+        losses = read_shards(files("train"), TIMESTEP_LOSSES).values if self.reads_losses else None
+        return {"kernel": read(files("kernels")[0], train), "losses": losses}
 
     def work(
         self, n_train: int, n_queries: int, dim: int, n_models: int = 1, n_products: int = 0
     ) -> ScoringWork:
         """Return the cost, with eigenvectors of the smaller Gram matrix."""
         rank = min(n_train, dim)
-        held = (n_train + n_queries) * (dim * 20 + rank * 8) + n_queries * n_train * 12
+        n_held = (n_train + n_queries) * (dim * 20 + rank * 8) + n_queries * n_train * 12
         into_basis = n_train * dim + rank**2
         operations = 2 * n_models * n_queries * (into_basis + rank * n_products)
-        return ScoringWork(held + rank**2 * 8, operations)
+        return ScoringWork(n_held + rank**2 * 8, operations)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchMethod(Method):
-    """A method that compares noised images place by place, and can say where the reasons lie."""
+    """A method that compares noised images place by place, and so can map its scores."""
 
     reads: Reads = "pixels"
     readable: ClassVar[tuple[Reads, ...]] = ("pixels",)
@@ -280,12 +268,12 @@ class PatchMethod(Method):
     ) -> Float64[np.ndarray, "position height width"]:
         """Return what each place of one query adds to the scores of some training images."""
 
-    def errors(self, options: MethodOptions, available: Available) -> Iterator[str]:  # noqa: ARG002
+    def errors(self, options: MethodOptions, config: Config) -> Iterator[str]:  # noqa: ARG002
         """Yield what is wrong with the timestep."""
-        if self.timestep >= available.n_timesteps:
+        if self.timestep >= (n := config.noise_schedule.n_timesteps):
             yield (
                 f"options.timestep: found {self.timestep}, allowed: below"
-                f" noise_schedule.n_timesteps = {available.n_timesteps}"
+                f" noise_schedule.n_timesteps = {n}"
             )
 
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:  # noqa: ARG002
@@ -295,8 +283,8 @@ class PatchMethod(Method):
     def attribution(self, params: Mapping[str, Any], inputs: Any) -> DenseAttribution:
         """Return the scores of images that are noised to `timestep`."""
         train, queries = read_array(inputs.train), read_array(inputs.queries)
-        given, shape = (train, queries, self.abar(params)), (len(queries), len(train))
-        return DenseAttribution(answer(self, self.scores_of_images, *given, shape=shape))
+        arguments, shape = (train, queries, self.abar(params)), (len(queries), len(train))
+        return DenseAttribution(answer(self, self.scores_of_images, *arguments, shape=shape))
 
     def abar(self, params: Mapping[str, Any]) -> float:
         """Return the product of alphas up to `timestep`, by the params' noise schedule."""
@@ -309,14 +297,14 @@ class PatchMethod(Method):
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainingMethod(Method):
-    """A method that learns from models retrained on subsets; there is nothing but their losses."""
+    """A method that learns from the losses of models retrained on subsets."""
 
     reads: Reads = "losses"
     readable: ClassVar[tuple[Reads, ...]] = ("losses",)
 
     @property
     def least_models(self) -> int:
-        """The number of models below which there is nothing to learn from."""
+        """The smallest number of models that the method can learn from."""
         return 2
 
     @abstractmethod
@@ -327,22 +315,21 @@ class RetrainingMethod(Method):
     ) -> Float64[np.ndarray, "query train"]:
         """Return tau from each query's loss under the model of each subset."""
 
-    def errors(self, options: MethodOptions, available: Available) -> Iterator[str]:
+    def errors(self, options: MethodOptions, config: Config) -> Iterator[str]:
         """Yield what is wrong with the number of models."""
-        count = available.n_retrained
+        count = 0 if config.measurement is None else config.measurement.subsets.retrain.count
+        n_models = options.models or count
         if count == 0:
             yield (
                 f"method: {options.method} learns from retrained models, and this benchmark has"
                 " none; set measurement.subsets.retrain.count"
             )
-            return
-        n_models = options.models or count
-        if n_models > count:
+        elif n_models > count:
             yield (
                 f"models: found {n_models}, but measurement.subsets.retrain.count is {count};"
                 " raise it"
             )
-        if n_models < self.least_models:
+        elif n_models < self.least_models:
             yield f"models: found {n_models}, {options.method} needs at least {self.least_models}"
 
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:  # noqa: ARG002

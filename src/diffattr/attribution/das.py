@@ -5,8 +5,8 @@
 on the gradient of the mean prediction, each timestep's gradient scaled to length 1. r_n is the
 training image's residual: the roots of its losses, scaled to length 1 over timesteps, then averaged
 over timesteps; h_n is its leverage.
-The paper squares this score, which loses its sign; the report's score-power audit shows for every
-method alike what squaring does.
+The paper squares this score, which loses its sign; the report's audit of score powers shows the
+effect of squaring for every method.
 Source: Lin et al., "Diffusion attribution score" (ICLR 2025), eq. 13 without the square; the
 released code's `DAS1` leaves out the leverage (option `leverage: false`).
 """

@@ -3,10 +3,10 @@
     tau(x, n) = g(x)' (EK-FAC + ridge I)^-1 g_n = sum_i q_i n_i / (eigenvalue_i + ridge)
 
 with the gradients' coordinates q, n in the EK-FAC's eigenbasis (`diffattr.features.curvature`),
-over all parameters of linear and convolutional layers. Unlike TRAK's kernel, the curvature is that
-of the model and not estimated from the gradients that it is applied to, so the published method
-needs no lambda: its ridge (damping) is 1e-8, whatever the data. The swept one takes it from the
-path instead, relative to the mean eigenvalue, as other kernel methods do.
+over all parameters of linear and convolutional layers. Unlike TRAK's kernel, the curvature is a
+property of the model and not estimated from the gradients that it is applied to, so the published
+method needs no lambda: its ridge (damping) is 1e-8 for any data. `ekfac-swept` selects it from the
+lambda path instead, relative to the mean eigenvalue, like other kernel methods.
 Source: Mlodozeniec et al., "Influence functions for scalable data attribution in diffusion models"
 (ICLR 2025).
 """
@@ -35,6 +35,6 @@ class EkFacInfluence(KernelMethod):
 
 @dataclass(frozen=True, kw_only=True)
 class SweptEkFacInfluence(KernelMethod):
-    """Influence at a damping that is chosen on LDS, as lambda of other methods."""
+    """Influence at a damping that is selected by LDS, like the lambda of other methods."""
 
     curvature: bool = True

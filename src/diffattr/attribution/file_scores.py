@@ -1,21 +1,21 @@
 """Scores that were computed elsewhere, in one `.npy` file (query, train) per split.
 
 A row is a query and a column a training image, in the order of the benchmark's `images/`. A split
-without a file is not answered.
+without a file gets no scores.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from diffattr.artifacts import ArtifactError, read_array
-from diffattr.attribution.method import OPTION, Available, Files, Method, Reading, Reads
+from diffattr.attribution.method import OPTION, Files, Method, Reading, Reads
 from diffattr.attribution.scores import DenseAttribution
-from diffattr.config import MethodOptions
+from diffattr.config import Config, MethodOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,6 @@ class FileScores(Method):
     """The files of the splits `val`, `gen` and `planted`, from the working directory."""
 
     reads: Reads = "files"
-    readable: ClassVar[tuple[Reads, ...]] = ("files",)
     val: str | None = field(default=None, metadata=OPTION)
     gen: str | None = field(default=None, metadata=OPTION)
     planted: str | None = field(default=None, metadata=OPTION)
@@ -35,30 +34,28 @@ class FileScores(Method):
 
     @property
     def files(self) -> dict[str, str]:
-        """The file of each split that is answered."""
+        """The file of each split that gets scores."""
         named = {"val": self.val, "gen": self.gen, "planted": self.planted}
         return {split: path for split, path in named.items() if path is not None}
 
-    def errors(self, options: MethodOptions, available: Available) -> Iterator[str]:  # noqa: ARG002
-        """Yield which files are missing, and which are of no use."""
-        if available.measured_splits and not self.files.keys() & set(available.measured_splits):
-            measured = " nor for ".join(available.measured_splits)
-            yield f"options: names a file neither for {measured}, where LDS is measured; add one"
+    def errors(self, options: MethodOptions, config: Config) -> Iterator[str]:  # noqa: ARG002
+        """Yield which files are missing, and which have no queries."""
+        data = config.data
+        queries = {"val": data.n_val, "gen": config.sampling, "planted": data.n_planted}
+        if config.measurement is not None and self.val is None and self.gen is None:
+            yield "options: LDS is measured on val and gen, but neither has a file; add one"
         for split, path in self.files.items():
-            if split not in available.query_splits:
+            if not queries[split]:
                 yield f"options.{split}: found, but there are no queries of this split; remove it"
             elif not Path(path).is_file():
-                yield (
-                    f"options.{split}: {path} does not exist; write the scores of split {split}"
-                    " there"
-                )
+                yield f"options.{split}: {path} does not exist; write the scores of {split} there"
 
     def unanswered(self, split: str) -> str | None:
         """Return why a split without a file gets no scores."""
         return None if split in self.files else "has a file of scores for some splits only"
 
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:  # noqa: ARG002
-        """Return the `file` of scores, and the indices of both sides, which say its shape."""
+        """Return the `file` of scores, and the indices of both sides, which give its shape."""
         return {
             "file": self.files[split],
             "queries": files.indices(split),
@@ -89,11 +86,11 @@ def read_scores(path: str, n_queries: int, n_train: int) -> Float64[np.ndarray, 
         ) from error
     if found.shape != (n_queries, n_train):
         raise ArtifactError(
-            f"{path}: holds an array of shape {found.shape}, expected (query, train) ="
+            f"{path}: found an array of shape {found.shape}, expected (query, train) ="
             f" {(n_queries, n_train)}; write it in the order of the benchmark's images"
         )
     if found.dtype.kind not in "fiu":
-        raise ArtifactError(f"{path}: holds {found.dtype}, real numbers expected")
+        raise ArtifactError(f"{path}: found {found.dtype}, expected real numbers")
     # Scores are stored as float32.
     if n_bad := np.count_nonzero(~(np.abs(found) <= np.finfo(np.float32).max)):
         raise ArtifactError(

@@ -17,25 +17,51 @@ Zheng et al. (ICLR 2024). Everything is float64.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
+from diffattr.attribution.scores import Attribution
 from diffattr.config import ConfigError
 
 Form = Literal["primal", "dual"]
 
 
 @dataclass(frozen=True)
-class Kernel:
+class Spectrum:
+    """The eigenvalues that scores are solved with, in the coordinates of the features.
+
+    This is a curvature in whose eigenbasis the features are; a kernel has eigenvectors as well. The
+    training side's coordinates are those of phi_n in the primal form, of n in the dual.
+    """
+
+    form: Form
+    eigenvalues: Float64[np.ndarray, " rank"]
+
+    @property
+    def mean_diagonal(self) -> float:
+        """The mean eigenvalue, the unit in which lambda is given."""
+        return float(self.eigenvalues.mean())
+
+    def ridge(self, lam: float) -> float:
+        """Return the absolute number added to the eigenvalues."""
+        return lam * self.mean_diagonal
+
+    def factors(
+        self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
+    ) -> tuple[Float[np.ndarray, "query rank"], Float[np.ndarray, "train rank"]]:
+        """Return A and B of the module's formula."""
+        return queries, train
+
+
+@dataclass(frozen=True)
+class Kernel(Spectrum):
     """The eigendecomposition of one feature set's Gram matrix.
 
     `eigenvectors` are (k, k) in the primal form and (train, train) in the dual.
     """
 
-    form: Form
-    eigenvalues: Float64[np.ndarray, " rank"]
     eigenvectors: Float64[np.ndarray, "rank rank"]
     n_train: int
 
@@ -55,10 +81,6 @@ class Kernel:
         """The mean of |phi_n|^2, the unit in which lambda is given."""
         return float(self.eigenvalues.sum() / self.n_train)
 
-    def ridge(self, lam: float) -> float:
-        """Return the absolute number added to the kernel's diagonal."""
-        return lam * self.mean_diagonal
-
     def factors(
         self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
     ) -> tuple[Float64[np.ndarray, "query rank"], Float64[np.ndarray, "train rank"]]:
@@ -69,62 +91,11 @@ class Kernel:
         return queries @ self.eigenvectors, train @ self.eigenvectors
 
 
-@runtime_checkable
-class Spectrum(Protocol):
-    """What scores are solved with: a kernel, or whatever stands for one."""
-
-    @property
-    def form(self) -> str:
-        """Whether the training side's coordinates are those of phi_n (primal) or of n (dual)."""
-        ...
-
-    @property
-    def eigenvalues(self) -> Float64[np.ndarray, " rank"]:
-        """What the ridge is added to."""
-        ...
-
-    def ridge(self, lam: float) -> float:
-        """Return the absolute ridge of a relative lambda."""
-        ...
-
-    def factors(
-        self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
-    ) -> tuple[Float[np.ndarray, "query rank"], Float[np.ndarray, "train rank"]]:
-        """Return A and B of the module's formula."""
-        ...
-
-
-@dataclass(frozen=True)
-class Diagonal:
-    """A curvature that is diagonal in the coordinates of the features.
-
-    Stands for a kernel: `eigenvalues` are (k,).
-    """
-
-    eigenvalues: Float64[np.ndarray, " k"]
-    form: str = "primal"
-
-    @property
-    def mean_diagonal(self) -> float:
-        """The mean eigenvalue, the unit in which lambda is given."""
-        return float(self.eigenvalues.mean())
-
-    def ridge(self, lam: float) -> float:
-        """Return the absolute number added to the eigenvalues."""
-        return lam * self.mean_diagonal
-
-    def factors(
-        self, train: Float[np.ndarray, "train k"], queries: Float[np.ndarray, "query k"]
-    ) -> tuple[Float[np.ndarray, "query k"], Float[np.ndarray, "train k"]]:
-        """Return both sides as they are: the coordinates are those of the eigenbasis."""
-        return queries, train
-
-
 @dataclass(frozen=True)
 class TrainSide:
-    """What a kernel method may weigh training images by.
+    """What a kernel method may weight training images by.
 
-    `losses` are those of each training image on the way of the gradient pass, where they are known.
+    `losses` are those that the gradient pass recorded for each training image, where known.
     """
 
     kernel: Spectrum
@@ -151,7 +122,7 @@ class TrainSide:
 
 
 @dataclass(frozen=True)
-class KernelAttribution:
+class KernelAttribution(Attribution):
     """Scores of one kernel method for one query split, at any lambda."""
 
     query_factor: Float[np.ndarray, "query rank"]
@@ -183,7 +154,7 @@ class KernelAttribution:
         """Return tau at one lambda, in units of the mean |phi|^2; None for a fixed ridge.
 
         Raises:
-            ConfigError: a lambda is missing, or was given to a method with a fixed ridge.
+            ConfigError: a lambda is missing, or is given to a method with a fixed ridge.
         """
         ridge = self._ridge(lam)
         weights = self.train_weights(self.train, ridge)
@@ -196,16 +167,14 @@ class KernelAttribution:
         """Return the sum of the scores of each subset, for every lambda.
 
         A (subset, rank) by (rank, query) product per lambda; no (query, train) matrix is formed.
-
-        Raises:
-            ConfigError: as `scores`.
+        Errors are those of `scores`.
         """
         paths, before, sums = [], None, np.empty(0)
         for lam in lams:
             ridge = self._ridge(lam)
             weights = self.train_weights(self.train, ridge)
             if before is None or not np.array_equal(weights, before):
-                # Most methods weigh alike at every ridge: one product serves the path.
+                # Most methods have the same weights at every ridge: one product serves the path.
                 sums, before = (masks * weights) @ self.train.factor, weights
             solved = sums / (self.train.kernel.eigenvalues + ridge)
             paths.append(solved @ self.query_factor.T)

@@ -1,4 +1,4 @@
-"""Where in a query the reasons lie that a patch method sees in its top training images."""
+"""Maps of a patch method: what each place of a query adds to its top scores."""
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
@@ -18,7 +18,7 @@ def top_maps(
 ) -> tuple[Int64[np.ndarray, "query shown"], Float32[np.ndarray, "query shown height width"]]:
     """Return each query's highest and lowest scored training images, and their maps.
 
-    `top` of each, the highest first; ties go by position, as in the report.
+    `top` of each, the highest first; ties are in order of position, as in the report.
 
     Raises:
         PluginError: the method is a plug-in, and raised or broke its contract.

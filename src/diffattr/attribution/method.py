@@ -1,37 +1,35 @@
-"""What every method answers about itself, whatever its contract.
+"""The contract of every method.
 
-Benchmark, plan and jobs ask a method, and never which contract it has: which keys of a config it
-takes and what is wrong with them, which artifacts it reads for a split, what its scores cost, and
-the scores themselves. A new contract is a subclass of `Method` with its own answers.
+The benchmark, the plan and jobs ask a method and never check which contract it has. A new contract
+is a subclass of `Method` that answers four questions: which artifacts it reads for a split
+(`inputs`), the scores that they give (`attribution`), what these cost (`work`) and what is wrong
+with a config (`errors`).
 """
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 import numpy as np
-from jaxtyping import Float
 
 from diffattr import plugins
 from diffattr.attribution.scores import Attribution
-from diffattr.config import ConfigError, MethodOptions, Pass
+from diffattr.config import Config, ConfigError, MethodOptions
 
 OPTION = {"option": True}
 """Metadata of the fields that a config may set under `options`."""
 Reads = Literal["features", "pixels", "embedding", "losses", "files"]
 Needs = Literal["no gradients", "gradients", "checkpoints", "retraining", "computed elsewhere"]
-"""What scores cost beyond the model that is asked about; the report groups methods by it."""
-KEYS: dict[str, Reads] = {
-    "features": "features",
-    "checkpoints": "features",
-    "ensemble": "features",
-    "embedding": "embedding",
-    "models": "losses",
+"""What scores cost in addition to the full model; the report groups methods by it."""
+KEYS: dict[Reads, tuple[str, ...]] = {
+    "features": ("features", "checkpoints", "ensemble"),
+    "embedding": ("embedding",),
+    "losses": ("models",),
 }
-"""Keys of a config's method that only some methods take, and what these read."""
+"""Keys of a config's method that only some methods accept, by what these methods read."""
 _NEEDS: dict[Reads, Needs] = {
     "features": "gradients",
     "pixels": "no gradients",
@@ -44,27 +42,11 @@ _Split = _Name = _Pass = _Function = _Model = str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Available:
-    """What a benchmark has that methods may need.
-
-    `n_timesteps` are those of the noise schedule, `n_retrained` counts the subsets of the group
-    `retrain`; LDS is measured on `measured_splits`, which are none where nothing is measured.
-    """
-
-    passes: Mapping[str, Pass]
-    embeddings: Collection[str]
-    n_timesteps: int
-    n_retrained: int
-    query_splits: Collection[str]
-    measured_splits: Collection[str]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What one method of a config reads, as the keys of its section say.
+    """What one method of a config reads.
 
     `models` names where features are computed, with the weight of each in the mean of scores; both
-    are empty for a method that reads none. `n_retrained` is how many retrained models a
+    are empty for a method that reads none. `n_retrained` is the number of retrained models that a
     retraining-based method learns from, None for others.
     """
 
@@ -88,8 +70,8 @@ class Files:
     """Where the artifacts lie that methods may read.
 
     `features` and `trajectory_features` return shards, the latter of generated images along their
-    sampling trajectories; `measurements` are the retrained models' losses on a split, and `subsets`
-    what these models were trained on.
+    sampling trajectories. `measurements` are the retrained models' losses on a split, `subsets` the
+    training images of these models.
     """
 
     indices: Callable[[_Split], str]
@@ -105,22 +87,25 @@ class Files:
 
 @dataclass(frozen=True)
 class ScoringWork:
-    """What scoring costs: bytes in memory at once, and floating-point operations."""
+    """The cost of scoring: peak memory in bytes, and floating-point operations."""
 
-    held: int
+    n_held: int
     operations: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
-    """What every method is: a frozen value with its options as fields.
+    """A frozen value with the method's options as fields; the other fields state what it needs.
 
-    Its other fields say what it needs of a benchmark. `output_function` is the one that the method
-    is named for, None where any will do; `unit_gradients` asks for a pass that scales each
-    timestep's gradient to length 1; `over` whether its scores are a mean over checkpoints by
-    nature, and `weights` how they weigh; `follows_trajectory` takes queries along their sampling
-    trajectory; `curvature` asks for a pass in the eigenbasis of a curvature, which then takes the
-    kernel's place; `plugin` is the plug-in's name, None for built-in methods.
+    Attributes:
+        reads: what scores are computed from.
+        output_function: the output function that the method is defined for, None for any.
+        unit_gradients: requires a pass that scales each timestep's gradient to length 1.
+        over: `checkpoints` where the method is by definition a mean over checkpoints.
+        weights: the weights of these checkpoints.
+        follows_trajectory: computes query features along the sampling trajectory.
+        curvature: requires a pass in the eigenbasis of a curvature, which replaces the kernel.
+        plugin: the plug-in's name, None for built-in methods.
     """
 
     reads: Reads
@@ -132,14 +117,12 @@ class Method(ABC):
     curvature: bool = False
     plugin: str | None = None
 
-    readable: ClassVar[tuple[Reads, ...]]
-    """What `reads` may be."""
-    solves: ClassVar[bool] = False
-    """Whether the method solves with a kernel, or with what stands for one."""
+    readable: ClassVar[tuple[Reads, ...]] = get_args(Reads)
+    """The values of `reads` that the contract supports."""
     noises: ClassVar[bool] = False
     """Whether the method noises images itself, and so depends on the noise schedule."""
     has_maps: ClassVar[bool] = False
-    """Whether the method can say where in a query its reasons lie (`maps`)."""
+    """Whether the method has `maps`, the share of each place of a query in its scores."""
 
     @property
     def has_lambda(self) -> bool:
@@ -147,22 +130,12 @@ class Method(ABC):
         return False
 
     @property
-    def least_models(self) -> int:
-        """The number of retrained models below which it cannot learn; 0 if it reads none."""
-        return 0
-
-    @property
-    def keys(self) -> Collection[str]:
-        """Which of `KEYS` a config may set for the method."""
-        return [key for key, read in KEYS.items() if read == self.reads]
-
-    @property
     def needs(self) -> Needs:
-        """The group in the report of the method at the finished model alone."""
+        """The method's group in the report, if it is computed at the full model alone."""
         return _NEEDS[self.reads]
 
-    def errors(self, options: MethodOptions, available: Available) -> Iterator[str]:  # noqa: ARG002
-        """Yield what the method needs and the benchmark lacks; each line starts with the key."""
+    def errors(self, options: MethodOptions, config: Config) -> Iterator[str]:  # noqa: ARG002
+        """Yield what the method needs and the config lacks; each line starts with the key."""
         yield from ()
 
     def unanswered(self, split: str) -> str | None:
@@ -173,10 +146,10 @@ class Method(ABC):
 
     @abstractmethod
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:
-        """Return the files that the scores of one split are made from, by what they are.
+        """Return the files that the scores of one split are computed from, by name.
 
-        Of several models, the files of one model follow those of the other. The benchmark asks
-        only for splits that are not `unanswered`.
+        A list has all files of the first model, then those of the next. Splits that are
+        `unanswered` are never asked for.
         """
 
     @abstractmethod
@@ -184,7 +157,7 @@ class Method(ABC):
         """Return the attribution of one split.
 
         Args:
-            params: what `Benchmark.method_params` says.
+            params: the section `method` of the job's params (`diffattr.benchmark.params`).
             inputs: the files that `inputs` names, as attributes.
 
         Raises:
@@ -192,45 +165,25 @@ class Method(ABC):
             PluginError: the method is a plug-in, and raised or broke its contract.
         """
 
-    def attribute(
-        self,
-        train: Float[np.ndarray, "train dim"],  # noqa: ARG002
-        queries: Float[np.ndarray, "query dim"],  # noqa: ARG002
-        **further: Any,  # noqa: ARG002
-    ) -> Attribution:
-        """Return the attribution of one query split at one model, from vectors.
-
-        `further` is what only some contracts use: see `KernelMethod`.
-
-        Raises:
-            ConfigError: the method does not compare vectors.
-            PluginError: the method is a plug-in, and raised or broke its contract.
-        """
-        raise ConfigError(f"method: {type(self).__name__} does not compare vectors")
-
     def work(
         self, n_train: int, n_queries: int, dim: int, n_models: int = 1, n_products: int = 0
     ) -> ScoringWork:
         """Return the cost of one split's scores.
 
-        Args:
-            n_train: the number of training images.
-            n_queries: the number of queries.
-            dim: how many numbers are read of each image.
-            n_models: at how many models.
-            n_products: how many scores, or sums of scores, are computed per query.
+        `dim` numbers are read per image and model; `n_products` scores, or sums of scores, are
+        computed per query.
         """
         # Vectors as float32 and float64, and again as float64 factors; a matrix of scores.
-        held = (n_train + n_queries) * dim * 28 + n_queries * n_train * 12
-        return ScoringWork(held, 2 * n_models * n_queries * dim * n_products)
+        n_held = (n_train + n_queries) * dim * 28 + n_queries * n_train * 12
+        return ScoringWork(n_held, 2 * n_models * n_queries * dim * n_products)
 
 
 def with_options(method: M, options: Mapping[str, Any]) -> M:
     """Return a method with some of its options set.
 
     Raises:
-        ConfigError: an option does not exist, or has a value that it does not take; the message
-            starts with the option's name.
+        ConfigError: an option does not exist, or its value is not allowed; the message starts with
+            the option's name.
     """
     fields = {f.name: f for f in dataclasses.fields(method) if f.metadata == OPTION}
     known = ", ".join(sorted(fields)) or "none"
@@ -249,13 +202,14 @@ def with_options(method: M, options: Mapping[str, Any]) -> M:
 
 
 def answer(
-    method: Method, ask: Callable[..., np.ndarray], *given: Any, shape: tuple[int, ...]
+    method: Method, function: Callable[..., np.ndarray], *arguments: Any, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Return what a method says; the answer of a plug-in is checked against the contract first.
+    """Call a function of a method; the result of a plug-in is checked against the contract.
 
     Raises:
-        PluginError: it raised something, or the answer is not of finite numbers in this shape.
+        PluginError: it raised an error, or did not return finite numbers of this shape.
     """
     if method.plugin is None:
-        return ask(*given)
-    return plugins.checked(method.plugin, plugins.call(method.plugin, ask, *given), shape)
+        return function(*arguments)
+    found = plugins.call(method.plugin, function, *arguments)
+    return plugins.checked(method.plugin, found, shape)

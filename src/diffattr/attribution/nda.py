@@ -1,25 +1,25 @@
 """Nonparametric data attribution (NDA): the training patches that a query's patches denoise to.
 
-The best possible denoiser that sees one patch at a time answers with a mean of training patches,
-each weighted by how probable it is, of all patches of all training images, given the noisy one:
+The optimal denoiser that sees one patch at a time returns a mean of the patches of all training
+images, each weighted by its probability given the noisy patch:
 
     w_u(n, v) = softmax over (n, v) of  -|x_u - sqrt(abar) y_n,v|^2 / (2 (1 - abar))
     tau(x, n) = sum over u of the sum over v of the K largest w_u(n, v)
 
 x_u is the patch at place u of the query noised to timestep t, y_n,v the one at place v of training
-image n. No model is asked. Every pixel has a patch around it; one that reaches over a border is
-compared, inside the image, with those that reach over the same border as far. Without K, the scores
+image n. No model is used. Every pixel has a patch around it; one that reaches over a border is
+compared, inside the image, with those that reach as far over the same border. Without K, the scores
 of a query add up to the number of its patches.
 
-A second, coarse scale compares patches of even side by the means of their 2 x 2 pixels, times 2, so
-that the noise keeps its variance; these patches lie around the corners between four pixels. The
-score is then alpha times the fine one plus 1 - alpha times the coarse one.
+A second, coarse scale compares patches of even side by the means of their 2 x 2 pixels, times 2 to
+keep the variance of the noise; these patches are centred at corners between four pixels. The score
+is then alpha times the fine one plus 1 - alpha times the coarse one.
 
 Source: Zhao, Du, Zheng, Pang and Lin, "Nonparametric data attribution for diffusion models" (ICML
-2026). For images of 32 x 32 they take t = 100 to 500, patches of 7 (14 for the coarse scale),
-K = 100, alpha = 0.5 and one noise. In their code pixels outside an image have the value 10 (option
-`mask_value`), so that patches at other borders get next to no weight, here none; and every query
-has the same noise, here each its own.
+2026). For 32 x 32 images they use t = 100 to 500, patches of 7 (14 for the coarse scale), K = 100,
+alpha = 0.5 and one noise. In their code pixels outside an image have the value 10 (option
+`mask_value`), so that patches at other borders get almost no weight, here none; and all queries
+share one noise, here each has another.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ from diffattr import rng
 from diffattr.attribution.base import OPTION, PatchMethod
 
 FLOATS = 2**20
-"""Numbers in an array at once, padded images and scores aside; the patches of one image may take
+"""Numbers in one array, apart from padded images and scores; the patches of one image may need
 more."""
 
 Places = tuple[np.ndarray, ...]
@@ -47,7 +47,7 @@ class Nda(PatchMethod):
 
     `patch` and `coarse_patch` are sides in pixels, `coarse_patch` None for one scale; patches may
     be larger than the images. `top` is K, None for all places. Scores are means over `draws` noises
-    of each query; the smaller the images, the more it takes until the noise averages out.
+    of each query; smaller images need more draws to average the noise out.
     """
 
     patch: int = field(default=7, metadata=OPTION)
@@ -78,7 +78,7 @@ class Nda(PatchMethod):
     ) -> Float64[np.ndarray, "query train"]:
         """Return tau; `abar` is the product of alphas up to the option `timestep`.
 
-        A query's noise is keyed by its own bytes, so that other queries have no part in its scores.
+        A query's noise is keyed by its bytes, so that its scores do not depend on other queries.
         """
         scores = np.zeros((len(queries), len(train)))
         for share, scale, noisy in self._passes(queries, abar):
@@ -94,10 +94,10 @@ class Nda(PatchMethod):
         positions: Sequence[int],
         abar: float,
     ) -> Float64[np.ndarray, "position height width"]:
-        """Return what each place of one query adds to the scores of the named training images.
+        """Return what each place of one query adds to the scores of some training images.
 
-        A pixel has what the fine patch around it adds; a coarse patch gives a quarter of what it
-        adds to each of the four pixels at its centre. So each map adds up to a score.
+        A pixel gets what the fine patch around it adds, and a quarter of what each coarse patch
+        adds whose centre it touches. So each map adds up to a score.
         """
         chosen = list(positions)
         maps = np.zeros((len(chosen), *query.shape[1:]))
@@ -113,7 +113,7 @@ class Nda(PatchMethod):
     def _passes(
         self, queries: Float32[np.ndarray, "query channel height width"], abar: float
     ) -> Iterator[tuple[float, "_Scale", Float64[np.ndarray, "query channel height width"]]]:
-        """Yield every scale with every noise, and the share that it has in the score."""
+        """Yield every scale with every noise: its share in the score, the scale, noisy queries."""
         scales = {_Scale(self.patch, self.top, coarse=False): 1.0}
         if self.coarse_patch is not None:
             coarse = _Scale(self.coarse_patch, self.top, coarse=True)
@@ -130,7 +130,7 @@ class Nda(PatchMethod):
 
 @dataclass(frozen=True)
 class _Scale:
-    """How patches of one scale are taken and compared."""
+    """How patches of one scale are cut out and compared."""
 
     side: int
     top: int | None
@@ -144,7 +144,7 @@ class _Scale:
     ) -> Iterator[tuple[Places, Float64[np.ndarray, "patch train"]]]:
         """Yield the sum of every training image's top weights, for some query patches at a time.
 
-        Each query patch comes once; among those yielded together, queries are in order.
+        Each query patch appears once; within a batch, queries are in order.
         """
         # In units of the noise's standard deviation.
         x = self._patches(noisy / np.sqrt(1 - abar))
@@ -161,7 +161,7 @@ class _Scale:
     def _patches(
         self, images: Float64[np.ndarray, "image channel height width"]
     ) -> Float64[np.ndarray, "image row column channel down right"]:
-        """Return a view of the patches at all places; outside the images there are zeros."""
+        """Return a view of the patches at all places, with zeros outside the images."""
         before = (self.side - 1) // 2
         padded = np.pad(images, ((0, 0), (0, 0), (before, before), (before, before)))
         side, step = self.side, 1
@@ -177,9 +177,9 @@ class _Scale:
         x: Float64[np.ndarray, "query row column channel down right"],
         y: Float64[np.ndarray, "train row column channel down right"],
     ) -> Iterator[tuple[Places, Float64[np.ndarray, "patch train"]]]:
-        """Yield the same for patches that reach over the same borders, compared with each other.
+        """Yield the same for patches that reach over the same borders.
 
-        Distances come from the product of two matrices of patches.
+        Distances are computed from the product of two matrices of patches.
         """
         shape = x.shape[:3]
         n_patches, n_places, dim = prod(shape), prod(shape[1:]), prod(x.shape[3:])
@@ -199,7 +199,7 @@ class _Scale:
     ) -> Float64[np.ndarray, "patch train"]:
         """Return the sum of every training image's top weights, for every query patch.
 
-        exp is taken relative to each training image's nearest patch, later to that of all images.
+        exp is relative to each training image's nearest patch, and at last to the nearest of all.
         """
         n_places = prod(y.shape[1:3])
         n_left_out = max(0, n_places - (self.top or n_places))
@@ -207,14 +207,14 @@ class _Scale:
         for start in range(0, len(y), images_at_once):
             images = slice(start, start + images_at_once)
             compared = y[images].reshape(-1, x.shape[1])
-            # -|x - y|^2 / 2 but for |x|^2, which softmax does not see.
+            # -|x - y|^2 / 2 without |x|^2, which cancels in the softmax.
             logits = x @ compared.T
             logits -= np.einsum("ij,ij->i", compared, compared) / 2
             logits = logits.reshape(len(x), -1, n_places)
             nearest[:, images] = logits.max(axis=2)
             logits -= nearest[:, images, None]
             if n_left_out > 0:
-                # Before exp, because partition is slow where many numbers are equal, such as 0.
+                # Before exp, since partition is slow where many numbers are equal, such as 0.
                 logits.partition(n_left_out, axis=2)
             np.exp(logits, out=logits)
             sums[:, images] = logits.sum(axis=2)
@@ -224,7 +224,7 @@ class _Scale:
 
 
 def _alike(length: int, side: int) -> list[range]:
-    """Return the places along one axis, parted by how far patches reach over its two ends."""
+    """Return the places along one axis, grouped by how far patches reach over its two ends."""
     before = (side - 1) // 2
     parts: dict[tuple[int, int], list[int]] = {}
     for place in range(length + 2 * before - side + 1):

@@ -8,14 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from diffattr import plugins
-from diffattr.attribution.base import (
-    KernelMethod,
-    PatchMethod,
-    Reads,
-    RetrainingMethod,
-    Similarity,
-)
-from diffattr.attribution.method import Method
+from diffattr.attribution.base import Similarity
+from diffattr.attribution.method import Method, Reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +22,12 @@ class FunctionOfFeatures(Similarity):
     def scores(
         self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
     ) -> Any:
-        """Return what the function returns, which is checked where methods are asked."""
+        """Return what the function returns; `answer` checks it."""
         return self.function(train, queries)
 
 
 def plugged_in(name: str) -> Method:
-    """Return the method that a plug-in gives: an object of a contract, or a function.
+    """Return the method of a plug-in: an object of a contract, or a function of features.
 
     Raises:
         PluginError: it cannot be loaded, or is neither.
@@ -41,10 +35,9 @@ def plugged_in(name: str) -> Method:
     found = plugins.load("methods", name)
     if isinstance(found, Method):
         return plugins.call(name, _checked, name, found)
-    contracts = (Similarity, KernelMethod, PatchMethod, RetrainingMethod)
     hint = ", not its class" if isinstance(found, type) else ""
-    names = ", ".join(contract.__name__ for contract in contracts)
-    wanted = f"(train, queries), or an object of {names}{hint}"
+    contracts = "Similarity, KernelMethod, PatchMethod, RetrainingMethod"
+    wanted = f"(train, queries), or an object of {contracts}{hint}"
     return FunctionOfFeatures(function=plugins.load_function("methods", name, wanted), plugin=name)
 
 
@@ -54,6 +47,6 @@ def _checked(name: str, found: Method) -> Method:
             f"plug-in {name}: its reads is {found.reads!r}, allowed: {', '.join(found.readable)}"
         )
     method = replace(found, plugin=name)
-    # What is asked of a method before any job runs.
-    _ = method.has_lambda, method.least_models
+    # These run the plug-in's code before any job does.
+    _ = method.has_lambda, getattr(method, "least_models", None)
     return method

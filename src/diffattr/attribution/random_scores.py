@@ -1,4 +1,4 @@
-"""Random scores: what LDS looks like when a method knows nothing."""
+"""Random scores: the LDS of a method without any information."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ class RandomScores(Similarity):
     def scores(
         self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
     ) -> Float64[np.ndarray, "query train"]:
-        """Return numbers in [0, 1) that follow their images, whatever the order."""
+        """Return numbers in [0, 1) that do not depend on the order of the images."""
         bits = rng.mixed(self._words(queries, "query")[:, None] ^ self._words(train, "train"))
         return (bits >> np.uint64(11)) * 2.0**-53
 

@@ -1,12 +1,12 @@
-"""Attribution by retraining: models trained on random subsets, and nothing else.
+"""Attribution from models retrained on random subsets.
 
     empirical influence   tau(x, n) = mean loss of x over models without n  -  over models with n
     datamodel             tau(x, n) = -beta_n,  the ridge regression of x's loss on membership
 
-Both speak of the loss of a model as a function of its training images; a score is minus the effect
-on the loss.
+Both describe a model's loss as a function of its training images; a score is minus the effect on
+the loss.
 Sources: Feldman and Zhang, "What neural networks memorize and why" (NeurIPS 2020); Ilyas et al.,
-"Datamodels" (ICML 2022), by ridge in place of the lasso as Zheng et al. (ICLR 2024) do.
+"Datamodels" (ICML 2022), with ridge in place of the lasso as in Zheng et al. (ICLR 2024).
 """
 
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ class EmpiricalInfluence(RetrainingMethod):
         masks: Bool[np.ndarray, "subset train"],
         losses: Float64[np.ndarray, "subset query"],
     ) -> Float64[np.ndarray, "query train"]:
-        """Return the differences; 0 for an image that is in all subsets, or in none."""
+        """Return the differences; 0 for an image in all subsets or in none."""
         inside = masks.astype(np.float64)
         outside = 1 - inside
         n_inside, n_outside = inside.sum(axis=0), outside.sum(axis=0)
-        # Without the common level, so that large losses leave no rounding in small differences.
+        # Centred, so that large losses cause no rounding error in small differences.
         centred = (losses - losses.mean(axis=0)).T
         effect = centred @ (inside / np.maximum(n_inside, 1) - outside / np.maximum(n_outside, 1))
         return np.where((n_inside == 0) | (n_outside == 0), 0.0, -effect)
@@ -40,8 +40,8 @@ class EmpiricalInfluence(RetrainingMethod):
 class Datamodel(RetrainingMethod):
     """Ridge regression with an intercept; each query's alpha is chosen by cross-validation.
 
-    The same as scikit-learn's `RidgeCV(alphas, cv=folds)` for every query, from one
-    eigendecomposition per fold for all queries and alphas.
+    Equal to scikit-learn's `RidgeCV(alphas, cv=folds)` for every query, with one eigendecomposition
+    per fold for all queries and alphas.
     """
 
     alphas: tuple[float, ...] = field(
@@ -57,7 +57,7 @@ class Datamodel(RetrainingMethod):
 
     @property
     def least_models(self) -> int:
-        """Two per fold, since R^2 of a single model is not defined."""
+        """Two per fold, since R^2 of a single model is undefined."""
         return 2 * self.folds
 
     def scores_from_losses(
@@ -65,7 +65,7 @@ class Datamodel(RetrainingMethod):
         masks: Bool[np.ndarray, "subset train"],
         losses: Float64[np.ndarray, "subset query"],
     ) -> Float64[np.ndarray, "query train"]:
-        """Return minus the coefficients, each query's at its own alpha."""
+        """Return minus the coefficients, at each query's chosen alpha."""
         design = masks.astype(np.float64)
         chosen = self.chosen_alphas(design, losses)
         ridge = _Ridge.of(design, losses)

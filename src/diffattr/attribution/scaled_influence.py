@@ -1,9 +1,9 @@
-"""Influence that is scaled by the length of the training image's own part.
+"""Influence divided by the length of the training image's part.
 
     relative       phi(x)' H^-1 phi_n / |H^-1 phi_n|
     renormalised   phi(x)' H^-1 phi_n / |phi_n|          H = Phi' Phi + ridge I
 
-Both keep outliers with long gradients from being everybody's proponents.
+Both keep outliers with long gradients from being proponents of every query.
 Sources: Barshan et al., "RelatIF" (AISTATS 2020); Hammoudeh and Lowd, "Identifying a training-set
 attack's target using renormalized influence estimation" (CCS 2022); for diffusion models, Zheng et
 al. (ICLR 2024).
@@ -23,7 +23,7 @@ class RelativeInfluence(KernelMethod):
     """1 / |H^-1 phi_n|."""
 
     def train_weights(self, train: TrainSide, ridge: float) -> Float64[np.ndarray, " train"]:
-        """Return the inverse length of what the training image does to the weights."""
+        """Return the inverse length of the training image's effect on the network's weights."""
         return _inverse(train.solved_lengths(ridge))
 
 
@@ -43,7 +43,7 @@ class RenormalisedInfluence(KernelMethod):
 def _inverse(lengths: Float64[np.ndarray, " train"]) -> Float64[np.ndarray, " train"]:
     """Return 1 / length, 0 for a feature of zero, which has no direction.
 
-    In the dual form zero comes out as up to the root of the rounding error.
+    In the dual form, the length of a zero feature is up to the root of the rounding error.
     """
     is_zero = lengths <= 1e-7 * lengths.max()
     return np.divide(1.0, lengths, out=np.zeros_like(lengths), where=~is_zero)

@@ -1,8 +1,8 @@
 """Attributions: scores of one method for one query split, and their sums over subsets."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
@@ -10,22 +10,21 @@ from jaxtyping import Bool, Float32, Float64
 from diffattr.config import ConfigError
 
 
-@runtime_checkable
-class Attribution(Protocol):
+class Attribution(ABC):
     """Scores of one method for one query split: positive = the image lowers the query's loss."""
 
     @property
+    @abstractmethod
     def n_train(self) -> int:
         """The number of training images."""
-        ...
 
+    @abstractmethod
     def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
         """Return tau; `lam` is None for a method without lambda.
 
         Raises:
             ConfigError: there are no scores at this lambda.
         """
-        ...
 
     def predictions(
         self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
@@ -35,12 +34,13 @@ class Attribution(Protocol):
         Raises:
             ConfigError: there are no scores at one of the lambdas.
         """
-        ...
+        sums = [masks.astype(np.float64) @ self.scores(lam).T for lam in lams]
+        return np.stack(sums).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class DenseAttribution:
-    """Scores that were computed whole, and have no lambda."""
+class DenseAttribution(Attribution):
+    """A stored matrix of scores, without lambda."""
 
     tau: Float64[np.ndarray, "query train"]
 
@@ -50,33 +50,18 @@ class DenseAttribution:
         return self.tau.shape[1]
 
     def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
-        """Return tau.
-
-        Raises:
-            ConfigError: a lambda was given.
-        """
+        """Return tau; raise ConfigError if a lambda is given."""
         if lam is not None:
             raise ConfigError(f"lambda: found {lam}, but the scores of this method have none")
         return self.tau
 
-    def predictions(
-        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
-    ) -> Float32[np.ndarray, "lambda subset query"]:
-        """Return the sums of scores, once per lambda, which is None.
-
-        Raises:
-            ConfigError: a lambda was given.
-        """
-        sums = [masks.astype(np.float64) @ self.scores(lam).T for lam in lams]
-        return np.stack(sums).astype(np.float32)
-
 
 @dataclass(frozen=True)
-class MeanAttribution:
-    """The weighted mean over several models (checkpoints, an ensemble) of one method's scores.
+class MeanAttribution(Attribution):
+    """The weighted mean of one method's scores over several models (checkpoints, an ensemble).
 
-    Lambda is relative to each model's own kernel, so one lambda suits models whose gradients differ
-    in length.
+    Lambda is relative to each model's kernel, so one lambda suits models whose gradients differ in
+    length.
     """
 
     parts: Sequence[Attribution]
@@ -94,7 +79,7 @@ class MeanAttribution:
     def predictions(
         self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
     ) -> Float32[np.ndarray, "lambda subset query"]:
-        """Return the mean of the sums of scores; errors are those of the parts."""
+        """Return the mean of the parts' predictions; errors are those of the parts."""
         sums = [part.predictions(masks, lams).astype(np.float64) for part in self.parts]
         return self._mean(sums).astype(np.float32)
 

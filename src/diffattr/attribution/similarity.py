@@ -1,13 +1,13 @@
 """Similarity of a query and a training image: inner product and cosine.
 
-Of pixels in [-1, 1], or of embeddings, they are the sanity floor that every gradient method has to
-beat. Of features they are first-order influence: the inner product is one training step's effect on
-the query's loss, times a constant; the cosine leaves out the gradient's length, which outliers
-dominate. Averaged over checkpoints they are
+On pixels in [-1, 1] or embeddings they are the baseline that every gradient method has to beat. On
+features they are first-order influence: the inner product is one training step's effect on the
+query's loss, times a constant; the cosine ignores the gradient's length, which outliers dominate.
+Averaged over checkpoints they are
 
-    TracInCP  tau(x, n) = mean_c  eta_c phi_c(x)' phi_c,n        GAS  the same of the cosine
+    TracInCP  tau(x, n) = mean_c  eta_c phi_c(x)' phi_c,n        GAS  the same with the cosine
 
-with eta_c = 1 (`tracin`), or the mean learning rate of the steps since the checkpoint before
+with eta_c = 1 (`tracin`), or the mean learning rate of the steps since the previous checkpoint
 (`tracin-learning-rate`); the latter with unit gradients per timestep is Diffusion-ReTrac.
 Sources: Charpiat et al., "Input similarity from the neural network perspective" (NeurIPS 2019);
 Pruthi et al., "Estimating training data influence by tracing gradient descent" (NeurIPS 2020),

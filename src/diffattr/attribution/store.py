@@ -1,4 +1,4 @@
-"""What attributions read of files, and the refusal of files that do not belong together."""
+"""Files that attributions read, and the refusal of files that do not belong together."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from diffattr.artifacts import ArtifactError, read_array, read_arrays, write_arrays
-from diffattr.attribution.kernel import Diagonal, Kernel
+from diffattr.attribution.kernel import Kernel, Spectrum
 from diffattr.data.subsets import membership, read_subsets
 from diffattr.features.store import Features, require_same_identity
 
@@ -28,37 +28,36 @@ def read_kernel(path: str | Path, train: Features) -> Kernel:
         ArtifactError: the file is damaged, or belongs to other features.
     """
     stored = read_arrays(path)
-    own = Features(stored.path, train.values, stored.attribute("identity"))
-    require_same_identity(train, own)
+    require_same_identity(train, Features(stored.path, train.values, stored.attribute("identity")))
     form, n_train = stored.attribute("form"), stored.attribute("n_train")
     if n_train != len(train.values):
         raise ArtifactError(
-            f"{path}: is a kernel of {n_train} training images, the features have"
-            f" {len(train.values)}; remake it: snakemake --force {path}"
+            f"{path}: found a kernel of {n_train} training images, expected {len(train.values)};"
+            f" remake it: snakemake --force {path}"
         )
     return Kernel(form, stored["eigenvalues"], stored["eigenvectors"], n_train)
 
 
-def read_curvature(path: str | Path, train: Features) -> Diagonal:
+def read_curvature(path: str | Path, train: Features) -> Spectrum:
     """Return the eigenvalues of the curvature in whose eigenbasis the features are.
 
     Raises:
         ArtifactError: the file is damaged, or the features are in another basis.
     """
     stored = read_arrays(path)
-    own = {"kind": "curvature", **stored.attribute("identity")}
-    if own != train.identity["projector"]:
+    expected = {"kind": "curvature", **stored.attribute("identity")}
+    if expected != train.identity["projector"]:
         raise ArtifactError(
             f"{train.path}: its coordinates are those of {train.identity['projector']}, but {path}"
-            f" is {own}; remake it: snakemake --force {train.path}"
+            f" is {expected}; remake it: snakemake --force {train.path}"
         )
     eigenvalues, k = stored["eigenvalues"], train.values.shape[1]
     if eigenvalues.shape != (k,) or not np.isfinite(eigenvalues).all():
         raise ArtifactError(
-            f"{path}: holds eigenvalues of shape {eigenvalues.shape}, {k} finite ones are expected;"
+            f"{path}: found eigenvalues of shape {eigenvalues.shape}, expected {k} finite ones;"
             f" remake it: snakemake --force {path}"
         )
-    return Diagonal(eigenvalues.astype(np.float64))
+    return Spectrum("primal", eigenvalues.astype(np.float64))
 
 
 def read_vectors(path: str) -> Float[np.ndarray, "image dim"]:
@@ -70,7 +69,7 @@ def read_vectors(path: str) -> Float[np.ndarray, "image dim"]:
     vectors = read_array(path)
     if not np.isfinite(vectors).all():
         raise ArtifactError(
-            f"{path}: holds vectors that are not finite; remake it: snakemake --force {path}"
+            f"{path}: contains NaN or infinity; remake it: snakemake --force {path}"
         )
     return vectors.reshape(len(vectors), -1)
 
@@ -78,7 +77,7 @@ def read_vectors(path: str) -> Float[np.ndarray, "image dim"]:
 def read_retrained(
     inputs: Any, n_models: int
 ) -> tuple[Bool[np.ndarray, "subset train"], Float64[np.ndarray, "subset query"]]:
-    """Return which images the first `n_models` were trained on, and their losses.
+    """Return the training images of the first `n_models` models, as masks, and their losses.
 
     `inputs` has the files `measurements`, `subsets` and `train`. Losses are means over seeds.
 
@@ -90,9 +89,8 @@ def read_retrained(
     subsets = read_subsets(inputs.subsets)
     if losses.shape[0] != len(subsets):
         raise ArtifactError(
-            f"{stored.path}: holds losses of {losses.shape[0]} models, there are {len(subsets)}"
-            f" subsets; remake it: snakemake --force {stored.path}"
+            f"{stored.path}: found losses of {losses.shape[0]} models for {len(subsets)} subsets;"
+            f" remake it: snakemake --force {stored.path}"
         )
     n_train = len(read_array(inputs.train, mmap=True))
-    masks = membership(subsets[:n_models], n_train)
-    return masks, losses[:n_models]
+    return membership(subsets[:n_models], n_train), losses[:n_models]

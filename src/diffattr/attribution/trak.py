@@ -1,4 +1,4 @@
-"""TRAK, and D-TRAK and Journey TRAK, which are the same formula on other features.
+"""TRAK, and D-TRAK and Journey TRAK, which apply its formula to other features.
 
     tau(x, n) = phi(x)' (Phi' Phi + ridge I)^-1 phi_n
 
@@ -17,4 +17,4 @@ from diffattr.attribution.base import KernelMethod
 
 @dataclass(frozen=True, kw_only=True)
 class Trak(KernelMethod):
-    """The kernel as it stands."""
+    """The kernel, with equal weights of all training images."""

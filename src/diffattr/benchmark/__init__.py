@@ -1,7 +1,7 @@
 """The benchmark that a config describes.
 
-Everything here is names and numbers: it loads no torch and reads no artifact, since Snakemake asks
-for it at every start.
+It has names and numbers only, loads no torch and reads no artifact: Snakemake uses it at every
+start.
 """
 
 from dataclasses import dataclass
@@ -28,18 +28,16 @@ from diffattr.config import (
     present,
 )
 
-__all__ = ["LDS_SPLITS", "Benchmark", "Paths", "registries"]
-
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A config together with what follows from it, by question.
+    """A config and what follows from it, in parts.
 
-    `written` is the config as its file says it, completed; `config` has the passes and methods of
-    its sweeps as well.
+    `written` is the completed config of a file; `config` has the passes and methods of its sweeps
+    as well.
 
     Raises:
-        ConfigError: the config asks for what is impossible; one line per error.
+        ConfigError: the config is impossible; one line per error.
     """
 
     written: Config
@@ -61,7 +59,7 @@ class Benchmark:
 
     @property
     def config(self) -> Config:
-        """The config with every sweep written out."""
+        """The config with every sweep expanded."""
         return self._expanded[0]
 
     @property
@@ -76,7 +74,7 @@ class Benchmark:
 
     @property
     def training(self) -> Training:
-        """The section `training`; a ConfigError where there is none, as for the next three."""
+        """The section `training`; raises ConfigError if absent, as do the next three."""
         return present(self.config.training, "training")
 
     @property
@@ -96,40 +94,40 @@ class Benchmark:
 
     @cached_property
     def paths(self) -> Paths:
-        """Where the artifacts lie."""
+        """The paths of the artifacts."""
         return Paths(f"results/{self.name}")
 
     @cached_property
     def methods(self) -> dict[str, PlannedMethod]:
-        """What the methods stand for, by name."""
+        """The methods, by name."""
         return {name: planned_method(self.config, name) for name in self.config.methods}
 
     @cached_property
     def counts(self) -> Counts:
-        """How many images, subsets, blocks and shards there are."""
+        """The numbers of images, subsets, blocks and shards."""
         return Counts(self.config)
 
     @cached_property
     def splits(self) -> Splits:
-        """Which splits there are, and which methods score them."""
+        """The splits, and the methods that score them."""
         return Splits(self.config, self.counts, list(self.written.methods), self.methods)
 
     @cached_property
     def passes(self) -> Passes:
-        """Which gradients are computed."""
+        """The gradients that are computed."""
         return Passes(self.config, self.splits, self.methods)
 
     @cached_property
     def models(self) -> Models:
-        """Which models are needed."""
+        """The models that are needed."""
         return Models(self.config, self.paths, self.counts, self.splits, self.methods)
 
     @cached_property
     def inputs(self) -> Inputs:
-        """Which files jobs read."""
+        """The files that jobs read."""
         return Inputs(self.config, self.paths, self.counts, self.splits, self.models, self.methods)
 
     @cached_property
     def params(self) -> Params:
-        """What jobs depend on beside their files."""
+        """What jobs depend on in addition to their files."""
         return Params(self.config, self.methods)

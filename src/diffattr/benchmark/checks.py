@@ -1,12 +1,11 @@
-"""What the schema cannot see in a config, one sentence per error."""
+"""Errors in a config that its schema cannot find, one sentence each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from diffattr.attribution import method_of
-from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.benchmark.methods import method_errors
 from diffattr.benchmark.pretrained import pretrained_errors
-from diffattr.config import PRIMARY, Config, ConfigError, Measurement
+from diffattr.config import PRIMARY, Config, ConfigError, Measurement, Pass
 from diffattr.counterfactual.removals import removal_errors
 from diffattr.data import data_source
 from diffattr.data.sampling import D_TRAK_LDS_SUBSETS
@@ -18,7 +17,7 @@ from diffattr.plugins import PluginError
 
 
 def benchmark_errors(config: Config) -> Iterator[str]:
-    """Yield everything that is wrong with a completed config, its sweeps written out."""
+    """Yield everything that is wrong with a completed config whose sweeps are expanded."""
     yield from _section_errors(config)
     yield from _value_errors(config)
     if config.model.pretrained is not None:
@@ -27,49 +26,31 @@ def benchmark_errors(config: Config) -> Iterator[str]:
         yield from _measurement_errors(config, config.measurement)
     yield from removal_errors(config)
     for name in config.methods:
-        yield from method_errors(config, name)
-        yield from _lambda_errors(config, name)
+        yield from (f"methods.{name}.{error}" for error in method_errors(config, name))
 
 
 def _section_errors(config: Config) -> Iterator[str]:
-    """Yield which optional sections are missing, or stand where nothing uses them."""
+    """Yield which optional sections are missing, or are not used by anything."""
     if config.training is None and config.model.pretrained is None:
         yield (
-            "training: this key is missing; add it, or name an already trained pipeline by"
+            "training: this key is missing; add it, or name a trained pipeline under"
             " model.pretrained"
         )
     if not config.data.n_val and config.sampling is None and not config.data.n_planted:
         yield (
-            "queries: there are none; name a folder of images under queries, generate some by"
-            " sampling, or make training images queries by data.n_planted"
+            "queries: there are none; name a folder of images under queries, add sampling to"
+            " generate some, or set data.n_planted to use training images"
         )
     if config.measurement is not None and config.sampling is None:
         yield "sampling: this key is missing; with measurement, LDS is measured on split gen too"
     if config.measurement is not None:
         return
     if config.counterfactual is not None:
-        yield "counterfactual: found, but it needs section measurement, whose losses it compares"
+        yield "counterfactual: found, but it compares the losses of section measurement; add that"
     if config.sweeps and config.model.pretrained is None:
         yield "sweeps: found, but their cells are compared by LDS, which needs measurement"
     if config.report.published is not None:
         yield "report.published: found, but without measurement there is no LDS to compare"
-
-
-def _lambda_errors(config: Config, name: str) -> Iterator[str]:
-    options = config.methods[name]
-    try:
-        has_lambda = method_of(options.method).has_lambda
-    except PluginError:
-        return  # `method_errors` says it
-    if not has_lambda and options.lam is not None:
-        yield f"methods.{name}.lambda: found, but {options.method} has none; remove the key"
-    elif has_lambda and config.measurement is not None and options.lam is not None:
-        yield f"methods.{name}.lambda: found, but LDS selects lambda here; remove the key"
-    elif has_lambda and config.measurement is None:
-        try:
-            named_lambda(options.method, options.lam)
-        except ConfigError as error:
-            yield f"methods.{name}.{error}"
 
 
 def _value_errors(config: Config) -> Iterator[str]:
@@ -82,13 +63,12 @@ def _value_errors(config: Config) -> Iterator[str]:
     if config.data.n_planted >= config.data.n_train:
         yield (
             f"data.n_planted: found {config.data.n_planted}, allowed: less than n_train ="
-            f" {config.data.n_train}, of which planted images are a part"
+            f" {config.data.n_train}, since planted images are training images"
         )
     timesteps = {
-        **{f"features.{name}.n_timesteps": p.n_timesteps for name, p in config.features.items()},
-        **{
-            f"curvatures.{name}.n_timesteps": c.n_timesteps for name, c in config.curvatures.items()
-        },
+        f"{section}.{name}.n_timesteps": entry.n_timesteps
+        for section in ("features", "curvatures")
+        for name, entry in getattr(config, section).items()
     }
     if config.sampling is not None:
         timesteps["sampling.n_steps"] = config.sampling.n_steps
@@ -100,41 +80,39 @@ def _value_errors(config: Config) -> Iterator[str]:
                 f"{key}: found {n}, allowed: at most noise_schedule.n_timesteps ="
                 f" {schedule.n_timesteps}"
             )
-    try:
-        data_source(config.data.source)
-    except PluginError as error:
-        yield f"data.source: {error}"
+    yield from _refusal("data.source: ", data_source, config.data.source)
     for name, gradient_pass in config.features.items():
-        try:
-            for function in gradient_pass.output_functions:
-                output_function(function)
-        except PluginError as error:
-            yield f"features.{name}.output_functions: {error}"
-        try:
-            check_projector(gradient_pass.projector)
-        except ConfigError as error:
-            yield f"features.{name}.projector.{error}"
-        if gradient_pass.curvature is None:
-            continue
-        if gradient_pass.curvature not in config.curvatures:
-            defined = ", ".join(config.curvatures) or "none; add one under curvatures"
-            yield (
-                f"features.{name}.curvature: found {gradient_pass.curvature!r}, defined: {defined}"
-            )
-        if gradient_pass.projector.kind != "none":
-            yield (
-                f"features.{name}.projector.kind: found {gradient_pass.projector.kind}, allowed:"
-                " none with a curvature, whose eigenvalues belong to single coordinates"
-            )
+        yield from _pass_errors(config, f"features.{name}", gradient_pass)
     for name, embedding in config.embeddings.items():
-        try:
-            check_embedding(embedding, config.noise_schedule)
-        except ConfigError as error:
-            yield f"embeddings.{name}.{error}"
+        yield from _refusal(f"embeddings.{name}.", check_embedding, embedding, schedule)
     if MODEL_FAMILIES[config.model.family].text_conditioned:
         yield from _caption_errors(config)
     elif config.model.pretrained is None:
         yield from _network_errors(config)
+
+
+def _refusal(prefix: str, function: Callable[..., Any], *arguments: Any) -> Iterator[str]:
+    """Call a function; yield its error if it raises one."""
+    try:
+        function(*arguments)
+    except (ConfigError, PluginError) as error:
+        yield f"{prefix}{error}"
+
+
+def _pass_errors(config: Config, key: str, gradient_pass: Pass) -> Iterator[str]:
+    for function in gradient_pass.output_functions:
+        yield from _refusal(f"{key}.output_functions: ", output_function, function)
+    yield from _refusal(f"{key}.projector.", check_projector, gradient_pass.projector)
+    if gradient_pass.curvature is None:
+        return
+    if gradient_pass.curvature not in config.curvatures:
+        defined = ", ".join(config.curvatures) or "none; add one under curvatures"
+        yield f"{key}.curvature: found {gradient_pass.curvature!r}, defined: {defined}"
+    if gradient_pass.projector.kind != "none":
+        yield (
+            f"{key}.projector.kind: found {gradient_pass.projector.kind}, allowed: none with a"
+            " curvature, whose eigenvalues belong to single coordinates"
+        )
 
 
 def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[str]:
@@ -144,14 +122,14 @@ def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[st
         n = round(group.fraction * config.data.n_train)
         if not 0 < n < config.data.n_train:
             yield (
-                f"measurement.subsets.{name}.fraction: found {group.fraction}, which makes subsets"
-                f" of {n} of {config.data.n_train} training images; at least 1 and not all expected"
+                f"measurement.subsets.{name}.fraction: found {group.fraction}, which gives subsets"
+                f" of {n} of {config.data.n_train} training images; expected at least 1, not all"
             )
     if config.data.split == "d-trak" and subsets.lds.count > D_TRAK_LDS_SUBSETS:
         yield (
             f"measurement.subsets.lds.count: found {subsets.lds.count}, allowed: at most"
-            f" {D_TRAK_LDS_SUBSETS} with data.split d-trak, whose later subsets are those of the"
-            " group retrain"
+            f" {D_TRAK_LDS_SUBSETS} with data.split d-trak, whose later subsets are in group"
+            " retrain"
         )
     if subsets.lds.count < 3:
         yield (
@@ -161,10 +139,7 @@ def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[st
     if PRIMARY in lds.also_measured:
         yield f"measurement.lds.also_measured: found {PRIMARY}, which is always measured; remove it"
     for name in lds.also_measured:
-        try:
-            output_function(name)
-        except PluginError as error:
-            yield f"measurement.lds.also_measured: {error}"
+        yield from _refusal("measurement.lds.also_measured: ", output_function, name)
     n_gen = 0 if config.sampling is None else config.sampling.n_images
     n_queries = {"val": config.data.n_val, "gen": n_gen}
     for name, listed in lds.query_lists.items():
@@ -181,10 +156,8 @@ def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[st
 
 def _caption_errors(config: Config) -> Iterator[str]:
     family = config.model.family
-    try:
-        sample_shape(config.model, config.data.resolution)
-    except ConfigError as error:
-        yield str(error)
+    if errors := list(_refusal("", sample_shape, config.model, config.data.resolution)):
+        yield from errors
         return
     sampling = config.sampling
     if sampling is not None and len(sampling.classes or ()) > sampling.n_images:
@@ -204,8 +177,8 @@ def _caption_errors(config: Config) -> Iterator[str]:
         )
     if config.curvatures:
         yield (
-            f"curvatures: found {', '.join(config.curvatures)}, allowed: none for {family}; EK-FAC"
-            " is for networks that are trained as a whole"
+            f"curvatures: found {', '.join(config.curvatures)}, allowed: none for {family}, since"
+            " EK-FAC needs all weights to be trained"
         )
 
 
@@ -213,7 +186,7 @@ def _network_errors(config: Config) -> Iterator[str]:
     model, resolution = config.model.config, config.data.resolution
     size = model.get("sample_size")
     if size is not None and size != resolution:
-        yield f"model.config.sample_size: found {size}, data.resolution is {resolution}"
+        yield f"model.config.sample_size: found {size}, expected data.resolution = {resolution}"
     channels = model.get("block_out_channels")
     if isinstance(channels, list) and resolution % 2 ** (len(channels) - 1):
         yield (
@@ -221,7 +194,7 @@ def _network_errors(config: Config) -> Iterator[str]:
             f" {len(channels) - 1} times, which {resolution} pixels do not allow"
         )
     blocks = [*model.get("down_block_types", []), *model.get("up_block_types", [])]
-    # diffusers puts attention into the middle of a network unless it is told not to.
+    # diffusers puts attention into the middle block unless add_attention is false.
     attends = model.get("add_attention", True) or any("Attn" in str(name) for name in blocks)
     for found, kind in ((model.get("dropout"), "dropout"), (attends, "attention")):
         if found and config.jobs.models_per_stack > 1:

@@ -1,14 +1,14 @@
-"""What is filled in where a config leaves a key out, and the reading of configs.
+"""Reading of configs, and the values of keys that a config leaves out.
 
-* With `model.pretrained` the pipeline says the noise schedule, the resolution, the sampler's
-  settings and the network's config; the file of a LoRA says its rank.
-* For a LoRA the pipeline says `model.config.unet`.
-* `data.resolution` is else `model.config.sample_size`.
+* With `model.pretrained` the pipeline gives the noise schedule, the resolution, the sampler's
+  settings and the network's config, and a LoRA's file its rank.
+* For a LoRA the pipeline gives `model.config.unet`.
+* Otherwise `data.resolution` is `model.config.sample_size`.
 * `data.n_train` and `queries.n_images` are all images of their folders; `data.n_val` is
   `queries.n_images` where queries come from a folder.
 * A method that reads features and names none reads the pass `default`: 10 timesteps, common noise,
-  k = 4096 by `sjlt`; `default-unit` scales each timestep's gradient to length 1 for the methods
-  that need it. Its output function is the method's own, `loss` where it has none.
+  `sjlt` with k = 4096; `default-unit` scales each timestep's gradient to length 1 for the methods
+  that need it. The output function is the one that the method is defined for, else `loss`.
 """
 
 import contextlib
@@ -37,36 +37,36 @@ _DEFAULT_PASS = {
 
 
 def read_config(raw: Any, schema: dict[str, Any], source: str) -> Config:
-    """Return the config that a file's content (as read from YAML) stands for, completed.
+    """Return the completed config of a file's content, as read from YAML.
 
     Raises:
         ConfigError: with one line per error: the key's path, what was found, what is allowed.
     """
     check(raw, schema, source)
     try:
-        whole = completed(raw)
+        filled = completed(raw)
     except ConfigError as error:
         refuse(str(error).splitlines(), source)
         raise
-    return typed(whole, Config, source)
+    return typed(filled, Config, source)
 
 
 def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config that fits the schema with everything filled in that its files say.
+    """Return a config that fits the schema, with the keys filled in that it leaves out.
 
     Raises:
-        ConfigError: a file that it names cannot be read, or says something else.
+        ConfigError: a file that it names cannot be read, or contradicts it.
     """
-    whole = copy.deepcopy(dict(raw))
-    data, model = whole["data"], msgspec.convert(whole["model"], Model)
+    config = copy.deepcopy(dict(raw))
+    data, model = config["data"], msgspec.convert(config["model"], Model)
     if MODEL_FAMILIES[model.family].text_conditioned:
         model = msgspec.structs.replace(model, config=adapter_config(model))
-        whole["model"]["config"] = model.config
+        config["model"]["config"] = model.config
     else:
         _default(data, "resolution", model.config.get("sample_size"))
     if model.pretrained is not None:
-        _add_pipeline(whole, model)
-    if (queries := whole.get("queries")) is not None:
+        _add_pipeline(config, model)
+    if (queries := config.get("queries")) is not None:
         _default(queries, "n_images", _n_files("queries.folder", queries["folder"]))
         if data.setdefault("n_val", queries["n_images"]) != queries["n_images"]:
             raise ConfigError(
@@ -77,8 +77,8 @@ def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
     if source is not None and source.is_folder and data.get("folder") is not None:
         n_held_out = 0 if queries is not None else data.get("n_val", 0)
         _default(data, "n_train", _n_files("data.folder", data["folder"]) - n_held_out)
-    _add_passes(whole)
-    return whole
+    _add_passes(config)
+    return config
 
 
 def _default(section: dict[str, Any], key: str, value: Any) -> None:
@@ -88,7 +88,7 @@ def _default(section: dict[str, Any], key: str, value: Any) -> None:
 
 def _n_files(key: str, folder: str) -> int:
     if not Path(folder).is_dir():
-        raise ConfigError(f"{key}: {folder} is not a folder; name the one that holds your images")
+        raise ConfigError(f"{key}: {folder} is not a folder; name the folder of your images")
     return n_files(folder)
 
 
@@ -109,7 +109,7 @@ def _add_pipeline(whole: dict[str, Any], model: Model) -> None:
 def _kept(name: str, model: Model) -> dict[str, Any] | None:
     """Return what the pipeline of a benchmark said before, None where the Hub has to be asked.
 
-    Every job of a run completes the config; only the first one of them asks the Hub.
+    Every job of a run completes the config; only the first one asks the Hub.
     """
     if not pipeline_of(model).is_local:
         with contextlib.suppress(ArtifactError, OSError, KeyError, TypeError):
@@ -125,17 +125,17 @@ def _keep(name: str, model: Model, said: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _add_passes(whole: dict[str, Any]) -> None:
-    for options in whole["methods"].values():
+def _add_passes(config: dict[str, Any]) -> None:
+    for options in config["methods"].values():
         try:
             method = method_of(options["method"])
         except PluginError:
-            continue  # `method_errors` says it
+            continue  # reported by `method_errors`
         if method.reads != "features" or method.curvature or options.get("features") is not None:
             continue
         name = "default-unit" if method.unit_gradients else "default"
         output_function = method.output_function or "loss"
-        passes = whole.setdefault("features", {})
+        passes = config.setdefault("features", {})
         chosen = passes.setdefault(name, {**_DEFAULT_PASS, "output_functions": []})
         if method.unit_gradients:
             chosen["unit_gradients"] = True

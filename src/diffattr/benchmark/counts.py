@@ -1,4 +1,4 @@
-"""How many images, subsets, blocks and shards a config asks for."""
+"""The numbers of images, subsets, blocks and shards."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,7 +46,7 @@ class Counts:
         return round(self.group(group).fraction * n_train)
 
     def blocks(self, group: str) -> dict[int, list[int]]:
-        """Return the subsets of every block; more subsets only add blocks to full ones."""
+        """Return the subsets of every block; full blocks stay the same when subsets are added."""
         size = self.config.jobs.models_per_block
         subsets = range(self.group(group).count)
         starts = range(0, len(subsets), size)
@@ -61,13 +61,13 @@ class Counts:
         blocks = self.blocks(group)
         if block not in blocks:
             raise ConfigError(
-                f"block {block} of group {group}: found none of this number, there are"
-                f" {len(blocks)} blocks of {self.config.jobs.models_per_block} models"
+                f"block {block} of group {group}: does not exist; there are {len(blocks)} blocks of"
+                f" {self.config.jobs.models_per_block} models"
             )
         return blocks[block]
 
     def shards(self, split: str) -> dict[str, tuple[int, int]]:
-        """Return first and one-past-last image of every shard of a split, by its name."""
+        """Return the first and one-past-last image of every shard of a split, by its name."""
         size, n = self.config.jobs.images_per_shard, self.n_images(split)
         return {
             f"{number:04d}": (start, min(start + size, n))
@@ -75,7 +75,7 @@ class Counts:
         }
 
     def shard(self, split: str, name: str) -> tuple[int, int]:
-        """Return first and one-past-last image of one shard.
+        """Return the first and one-past-last image of one shard.
 
         Raises:
             ConfigError: the split has no such shard.
@@ -83,8 +83,8 @@ class Counts:
         shards = self.shards(split)
         if name not in shards:
             raise ConfigError(
-                f"shard {name} of split {split}: found none of this name, there are {len(shards)}"
-                f" shards of {self.config.jobs.images_per_shard} images"
+                f"shard {name} of split {split}: does not exist; there are {len(shards)} shards of"
+                f" {self.config.jobs.images_per_shard} images"
             )
         return shards[name]
 
@@ -95,7 +95,7 @@ class Counts:
 
     @cached_property
     def removal_queries(self) -> list[int]:
-        """The generated queries that are drawn again by models trained without some images.
+        """The generated queries that models retrained without some images draw again.
 
         Raises:
             ConfigError: there is no counterfactual evaluation.

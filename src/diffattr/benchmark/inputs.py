@@ -26,9 +26,9 @@ class Inputs:
     methods: Mapping[str, PlannedMethod]
 
     def pictures(self, split: str) -> str:
-        """Return the file of a split's pixels; where the network sees latents, those are others."""
-        is_latent = self.models.text_conditioned is not None
-        return self.paths.pictures(split) if is_latent else self.paths.images(split)
+        """Return the file of a split's pixels, which is not `images` where these are latents."""
+        paths, is_latent = self.paths, self.models.text_conditioned is not None
+        return paths.pictures(split) if is_latent else paths.images(split)
 
     def has_labels(self, split: str) -> bool:
         """Return whether each image of a split has a class."""
@@ -42,7 +42,7 @@ class Inputs:
         return {"captions": self.paths.captions(), **labels}
 
     def training(self) -> dict[str, str]:
-        """Return the training images and what belongs to them."""
+        """Return the training images, their ids and conditioning."""
         training, paths = self.config.training, self.paths
         flips_latents = self.models.text_conditioned and training and training.horizontal_flip
         return {
@@ -60,7 +60,7 @@ class Inputs:
         return {**self.models.network_files, **self.conditioning(None), **images}
 
     def gradients(self, gradient_pass: str, model: str) -> dict[str, str]:
-        """Return the files of the model, and of the curvature, that a pass is computed with."""
+        """Return the files of a pass's model and curvature."""
         curvature = self.config.features[gradient_pass].curvature
         files = self.models.files(model)
         if curvature is not None:
@@ -96,13 +96,13 @@ class Inputs:
         ]
 
     def predictions(self, method: str, split: str) -> dict[str, Any]:
-        """Return the files of a method's predictions: its scores, unless a lambda is selected."""
+        """Return the files of a method's predictions, which are its scores if it has no lambda."""
         if self.methods[method].has_lambda:
             return self.method(method, split)
         return {"scores": self.paths.scores(method, split)}
 
     def scores(self, method: str, split: str) -> dict[str, Any]:
-        """Return the files of a method's scores, that of the selected lambda among them."""
+        """Return the files of a method's scores, including the selected lambda."""
         files = self.method(method, split)
         if self.config.measurement is None or not self.methods[method].has_lambda:
             return files
@@ -111,9 +111,9 @@ class Inputs:
         return {**files, "selected": self.paths.selected(method, measured)}
 
     def method(self, method: str, split: str) -> dict[str, str | list[str]]:
-        """Return the files that a method computes its scores for one split from.
+        """Return the files from which a method computes its scores for one split.
 
-        Those of several models are listed one model after the other.
+        A list has all files of the first model, then those of the next.
 
         Raises:
             ConfigError: the method has no scores for this split.

@@ -1,29 +1,16 @@
-"""What a method of the config stands for: which features, at which models, with which weights.
+"""A method of the config: its feature set, its models and their weights.
 
-Everything that a method needs and the benchmark does not make is refused here, with what to add to
-the config.
+What a method needs and the benchmark lacks is refused here, with what to add to the config.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diffattr.attribution import method_of
-from diffattr.attribution.method import (
-    KEYS,
-    Available,
-    Method,
-    Needs,
-    Reading,
-    with_options,
-)
-from diffattr.benchmark.paths import (
-    FULL,
-    LDS_SPLITS,
-    checkpoint_model,
-    retrain_model,
-    seed_model,
-)
-from diffattr.config import Config, ConfigError, SubsetGroup, present
+from diffattr.attribution.lambda_rule import named_lambda
+from diffattr.attribution.method import KEYS, Method, Needs, Reading, with_options
+from diffattr.benchmark.paths import FULL, checkpoint_model, retrain_model, seed_model
+from diffattr.config import Config, ConfigError, MethodOptions, SubsetGroup, present
 from diffattr.plugins import PluginError
 
 
@@ -41,15 +28,6 @@ class PlannedMethod(Reading):
         return self.method.has_lambda
 
     @property
-    def follows_trajectory(self) -> bool:
-        """Whether queries are taken along their sampling trajectory, which val has none of."""
-        return self.method.follows_trajectory
-
-    def answers(self, split: str) -> bool:
-        """Return whether the method scores the queries of a split."""
-        return self.method.unanswered(split) is None
-
-    @property
     def needs(self) -> Needs:
         """The group of the method in the report."""
         if any(not model.startswith(FULL) for model in self.models):
@@ -60,13 +38,15 @@ class PlannedMethod(Reading):
 
 
 def planned_method(config: Config, name: str) -> PlannedMethod:
-    """Return what a method of the config stands for, which `method_errors` has nothing against."""
+    """Return a method of the config; `method_errors` must have found nothing wrong with it."""
     options = config.methods[name]
     method = with_options(method_of(options.method), options.options)
-    gradient_pass, output_function, models, weights = None, None, (), ()
+    gradient_pass, output_function, models, weights, n_retrained = None, None, (), (), None
     if options.features is not None:
         gradient_pass, _, output_function = options.features.partition("/")
         models, weights = _models(config, name)
+    if method.reads == "losses":
+        n_retrained = options.models or _retrained(config).count
     return PlannedMethod(
         name=name,
         kind=options.method,
@@ -76,12 +56,12 @@ def planned_method(config: Config, name: str) -> PlannedMethod:
         embedding=options.embedding,
         models=models,
         weights=weights,
-        n_retrained=(options.models or _retrained(config).count if method.least_models else None),
+        n_retrained=n_retrained,
     )
 
 
 def _models(config: Config, name: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Return the models at which features are taken, and their weights."""
+    """Return the models at which features are computed, and their weights."""
     options = config.methods[name]
     if options.ensemble is not None:
         count, seed = options.ensemble.count, config.full_model.seed
@@ -101,14 +81,14 @@ def _models(config: Config, name: str) -> tuple[tuple[str, ...], tuple[float, ..
 
 
 def _retrained(config: Config) -> SubsetGroup:
-    """Return the group of subsets that feeds retraining-based methods; empty without one."""
+    """Return the subsets for retraining-based methods, an empty group without measurement."""
     if config.measurement is None:
         return SubsetGroup(count=0, fraction=0.5, seeds=(0,))
     return config.measurement.subsets.retrain
 
 
 def _mean_learning_rates(config: Config, steps: list[int]) -> tuple[float, ...]:
-    """Return the mean learning rate of the steps between each checkpoint and the one before."""
+    """Return the mean learning rate of the steps from each checkpoint to the next."""
     weights, training = [], present(config.training, "training")
     for start, stop in zip([0, *steps[:-1]], steps, strict=True):
         factors = [
@@ -119,30 +99,8 @@ def _mean_learning_rates(config: Config, steps: list[int]) -> tuple[float, ...]:
     return tuple(weights)
 
 
-def _available(config: Config) -> Available:
-    """Return what a benchmark has that methods may need."""
-    counts = {
-        "val": config.data.n_val,
-        "gen": 0 if config.sampling is None else config.sampling.n_images,
-        "planted": config.data.n_planted,
-    }
-    return Available(
-        passes=config.features,
-        embeddings=config.embeddings,
-        n_timesteps=config.noise_schedule.n_timesteps,
-        n_retrained=_retrained(config).count,
-        query_splits=[split for split, count in counts.items() if count],
-        measured_splits=() if config.measurement is None else LDS_SPLITS,
-    )
-
-
-def method_errors(config: Config, name: str) -> list[str]:
-    """Return what is wrong with one method, above all what it needs and nothing makes."""
-    return [f"methods.{name}.{error}" for error in _errors(config, name)]
-
-
-def _errors(config: Config, name: str) -> Iterator[str]:
-    """Yield what is wrong with one method, each starting with the key below it."""
+def method_errors(config: Config, name: str) -> Iterator[str]:
+    """Yield what is wrong with one method; each line starts with a key of its section."""
     options = config.methods[name]
     try:
         method = method_of(options.method)
@@ -150,33 +108,46 @@ def _errors(config: Config, name: str) -> Iterator[str]:
         yield f"method: {error}"
         return
     if config.model.pretrained is not None:
-        further = {"retrained models": method.least_models, "checkpoints": method.over != "any"}
-        for needed in filter(further.get, further):
+        needed = "retrained models" if method.reads == "losses" else "checkpoints"
+        if method.reads == "losses" or method.over == "checkpoints":
             yield f"method: {options.method} needs {needed}; a pretrained model has none"
             return
-    for key, named in KEYS.items():
-        if getattr(options, key) is not None and key not in method.keys:
-            yield f"{key}: found, but {options.method} reads no {named}; remove the key"
-    if "checkpoints" in method.keys:
-        yield from _model_errors(config, name)
+    for reads, keys in KEYS.items():
+        for key in keys:
+            if getattr(options, key) is not None and method.reads != reads:
+                yield f"{key}: found, but {options.method} reads no {reads}; remove the key"
+    if method.reads == "features":
+        yield from _model_errors(config, options, method)
+    yield from _lambda_errors(config, options, method)
     try:
         method = with_options(method, options.options)
     except ConfigError as error:
         yield f"options.{error}"
     else:
-        yield from method.errors(options, _available(config))
+        yield from method.errors(options, config)
 
 
-def _model_errors(config: Config, name: str) -> Iterator[str]:
-    options = config.methods[name]
-    method = method_of(options.method)
+def _lambda_errors(config: Config, options: MethodOptions, method: Method) -> Iterator[str]:
+    if not method.has_lambda:
+        if options.lam is not None:
+            yield f"lambda: found, but {options.method} has none; remove the key"
+    elif config.measurement is None:
+        try:
+            named_lambda(options.method, options.lam)
+        except ConfigError as error:
+            yield str(error)
+    elif options.lam is not None:
+        yield "lambda: found, but LDS selects lambda here; remove the key"
+
+
+def _model_errors(config: Config, options: MethodOptions, method: Method) -> Iterator[str]:
     if options.checkpoints is not None and options.ensemble is not None:
-        yield "ensemble: found beside checkpoints; a method is averaged over one of the two"
+        yield "ensemble: found together with checkpoints; a method averages over one of the two"
     if method.over == "checkpoints" and options.checkpoints is None:
         kept = ", ".join(map(str, [*config.full_model.checkpoints, 1.0]))
         yield (
             f"checkpoints: this key is missing; {options.method} averages over checkpoints of the"
-            f" full model (kept: {kept}; full_model.checkpoints says which)"
+            f" full model (kept: {kept}; set full_model.checkpoints)"
         )
     kept_steps = {config.step(share) for share in (*config.full_model.checkpoints, 1.0)}
     for share in options.checkpoints or ():
@@ -188,8 +159,8 @@ def _model_errors(config: Config, name: str) -> Iterator[str]:
     steps = [config.step(share) for share in options.checkpoints or ()]
     if method.weights == "learning-rate" and steps and not any(steps):
         yield (
-            "checkpoints: only the initial weights were found, to which no learning rate"
-            " belongs; add a later one"
+            "checkpoints: found only the initial weights, which have no learning rate; add a later"
+            " checkpoint"
         )
     ensemble, count = options.ensemble, _retrained(config).count
     if ensemble is not None and ensemble.of == "retrain" and ensemble.count > count:

@@ -1,4 +1,4 @@
-"""Which models a benchmark needs, where they lie and what is measured of them."""
+"""The models that a benchmark needs, their files and what is measured of them."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Models:
 
     @cached_property
     def checkpoint_steps(self) -> list[int]:
-        """The steps at which the full model is kept, in addition to its end."""
+        """The steps at which a checkpoint of the full model is kept, without the last."""
         config = self.config
         steps = {config.step(share) for share in config.full_model.checkpoints}
         return sorted(steps - {config.n_steps})
@@ -50,7 +50,7 @@ class Models:
 
     @property
     def full_seeds(self) -> list[int]:
-        """The seeds of the full models that are trained, the one that is explained first."""
+        """The seeds of the full models that are trained; the first model is explained."""
         if self.config.training is None:
             return []
         seed = self.config.full_model.seed
@@ -111,11 +111,11 @@ class Models:
         return {"lds": self.splits.lds, **({"retrain": self.splits.queries} if reads else {})}
 
     def evaluated(self, group: str) -> list[str]:
-        """Return the output functions that a group's models are evaluated by, one table each."""
+        """Return the output functions that are evaluated at a group's models, one table each."""
         return tables_of(self.quantities(group))
 
     def quantities(self, group: str) -> list[str]:
-        """Return what is measured of a group's models; retraining-based methods read losses."""
+        """Return what is measured of a group's models: of group `retrain`, losses alone."""
         if self.config.measurement is None:
             return []
         return [PRIMARY, *(self.config.measurement.lds.also_measured if group == "lds" else ())]

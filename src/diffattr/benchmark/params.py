@@ -1,4 +1,4 @@
-"""What each job depends on beside its input files, as the text that Snakemake compares."""
+"""What each job depends on in addition to its input files, as text that Snakemake compares."""
 
 import json
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ class Params:
     def __call__(self, stage: str, **values: Any) -> str:
         """Return the version of a stage and some values as one canonical text.
 
-        One text, since Snakemake compares params as a set of texts without names; only the values
-        that the stage uses, so that nothing else makes it run again.
+        It is one text since Snakemake compares params as a set of texts without names, and has only
+        the values that the stage uses, so that no other change reruns it.
         """
         used = {"version": RESULT_VERSION[stage], **msgspec.to_builtins(values)}
         return json.dumps(used, sort_keys=True)
@@ -75,7 +75,7 @@ class Params:
             gradient_pass=chosen,
             seed=config.seed,
             split="gen" if follows else source,
-            # The number of images is no part of it.
+            # Without the number of images, on which no gradient depends.
             sampling=None
             if sampling is None
             else {"n_steps": sampling.n_steps, "steps_offset": sampling.steps_offset},
@@ -98,10 +98,10 @@ class Params:
         return self("attribution", method=method, **values)
 
     def lambda_of(self, name: str) -> float | None:
-        """Return the lambda that the config gives a method, None where LDS selects it or has none.
+        """Return a method's lambda in the config, None if LDS selects it or the method has none.
 
         Raises:
-            ConfigError: a method that needs one has neither a number nor a rule.
+            ConfigError: the method needs a lambda, and has neither a number nor a rule.
         """
         options = self.config.methods[name]
         if self.config.measurement is not None or not self.methods[name].has_lambda:
@@ -109,7 +109,7 @@ class Params:
         return named_lambda(options.method, options.lam)
 
     def redrawing(self, **values: Any) -> str:
-        """Return the params of a job that draws queries again or computes their losses."""
+        """Return the params of a job that redraws queries or computes their losses."""
         config = self.config
         return self(
             "counterfactual",

@@ -1,4 +1,4 @@
-"""Which gradients a benchmark computes."""
+"""The gradients that a benchmark computes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Passes:
 
     @cached_property
     def used(self) -> list[str]:
-        """The passes that some method reads; others are not computed."""
+        """The passes that a method reads; others are not computed."""
         used = {method.gradient_pass for method in self.methods.values()}
         return [name for name in self.config.features if name in used]
 
@@ -39,12 +39,13 @@ class Passes:
             for model in method.models:
                 gradient_pass, _ = method.feature_set
                 n_gradients = self.config.features[gradient_pass].n_gradients
-                for split in ("train", *([] if method.follows_trajectory else splits)):
+                follows = method.method.follows_trajectory
+                for split in ("train", *([] if follows else splits)):
                     wanted[gradient_pass, model, split] = n_gradients
-                if method.follows_trajectory:
+                if follows:
                     sampling = present(self.config.sampling, "sampling")
                     wanted[gradient_pass, model, TRAJECTORY] = sampling.n_steps
-        # The check of features compares with those of the full model.
+        # `check_features` recomputes those of the full model.
         for name in self.used:
             wanted.setdefault((name, FULL, "train"), self.config.features[name].n_gradients)
         return wanted

@@ -1,17 +1,17 @@
-"""Where each artifact of a benchmark lies, and what its models are called."""
+"""The paths of a benchmark's artifacts, and the names of its models."""
 
 from dataclasses import dataclass
 
 from diffattr.config import PRIMARY
 
 LDS_SPLITS = ("val", "gen")
-"""Query splits with measurements; `planted` would flatter them and has its own table."""
+"""Query splits with measurements; `planted` would inflate LDS and has a separate table."""
 
 FULL = "full"
 """The finished full model; every model's name is a component of the paths of its features."""
 
 TRAJECTORY = "gen-trajectory"
-"""Generated queries along their sampling trajectory, where a split is named."""
+"""Generated queries along their sampling trajectory; used in place of a split."""
 
 
 def checkpoint_model(step: int) -> str:
@@ -31,7 +31,7 @@ def retrain_model(subset: int, seed: int) -> str:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where each artifact lies. Arguments default to Snakemake's wildcards."""
+    """The path of each artifact. Arguments default to Snakemake's wildcards."""
 
     root: str
 
@@ -56,11 +56,11 @@ class Paths:
         return self("images", "train-mirrored.npy")
 
     def captions(self) -> str:
-        """What networks are told of each class, at last of none: float32 (caption, token, dim)."""
+        """Embedded caption of each class, then the empty one: float32 (caption, token, dim)."""
         return self("captions.npy")
 
     def labels(self, split: str = "{split}") -> str:
-        """Class labels of a split; of generated images only where they were told any."""
+        """Class labels of a split; generated images have them only if conditioned on classes."""
         return self("labels", f"{split}.npy")
 
     def classes(self) -> str:
@@ -68,7 +68,7 @@ class Paths:
         return self("labels", "classes.json")
 
     def names(self) -> str:
-        """What people call the real images, by split."""
+        """Names of the real images for people, by split."""
         return self("indices", "names.json")
 
     def subsets(self, group: str = "{group}", block: int | str = "{block}") -> str:
@@ -107,7 +107,7 @@ class Paths:
         return self("embeddings", name, f"{split}.npy")
 
     def trajectories(self) -> str:
-        """The clean images that the sampler foresaw, (image, step, channel, height, width)."""
+        """The sampler's clean estimates, (image, step, channel, height, width)."""
         return self("images", f"{TRAJECTORY}.npy")
 
     def features(
@@ -138,15 +138,15 @@ class Paths:
         return self("predictions", method, f"{split}.zarr.zip")
 
     def selected(self, method: str = "{method}", split: str = "{split}") -> str:
-        """The lambda that a user of one method would take, and nothing else of its LDS."""
+        """The selected lambda of one method, without the rest of its LDS."""
         return self("selected", method, f"{split}.json")
 
     def lds(self, method: str = "{method}", split: str = "{split}") -> str:
-        """LDS of one method on one split, with all that belongs to it."""
+        """LDS of one method on one split, with its interval, ceiling and curve."""
         return self("lds", method, f"{split}.json")
 
     def audit(self, method: str = "{method}", split: str = "{split}") -> str:
-        """LDS of one method's scores raised to some powers."""
+        """LDS of powers of one method's scores."""
         return self("audits", method, f"{split}.json")
 
     def scores(self, method: str = "{method}", split: str = "{split}") -> str:
@@ -158,7 +158,7 @@ class Paths:
         return self("planted.json")
 
     def maps(self, method: str = "{method}", split: str = "{split}") -> str:
-        """Where in each query a method sees its reasons, for the images that the report shows."""
+        """What each place of a query adds to its scores, for the images that the report shows."""
         return self("maps", method, f"{split}.zarr.zip")
 
     def removals(self, method: str = "{method}") -> str:
@@ -166,17 +166,17 @@ class Paths:
         return self("counterfactual", "removals", f"{method}.zarr.zip")
 
     def originals(self) -> str:
-        """Losses of the full model on the queries that are drawn again."""
+        """Losses of the full model on the queries that are redrawn."""
         return self("counterfactual", "originals.zarr.zip")
 
     def outcomes(
         self, group: str = "{group}", seed: int | str = "{seed}", block: int | str = "{block}"
     ) -> str:
-        """The queries of one block, drawn again by its models, and their losses."""
+        """The queries redrawn by the models of one block, and their losses."""
         return self("counterfactual", "outcomes", group, f"seed-{seed}", f"block-{block}.zarr.zip")
 
     def counterfactual(self) -> str:
-        """How far the queries moved, by method."""
+        """How far the redrawn queries are from the originals, by method."""
         return self("counterfactual", "result.json")
 
     def check(self, gradient_pass: str = "{gradient_pass}") -> str:

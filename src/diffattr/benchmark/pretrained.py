@@ -1,4 +1,4 @@
-"""An already trained network: what its pipeline's files say, and what is wrong with them."""
+"""A pretrained network: the values in its pipeline's files, and what is wrong with them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +20,10 @@ from diffattr.diffusion.pipelines import (
 
 
 def files_of(model: Model) -> list[str]:
-    """Return the files on this machine that a network comes from; there are none of the Hub's.
+    """Return the local files of a pretrained network; none for a pipeline of the Hub.
 
     Raises:
-        ConfigError: a folder holds no LoRA.
+        ConfigError: a folder has no LoRA.
     """
     folder = Path(model.pretrained or "")
     family = MODEL_FAMILIES[model.family]
@@ -31,7 +31,7 @@ def files_of(model: Model) -> list[str]:
         found = sorted(map(str, folder.glob(family.weights_file)))
         if folder.is_dir() and not found:
             raise ConfigError(
-                f"model.pretrained: {folder} holds no {family.weights_file}, the file of a LoRA"
+                f"model.pretrained: {folder} has no {family.weights_file}, the file of a LoRA"
             )
         return found
     return sorted(str(path) for path in (folder / "unet").glob("*") if path.is_file())
@@ -40,7 +40,7 @@ def files_of(model: Model) -> list[str]:
 def adapter_config(model: Model) -> dict[str, Any]:
     """Return the config of a family that adapts a pipeline, completed from the pipeline's files.
 
-    `unet` is what its unet/config.json says, `rank` that of a pretrained model's LoRA.
+    `unet` is the content of unet/config.json, `rank` that of a pretrained model's LoRA.
 
     Raises:
         ConfigError: a file cannot be read.
@@ -65,16 +65,14 @@ def _rank(path: str) -> int:
         raise ConfigError(f"model.pretrained: {path} cannot be read: {error}") from error
     ranks = [shape[0] for name, shape in shapes.items() if "lora_A" in name or "lora.down" in name]
     if not ranks:
-        raise ConfigError(
-            f"model.pretrained: {path} holds no LoRA; expected weights lora_A, lora_B"
-        )
+        raise ConfigError(f"model.pretrained: {path} has no LoRA; expected weights lora_A, lora_B")
     return ranks[0]
 
 
 def _network(pipeline: Pipeline) -> dict[str, Any]:
     """Return the config of a pipeline's network."""
     config = pipeline.config("unet")
-    # Where it comes from and which version wrote it are not part of the network.
+    # Its origin and the version that wrote it are not part of the network.
     for key in ("_name_or_path", "_diffusers_version"):
         config.pop(key, None)
     if isinstance(size := config.get("sample_size"), list):
@@ -83,30 +81,28 @@ def _network(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def said_by_pipeline(model: Model) -> dict[str, Any]:
-    """Return what the files of a pretrained model say.
+    """Return the values in the files of a pretrained model.
 
-    `noise_schedule`, the `sampling` of its scheduler, the network's `config` and the `resolution`
-    of its images, None where they do not say it.
+    They are `noise_schedule`, the scheduler's `sampling`, the network's `config` and the images'
+    `resolution`, None where it is not stated.
 
     Raises:
         ConfigError: they cannot be read, or the pipeline is of another type than the family.
     """
     family = MODEL_FAMILIES[model.family]
     pipeline = pipeline_of(model)
-    for key, source in {
-        "model.pretrained": model.pretrained,
-        pipeline.key: pipeline.source,
-    }.items():
+    sources = {"model.pretrained": model.pretrained, pipeline.key: pipeline.source}
+    for key, source in sources.items():
         if errors := list(source_errors(key, str(source))):
             raise ConfigError("\n".join(errors))
-    files_of(model)  # a folder without a LoRA is refused before the pipeline is asked
+    files_of(model)  # refuses a folder without a LoRA before the pipeline is read
     scheduler = pipeline.config("scheduler")
     schedule = noise_schedule(scheduler, f"{pipeline.key}: {pipeline.source}")
     config = model.config if family.text_conditioned else _network(pipeline)
     unet = config["unet"] if family.text_conditioned else config
     resolution = unet.get("sample_size")
     if family.text_conditioned and resolution is not None:
-        # Every level of the VAE but the last halves the image.
+        # Every level of the VAE except the last halves the image.
         resolution *= 2 ** (len(pipeline.config("vae").get("block_out_channels", [0])) - 1)
     return {
         "noise_schedule": msgspec.to_builtins(schedule),
@@ -121,14 +117,14 @@ def pretrained_errors(config: Config) -> Iterator[str]:
     model = config.model
     absent = {
         "training": (config.training, "a pretrained model is not trained here"),
-        "measurement": (config.measurement, "it needs section training, to retrain on subsets"),
-        "counterfactual": (config.counterfactual, "it needs section training, to retrain"),
-        "sweeps": (config.sweeps, "their cells are compared by LDS, which needs measurement"),
+        "measurement": (config.measurement, "it retrains on subsets, which needs training"),
+        "counterfactual": (config.counterfactual, "it retrains, which needs training"),
+        "sweeps": (config.sweeps, "cells are compared by LDS, which needs measurement"),
         "full_model.checkpoints": (config.full_model.checkpoints, "a pretrained model has none"),
     }
     for key, (found, why) in absent.items():
         if found:
-            yield f"{key}: found beside model.pretrained, but {why}; remove it"
+            yield f"{key}: found with model.pretrained, but {why}; remove it"
     try:
         if pipeline_of(model).is_local:
             yield from pipeline_errors(
@@ -141,7 +137,7 @@ def pretrained_errors(config: Config) -> Iterator[str]:
 def pipeline_errors(
     model: Model, schedule: NoiseSchedule, sampling: Sampling | None, resolution: int
 ) -> Iterator[str]:
-    """Yield where a pipeline's own configs differ from the benchmark's config.
+    """Yield where a pipeline's configs differ from the benchmark's config.
 
     Raises:
         ConfigError: they cannot be read, or the pipeline is of another type.

@@ -1,4 +1,4 @@
-"""The registries that a config may name entries of."""
+"""The registries whose entries a config may name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,5 +21,5 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
 
 
 def registries() -> dict[str, list[str]]:
-    """Return the names in every registry that the config may use, without those of plug-ins."""
+    """Return the names in every registry, without plug-ins."""
     return {name: sorted(registry) for name, registry in REGISTRIES.items()}

@@ -1,4 +1,4 @@
-"""Which splits a benchmark has, and which methods score them."""
+"""The splits of a benchmark, and the methods that score them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from diffattr.config import Config
 
 @dataclass(frozen=True)
 class Splits:
-    """Splits of images, and of methods' scores.
+    """Splits of images and of scores.
 
-    `named` are the methods that the config names, without the cells of sweeps; `methods` has both.
+    `named` are the methods of the config without the cells of sweeps; `methods` has both.
     """
 
     config: Config
@@ -23,7 +23,7 @@ class Splits:
 
     @property
     def queries(self) -> list[str]:
-        """All splits that queries come from."""
+        """The splits of queries."""
         return [split for split in (*LDS_SPLITS, "planted") if self.counts.n_images(split)]
 
     @property
@@ -38,7 +38,8 @@ class Splits:
 
     def of(self, method: str) -> list[str]:
         """Return the query splits that a method can score."""
-        return [split for split in self.queries if self.methods[method].answers(split)]
+        chosen = self.methods[method].method
+        return [split for split in self.queries if chosen.unanswered(split) is None]
 
     def lds_of(self, method: str) -> list[str]:
         """Return the query splits on which a method has an LDS."""
@@ -47,17 +48,17 @@ class Splits:
     def scored_of(self, method: str) -> list[str]:
         """Return the splits whose scores are written.
 
-        A sweep's cell has none, unless its predictions are made from them for want of a lambda.
+        A sweep's cell has none, unless it has no lambda: its predictions are then sums of scores.
         """
         if method in self.named:
             return self.of(method)
         return [] if self.methods[method].has_lambda else self.lds_of(method)
 
     def mapped_of(self, method: str) -> list[str]:
-        """Return the splits for whose queries a method has maps."""
+        """Return the query splits for which a method has maps."""
         is_shown = method in self.named and self.methods[method].method.has_maps
         return self.of(method) if is_shown else []
 
     def methods_of(self, split: str) -> list[str]:
-        """Return the methods of the config, sweeps apart, that have scores for a query split."""
+        """Return the methods, without cells of sweeps, that score a query split."""
         return [name for name in self.named if split in self.of(name)]

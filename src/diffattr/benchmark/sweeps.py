@@ -1,9 +1,8 @@
-"""Sweeps: a few lines of config that stand for many passes and methods.
+"""Sweeps: a few lines of config that expand to many passes and methods.
 
-A cell of a sweep is a method of its own on a feature set that differs from the sweep's in the
-cell's values. Where a pass of these settings exists, the cell reads it; else one pass is added for
-all output functions that it lacks. From then on cells are methods like any other, so the DAG makes
-only what is not there.
+A cell of a sweep is a method on a feature set that differs from the sweep's in the cell's values.
+It reads an existing pass with these settings, or a pass is added for the missing output functions.
+Afterwards cells are ordinary methods.
 """
 
 import itertools
@@ -25,7 +24,7 @@ _SHORT = {"n_timesteps": "t", "k": "k", "projector_seed": "seed-", "checkpoint":
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of a sweep's values, and the method that stands for it."""
+    """One combination of a sweep's values, and the name of its method."""
 
     sweep: str
     method: str
@@ -33,7 +32,7 @@ class Cell:
 
 
 def axes_of(sweep: Sweep) -> dict[str, tuple[Any, ...]]:
-    """Return the axes that make cells, by name; lambda is a path that every cell has anyway."""
+    """Return the axes of the cells, by name; lambda is not one, since every cell has its path."""
     named = {name: getattr(sweep.over, name) for name in sweep.over.__struct_fields__}
     return {name: found for name, found in named.items() if found is not None and name != "lam"}
 
@@ -42,7 +41,7 @@ def expanded(config: Config) -> tuple[Config, list[Cell]]:
     """Return the config with every sweep's passes and methods, and the cells.
 
     Raises:
-        ConfigError: a sweep asks for what cannot be; one line per error.
+        ConfigError: a sweep is impossible; one line per error.
     """
     errors = [
         f"sweeps.{name}.{error}"
@@ -60,8 +59,8 @@ def expanded(config: Config) -> tuple[Config, list[Cell]]:
             cell = Cell(name, "-".join([name, *_words(values)]), values)
             if cell.method in methods:
                 raise ConfigError(
-                    f"sweeps.{name}: its cell {cell.method} has the name of another method; rename"
-                    " one of them"
+                    f"sweeps.{name}: found a cell with the name of method {cell.method}; rename one"
+                    " of them"
                 )
             methods[cell.method] = MethodOptions(
                 method=sweep.method,
@@ -83,16 +82,16 @@ def _output_function(sweep: Sweep, values: dict[str, Any]) -> str:
 
 
 def _pass(features: dict[str, Pass], name: str, sweep: Sweep, values: dict[str, Any]) -> str:
-    """Return the name of the pass with a cell's settings, added to `features` if need be."""
+    """Return the name of the pass with a cell's settings; add it to `features` if missing."""
     output_function = _output_function(sweep, values)
     wanted = _varied(features[sweep.features.partition("/")[0]], values)
     for other, found in features.items():
         if _settings(found) == _settings(wanted) and output_function in found.output_functions:
             return other
-    own = "-".join([name, *_words({key: values[key] for key in _PASS_AXES if key in values})])
-    before = features[own].output_functions if own in features else ()
-    features[own] = msgspec.structs.replace(wanted, output_functions=(*before, output_function))
-    return own
+    added = "-".join([name, *_words({key: values[key] for key in _PASS_AXES if key in values})])
+    before = features[added].output_functions if added in features else ()
+    features[added] = msgspec.structs.replace(wanted, output_functions=(*before, output_function))
+    return added
 
 
 def _varied(base: Pass, values: dict[str, Any]) -> Pass:
@@ -105,9 +104,8 @@ def _varied(base: Pass, values: dict[str, Any]) -> Pass:
     return msgspec.structs.replace(base, n_timesteps=n_timesteps, projector=projector)
 
 
-def _settings(taken: Pass) -> Pass:
-    """Return a pass without its output functions, which share all the rest."""
-    return msgspec.structs.replace(taken, output_functions=())
+def _settings(gradient_pass: Pass) -> Pass:
+    return msgspec.structs.replace(gradient_pass, output_functions=())
 
 
 def _words(values: dict[str, Any]) -> list[str]:
@@ -120,21 +118,21 @@ def _errors(config: Config, sweep: Sweep) -> Iterator[str]:
     except PluginError as error:
         yield f"method: {error}"
         return
-    if "features" not in method.keys:
+    if method.reads != "features":
         yield f"method: found {sweep.method}, which reads no features"
         return
     name, _, output_function = sweep.features.partition("/")
-    known = [f"{p}/{f}" for p, taken in config.features.items() for f in taken.output_functions]
+    known = [f"{key}/{f}" for key, p in config.features.items() for f in p.output_functions]
     if sweep.features not in known:
         yield f"features: found {sweep.features!r}, defined: {', '.join(known)}"
         return
     if not axes:
-        yield "over: found nothing to vary; name at least one axis next to lambda"
+        yield "over: found nothing to vary; name at least one axis in addition to lambda"
     functions = axes.get("output_function", (output_function,))
     if method.output_function is not None and set(functions) != {method.output_function}:
         yield (
             f"over.output_function: found {', '.join(functions)}, but {sweep.method} is for"
-            f" {method.output_function}; method kernel takes any"
+            f" {method.output_function}; method kernel accepts any"
         )
     for n in axes.get("n_timesteps", ()):
         if n > config.noise_schedule.n_timesteps:

@@ -1,5 +1,5 @@
-"""What jobs request of a cluster: where to run, how much memory and time, and with which others.
+"""What jobs request from a cluster: partition, memory, time and group.
 
-All of it follows from the plan's work functions and from `site.yaml`, which describes a cluster.
-Like `diffattr.benchmark` this loads no torch, since Snakemake asks for it at every start.
+It follows from the plan's work functions and from `site.yaml`, which describes a cluster. Like
+`diffattr.benchmark` this loads no torch, since Snakemake uses it at every start.
 """

@@ -1,4 +1,4 @@
-"""Which jobs are submitted together, as one cluster job."""
+"""The jobs that are submitted together, as one cluster job."""
 
 import math
 from collections import Counter
@@ -11,11 +11,11 @@ from diffattr.plan.dag import PlannedJob
 from diffattr.plan.work import Work
 
 MINIMUM_S = 300
-"""Jobs that are estimated to take less are submitted in groups, where their rule has one."""
+"""Shorter jobs (estimated) are submitted in groups, if their rule has one."""
 
 
 def group_of(work: Work, seconds: float) -> tuple[str, str] | None:
-    """Return a job's group, as the profile names it, and the part of it; None if it goes alone."""
+    """Return a job's group in the profile and its part; None if it is submitted alone."""
     group = work.group
     if group is None or not (group.always or seconds < MINIMUM_S):
         return None
@@ -23,7 +23,7 @@ def group_of(work: Work, seconds: float) -> tuple[str, str] | None:
 
 
 def group_sizes(profile: str | Path) -> dict[str, int]:
-    """Return how many jobs, or chains of jobs, of each group a profile submits together."""
+    """Return the number of jobs, or chains of jobs, that a profile submits together, by group."""
     groups = yaml.safe_load(Path(profile).read_text(encoding="utf-8"))["group-components"]
     return {name: int(size) for name, size in (group.split("=") for group in groups)}
 
@@ -36,7 +36,7 @@ def n_cluster_jobs(
     """Return the number of cluster jobs after grouping.
 
     Snakemake keeps jobs of a part that wait for each other together, as one chain, and submits
-    `sizes` such chains at once, one of groups that are not in it.
+    `sizes` such chains at once, or one chain if the group is not in `sizes`.
     """
     parts = {job.name: group(job) for job in jobs}
     alone = sum(part is None for part in parts.values())

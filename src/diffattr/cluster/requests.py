@@ -1,4 +1,4 @@
-"""The memory and time that a job requests, and its group."""
+"""The memory, time and group that a job requests."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _ALONE_MIN, _TOGETHER_MIN = 10, 2
 
 @dataclass(frozen=True)
 class Requests:
-    """What the jobs of a benchmark request of a cluster, by their rule and wildcards."""
+    """What the jobs of a benchmark request from a cluster, by rule and wildcards."""
 
     benchmark: Benchmark
     size: NetworkSize
@@ -31,19 +31,19 @@ class Requests:
         return work_of(rule, self.benchmark, self.size, wildcards)
 
     def seconds(self, rule: str, work: Work) -> float:
-        """Return the estimated time of a job, on the slowest GPU where it asks for one."""
+        """Return the estimated time of a job, on the slowest GPU if it requests one."""
         gpus = ACCELERATORS.values()
         return max(cluster_seconds(rule, work, self.benchmark, self.size, gpu) for gpu in gpus)
 
     def group(self, rule: str, wildcards: Mapping[str, str]) -> tuple[str, str] | None:
-        """Return a job's group, as the profile names it, and the part of it; None if alone."""
+        """Return a job's group in the profile and its part; None if it is submitted alone."""
         work = self.work(rule, wildcards)
         return group_of(work, self.seconds(rule, work))
 
     def memory_mb(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
         """Return the memory to request: twice as much at the second attempt, then four times.
 
-        No more after that, since many attempts are a training that has run out of time.
+        It stays there, since further attempts mean a training that ran out of time.
         """
         libraries, n_held = _LIBRARIES_MB[kind_of(rule)], self.work(rule, wildcards).n_held
         if kind_of(rule) == "network":
@@ -52,9 +52,9 @@ class Requests:
         return (libraries + math.ceil(n_held / 1e6)) * 2 ** min(attempt - 1, 2)
 
     def minutes(self, rule: str, wildcards: Mapping[str, str], attempt: int) -> int:
-        """Return the time to request, twice as much at each attempt up to the site's limit.
+        """Return the time to request, doubled at each attempt up to the site's limit.
 
-        A training job that runs into the limit goes on from its saved state at the next attempt.
+        A training job that reaches the limit resumes from its saved state at the next attempt.
         """
         work = self.work(rule, wildcards)
         seconds = self.seconds(rule, work)

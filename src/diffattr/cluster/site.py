@@ -1,4 +1,4 @@
-"""What differs between clusters: the account, and where each kind of job runs."""
+"""The settings of one cluster: the account, and where each kind of job runs."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ class Site(Section, frozen=True):
     network: Place = Place()
     matrix: Place = Place()
     other: Place = Place()
-    # Part of a shell's command line, so nothing in it may mean anything to a shell.
+    # Part of a shell command, so it must not have special characters.
     modules: tuple[
         Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/@-]*(?![\s\S])")], ...
     ] = ()
@@ -40,10 +40,10 @@ class Site(Section, frozen=True):
 
 
 def read_site(path: str | Path) -> Site:
-    """Return what a site's file says; without one, nothing.
+    """Return the site of a file, an empty one if the file does not exist.
 
     Raises:
-        ConfigError: with one line per error.
+        ConfigError: the file is not a site; one line per error.
     """
     if not Path(path).exists():
         return Site()
@@ -55,7 +55,7 @@ def read_site(path: str | Path) -> Site:
 
 
 def placement(rule: str, n_gpus: int, site: Site) -> dict[str, Any]:
-    """Return the resources that are the same for all jobs of a rule: GPUs, and where they run."""
+    """Return the resources that all jobs of a rule share: GPUs, and where they run."""
     kind = kind_of(rule)
     place = site.place(kind)
     resources = {

@@ -11,24 +11,24 @@ and
 
     E[g g' | x_t] = (2/d)^2 J' (d/2 I) J = J' (2/d) I J
 
-so that E[g g'] is the GGN exactly. Below sqrt(2/d) z, z ~ N(0, I), stands for -(2/d) r.
+so that E[g g'] is the GGN exactly. The code uses sqrt(2/d) z, z ~ N(0, I), for -(2/d) r.
 
 A layer with inputs a_s and output gradients g_s at positions s (pixels, tokens) has the gradient
-sum_s g_s a_s'; a 1 at the end of a_s makes its last column the bias. K-FAC takes the layer's block
-of the GGN for a multiple of G (x) A, with
+sum_s g_s a_s'; a 1 at the end of a_s makes its last column the bias. K-FAC approximates the layer's
+block of the GGN by a multiple of G (x) A, with
 
     expand   A = E sum_s a_s a_s'                G = E sum_s g_s g_s'
     reduce   A = E (sum_s a_s) (sum_s a_s)'      G = E (sum_s g_s) (sum_s g_s)'
 
-EK-FAC keeps nothing but the eigenvectors v of A and u of G, and gives a pair of them the second
-moment E[(u' (sum_s g_s a_s') v)^2], which is the GGN's diagonal in this basis, for expand and
-reduce alike. With coordinates q_i and n_i of two gradients in the basis,
+EK-FAC keeps only the eigenvectors v of A and u of G, and assigns to each pair the second moment
+E[(u' (sum_s g_s a_s') v)^2], which is the GGN's diagonal in this basis, for both expand and
+reduce. With coordinates q_i and n_i of two gradients in the basis,
 
     q' (EK-FAC + damping I)^-1 n = sum_i q_i n_i / (eigenvalue_i + damping)
 
-Where a factor is singular, rounding chooses its eigenvectors. With expand and more examples than
-channels, gradients vanish there; with reduce they do not: behind a normalisation the summed inputs
-are nearly collinear, so that another batch size moves single eigenvalues, though not their sum.
+Where a factor is singular, rounding determines its eigenvectors. With expand and more examples than
+channels, gradients vanish there; with reduce they do not: after a normalisation the summed inputs
+are nearly collinear, so that another batch size changes single eigenvalues, but not their sum.
 
 Sources: the model GGN: Mlodozeniec et al. (ICLR 2025); expand and reduce: Eschenhagen et al.
 (NeurIPS 2023); the eigenvalues: George et al. (NeurIPS 2018); influence: Grosse et al. (2023).
@@ -57,9 +57,9 @@ from diffattr.features.gradients import timestep_set
 
 @dataclass(frozen=True)
 class Layer:
-    """A covered layer: where weight and bias start among all parameters, flattened.
+    """A covered layer, and the offsets of weight and bias among all flattened parameters.
 
-    Its gradient is (n_out, n_in), the last column being the bias if there is one.
+    Its gradient is (n_out, n_in); the last column is the bias if there is one.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Layer:
     def gradient(
         self, flat: Float32[Tensor, "image param"]
     ) -> Float32[Tensor, "image output input"]:
-        """Return the layer's part of whole gradients."""
+        """Return the layer's part of full gradients."""
         columns = self.n_in - (self.bias is not None)
         weight = flat[:, self.weight : self.weight + self.n_out * columns]
         weight = weight.unflatten(1, (self.n_out, columns))
@@ -115,9 +115,9 @@ class Basis:
 
 @dataclass(frozen=True)
 class EkFac:
-    """The EK-FAC of one network; `eigenvalues` are those of each layer (out, in), flattened.
+    """The EK-FAC of one network; `eigenvalues` are (out, in) of each layer, flattened.
 
-    `n_parameters` counts all that are trained, covered or not.
+    `n_parameters` counts all trained parameters, covered or not.
     """
 
     layers: tuple[Layer, ...]
@@ -140,10 +140,10 @@ class EkFac:
     ) -> "EkFac":
         """Return the EK-FAC of a network on training images in [-1, 1].
 
-        Of two passes over all (image, timestep, draw), one gives the bases, the other the
-        eigenvalues. They share the noise, but each samples targets of its own, so that no
-        eigenvalue is biased by the sample that chose its direction. `batch_size` examples share a
-        forward pass and hold the gradients of one layer, each its own; it changes rounding only.
+        Of two passes over all (image, timestep, draw), the first gives the bases, the second the
+        eigenvalues. They share the noise but sample different targets, so that no eigenvalue is
+        biased by the sample that determined its direction. `batch_size` examples share a forward
+        pass, with a gradient of one layer for each in memory; it changes rounding only.
 
         Raises:
             ValueError: the noise schedule has fewer timesteps than `options` ask for.
@@ -179,18 +179,18 @@ class EkFac:
         those that are not covered are left out.
 
         Raises:
-            ValueError: the gradients are those of another number of parameters.
+            ValueError: the gradients have another number of parameters.
         """
         if gradients.shape[1] != self.n_parameters:
             raise ValueError(
-                f"found gradients of {gradients.shape[1]} numbers, expected one for each of the"
-                f" network's {self.n_parameters} trained parameters: they must not be projected"
+                f"found gradients of {gradients.shape[1]} numbers, expected the network's"
+                f" {self.n_parameters} trained parameters, without projection"
             )
         pairs = zip(self.layers, self.bases, strict=True)
         return torch.cat([b.rotated(layer.gradient(gradients)).flatten(1) for layer, b in pairs], 1)
 
     def write(self, path: str | Path, identity: Mapping[str, Any]) -> None:
-        """Write all arrays, float32; `identity` says of which network and how it was fitted."""
+        """Write all arrays as float32; `identity` names the network and how it was fitted."""
         arrays = {"eigenvalues": self.eigenvalues}
         for layer, basis in zip(self.layers, self.bases, strict=True):
             arrays |= {f"{layer.name}:A": basis.of_a, f"{layer.name}:G": basis.of_g}
@@ -229,7 +229,7 @@ class EkFac:
 
 
 class Rotation:
-    """An EK-FAC's eigenbasis in the place of a projector: whole gradients as coordinates in it."""
+    """The eigenbasis of an EK-FAC in place of a projector: the coordinates of full gradients."""
 
     rows = 16
 
@@ -240,12 +240,12 @@ class Rotation:
         """Return the coordinates of each gradient.
 
         Raises:
-            ValueError: the gradients are those of another number of parameters.
+            ValueError: the gradients have another number of parameters.
         """
         return self._ekfac.rotated(gradients)
 
     def identity(self) -> dict[str, Any]:
-        """Return which curvature it is that of."""
+        """Return the identity of the curvature."""
         return {"kind": "curvature", **self._identity}
 
 
@@ -266,7 +266,7 @@ def _n_parameters(network: nn.Module) -> int:
 
 
 def _eigenvectors(factor: Tensor) -> Tensor:
-    # In float64, since float32 separates close eigenvalues badly.
+    # In float64, since float32 does not separate close eigenvalues well.
     return torch.linalg.eigh(factor.double()).eigenvectors.float().contiguous()
 
 
@@ -279,7 +279,7 @@ def _examples(
     purpose: str,
     batch_size: int,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield x_t, t and the loss's slope at the prediction under sampled targets, sqrt(2/d) z."""
+    """Yield x_t, t and the loss's gradient at the prediction for sampled targets, sqrt(2/d) z."""
     timesteps = timestep_set("uniform", options.n_timesteps, schedule.n_timesteps)
     grid = (len(images), len(timesteps), options.draws)
     numbers, steps, draws = (axis.ravel() for axis in np.indices(grid))
@@ -303,7 +303,7 @@ def _rows(
     calls: list[tuple[str, Tensor, Any]] = []
 
     def keep(name: str):
-        # An edge of the graph, since an in-place operation would make the output another tensor.
+        # An edge of the graph, since an in-place operation replaces the output tensor.
         return lambda _, args, out: calls.append((name, args[0].detach(), get_gradient_edge(out)))
 
     with contextlib.ExitStack() as hooks, torch.enable_grad():
@@ -324,7 +324,7 @@ def _rows(
             else:
                 a.append(inputs.reshape(len(x), -1, inputs.shape[-1]))
                 g.append(gradient.reshape(len(x), -1, layer.n_out))
-        # A layer that is called twice has as many more positions.
+        # A layer that is called twice has the positions of both calls.
         rows, slopes = torch.cat(a, dim=1), torch.cat(g, dim=1)
         if layer.bias is not None:
             rows = torch.cat([rows, rows.new_ones(*rows.shape[:2], 1)], dim=2)

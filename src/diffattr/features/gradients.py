@@ -14,9 +14,9 @@ Sources: Xie et al., "Data attribution for diffusion models: timestep-induced bi
 estimation" (TMLR 2024), eq. 10, for the loss; Lin et al., "Diffusion attribution score" (ICLR
 2025), for the mean prediction.
 
-A gradient at x_t has a part that comes from the noise in x_t. Under per-image noise that part
-differs between a query and a training image and only averages out over many timesteps; under common
-noise it is the same on both sides, so that their inner product compares the images.
+A part of the gradient at x_t comes from the noise in x_t. With per-image noise this part differs
+between a query and a training image and only averages out over many timesteps; with common noise it
+is the same on both sides, so that their inner product compares the images.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,12 +49,12 @@ def timestep_set(kind: str, n: int, n_timesteps: int) -> Int64[np.ndarray, " tim
         ValueError: the schedule has fewer than n.
     """
     if n > n_timesteps:
-        raise ValueError(f"{n} timesteps asked for, the noise schedule has {n_timesteps}")
+        raise ValueError(f"found {n} timesteps, allowed: at most the schedule's {n_timesteps}")
     return np.arange(n) if kind == "cumulative" else np.arange(n) * n_timesteps // n
 
 
 _LARGEST_JACOBIAN = 2**26
-"""Numbers that per-timestep gradients may take at once (256 MB)."""
+"""Numbers in the per-timestep gradients of one batch (256 MB)."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,15 @@ class _Grid:
 
 
 class GradientPass:
-    """One network with one way to take features from it.
+    """Computes the features of one network.
 
     Args:
-        network: where the gradients are taken.
+        network: the network whose gradients are computed.
         schedule: the noise schedule it was trained with.
         options: timesteps, draws, output functions and projector.
         seed: keys the noise.
         device: where to compute.
-        projector: in place of the one that `options` name.
+        projector: replaces the one in `options`.
 
     Raises:
         ConfigError: the projector cannot give this k, or its backend is not there.
@@ -111,7 +111,7 @@ class GradientPass:
         self.projector = projector or make_projector(options.projector, n_parameters, device)
 
     def identity(self, model_sha256: str) -> dict[str, Any]:
-        """Return all that two sides of a score must have in common."""
+        """Return everything that both sides of a score must have in common."""
         return {
             "projector": self.projector.identity(),
             "model": model_sha256,
@@ -136,18 +136,18 @@ class GradientPass:
     ) -> dict[str, Float32[np.ndarray, "image _"]]:
         """Return the features (image, k) of every image, by output function.
 
-        Under `TIMESTEP_LOSSES` stand the losses (image, timestep) on the way, mean over draws.
+        `TIMESTEP_LOSSES` has the losses of the forward pass (image, timestep), mean over draws.
         Noise is keyed by (timestep, draw) and, unless it is common, by (split, image);
         `batch_size`, the number of timesteps that share a forward pass, changes rounding only.
-        `labels` are for networks with captions.
+        `labels` are for networks conditioned on captions.
 
         Raises:
             PluginError: an output function of a plug-in raised, broke its contract, or has a
                 gradient that is not finite.
         """
-        taken = self._taken(images[:, None], self.grid, ids, split, labels, batch_size)
-        by_draw = taken[TIMESTEP_LOSSES].reshape(len(images), -1, self.options.draws)
-        return {**taken, TIMESTEP_LOSSES: by_draw.mean(axis=2)}
+        computed = self._computed(images[:, None], self.grid, ids, split, labels, batch_size)
+        by_draw = computed[TIMESTEP_LOSSES].reshape(len(images), -1, self.options.draws)
+        return {**computed, TIMESTEP_LOSSES: by_draw.mean(axis=2)}
 
     def trajectory_features(
         self,
@@ -159,16 +159,17 @@ class GradientPass:
         labels: Int64[np.ndarray, " image"] | None = None,
         batch_size: int = 128,
     ) -> dict[str, Float32[np.ndarray, "image _"]]:
-        """Return features as `features` does, of a different image at every timestep.
+        """Return features like `features`, with a different image at every timestep.
 
         Step s of a trajectory is noised to `timesteps[s]`, one draw each.
 
         Raises:
             PluginError: as `features`.
         """
-        return self._taken(trajectories, _Grid.of(timesteps, 1), ids, split, labels, batch_size)
+        grid = _Grid.of(timesteps, 1)
+        return self._computed(trajectories, grid, ids, split, labels, batch_size)
 
-    def _taken(
+    def _computed(
         self,
         sources: Float32[np.ndarray, "image item channel height width"],
         grid: _Grid,
@@ -182,9 +183,9 @@ class GradientPass:
         gathered: dict[str, list[Tensor]] = {name: [] for name in names}
         projected: dict[str, list[Tensor]] = {name: [] for name in names}
         losses = []
-        take = self._of_mean
+        compute = self._of_mean
         if self.options.unit_gradients:
-            take = self._mean_of_unit
+            compute = self._mean_of_unit
             n_numbers = len(names) * sum(p.numel() for p in self.parameters.values())
             batch_size = max(1, min(batch_size, _LARGEST_JACOBIAN // n_numbers))
         progress = tqdm(range(len(sources)), desc=f"features {split}", unit="image", mininterval=10)
@@ -192,7 +193,7 @@ class GradientPass:
             image_id = 0 if self.common else int(ids[number])
             items = self._items(sources[number], grid, image_id, stream, batch_size)
             label = None if labels is None else torch.from_numpy(labels[number : number + 1])
-            gradients, losses_of_image = take(
+            gradients, losses_of_image = compute(
                 items, len(grid.timesteps), None if label is None else label.to(self.device)
             )
             losses.append(losses_of_image.cpu())
@@ -221,7 +222,7 @@ class GradientPass:
     ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Yield x_t, t, noise and ELBO weight (item, ...), `batch_size` items at a time."""
         n = len(grid.timesteps)
-        whole = torch.from_numpy(source).expand(n, *source.shape[1:])
+        clean = torch.from_numpy(source).expand(n, *source.shape[1:])
         for start in range(0, n, batch_size):
             chosen = slice(start, start + batch_size)
             t = torch.tensor(grid.timesteps[chosen])
@@ -229,7 +230,7 @@ class GradientPass:
             noise = stacked_noise(
                 stream, ids, grid.timesteps[chosen], grid.draws[chosen], source.shape[1:]
             )
-            x = noised(whole[chosen], noise, self.abar[t])
+            x = noised(clean[chosen], noise, self.abar[t])
             to = self.device
             yield x.to(to), t.to(to), noise.to(to), self.elbo_weights[t].to(to)
 
@@ -274,10 +275,10 @@ class GradientPass:
                 found = tuple(self.functions[name](denoising)[0] for name in names)
                 return found, loss(denoising)[0]
 
-            taken: Any = vjp(values, parameters, has_aux=True)
-            found, backward, own_loss = taken
+            pulled_back: Any = vjp(values, parameters, has_aux=True)
+            found, backward, loss_here = pulled_back
             units = torch.eye(len(found), device=x.device)
-            return [backward(tuple(unit))[0] for unit in units], own_loss
+            return [backward(tuple(unit))[0] for unit in units], loss_here
 
         per_item = vmap(of_one, in_dims=(None, 0, 0, 0, 0))
         parameters = {name: parameter.detach() for name, parameter in self.parameters.items()}
@@ -289,11 +290,11 @@ class GradientPass:
                 gradients, losses_of_batch = per_item(parameters, *batch)
             losses.append(losses_of_batch)
             for totals, of_function in zip(sums, gradients, strict=True):
-                own = list(of_function.values())
-                norms = torch.stack([g.flatten(1).norm(dim=1) for g in own]).norm(dim=0)
+                by_parameter = list(of_function.values())
+                norms = torch.stack([g.flatten(1).norm(dim=1) for g in by_parameter]).norm(dim=0)
                 # A gradient of zero has no direction and stays zero.
                 scale = torch.where(norms == 0, 0, 1 / norms) / n
-                for total, gradient in zip(totals, own, strict=True):
+                for total, gradient in zip(totals, by_parameter, strict=True):
                     total += torch.tensordot(scale, gradient, 1)
         flat = [torch.cat([total.flatten() for total in totals]) for totals in sums]
         return dict(zip(names, flat, strict=True)), torch.cat(losses)
@@ -309,10 +310,10 @@ def batch_invariance(
     *,
     labels: Int64[np.ndarray, " image"] | None = None,
 ) -> dict[str, Any]:
-    """Return how far features move when batches and order are changed.
+    """Return how much features change with batch size and order.
 
-    The first images are taken again in reverse order with 7 timesteps per batch; the relative
-    error is |again - stored| / |stored|, the largest over images; absolute for a feature of zero.
+    Those of the first images are recomputed in reverse order with 7 timesteps per batch; the
+    relative error is max |again - stored| / |stored| over images, absolute for a feature of zero.
 
     Raises:
         PluginError: as `GradientPass.features`.

@@ -1,10 +1,10 @@
-"""Output functions: scalars whose parameter gradients are features, and which can be measured.
+"""Output functions: scalars whose parameter gradients are features, and that can be measured.
 
 An output function takes a `Denoising` and returns one number per image; a feature and a measurement
-average it over timesteps. A new one is one function and one line in the registry. Only tensor
-methods are used, so that the registry can be read without loading torch.
+average it over timesteps. A new one is one function and one line in the registry. They use only
+tensor methods, so that the registry can be read without loading torch.
 
-Sources: TRAK (Park et al. 2023) takes the gradient of the loss; Zheng et al. (ICLR 2024), Table 1,
+Sources: TRAK (Park et al. 2023) uses the gradient of the loss; Zheng et al. (ICLR 2024), Table 1,
 compare the seven constructions below, of which the mean square is D-TRAK; the ELBO's weight is that
 of DDPM (Ho et al. 2020), eq. 12, with sigma_t^2 = beta_t.
 """
@@ -40,7 +40,7 @@ def l1_norm(denoising: Denoising) -> "Tensor":
 
 
 def l2_norm(denoising: Denoising) -> "Tensor":
-    """Return the Euclidean norm; its gradient is NaN where the whole prediction is zero."""
+    """Return the Euclidean norm; its gradient is NaN if the prediction is zero everywhere."""
     return denoising.prediction.square().flatten(1).sum(1).sqrt()
 
 
@@ -72,7 +72,7 @@ OUTPUT_FUNCTIONS: dict[str, OutputFunction] = {
 }
 
 WEIGHTED = {"weighted-mse": "loss"}
-"""Output functions that are another one times `elbo_weight`: measured from its table."""
+"""Output functions equal to another one times `elbo_weight`, and measured from its table."""
 
 
 def tables_of(quantities: Iterable[str]) -> list[str]:
@@ -84,8 +84,8 @@ def output_function(name: str) -> OutputFunction:
     """Return an output function: a built-in one, or a plug-in.
 
     Raises:
-        PluginError: the plug-in cannot be loaded; when it is called, that it did not return one
-            number per image, with a gradient.
+        PluginError: the plug-in cannot be loaded or, when called, does not return one number per
+            image with a gradient.
     """
     if name in OUTPUT_FUNCTIONS:
         return OUTPUT_FUNCTIONS[name]

@@ -1,4 +1,4 @@
-"""Shards of features on disk, and the refusal to mix what does not belong together."""
+"""Shards of features on disk, and the refusal of shards that do not belong together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from jaxtyping import Float32
 from diffattr.artifacts import ArtifactError, read_arrays, write_arrays
 
 TIMESTEP_LOSSES = "timestep-losses"
-"""Name of the losses that a pass sees on its way, (image, timestep), beside its features."""
+"""Name of the losses of a pass, (image, timestep), in a shard of its features."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """The features of one split, with all that defines their map (projector, model, timesteps)."""
+    """The features of one split and what defines their map (projector, model, timesteps)."""
 
     path: Path
     values: Float32[np.ndarray, "image k"]
@@ -28,9 +28,9 @@ def write_shard(
     features: Mapping[str, Float32[np.ndarray, "image _"]],
     identity: Mapping[str, Any],
 ) -> None:
-    """Write one shard: an array (image, k) per output function, the identity in the attributes.
+    """Write one shard: an array (image, k) per output function, and the losses (image, timestep).
 
-    Beside them stand the losses on the way, (image, timestep).
+    The identity is in the attributes.
     """
     write_arrays(path, features, {"identity": dict(identity)})
 
@@ -50,10 +50,10 @@ def read_shards(paths: Sequence[str | Path], output_function: str) -> Features:
 
 
 def require_same_identity(first: Features, second: Features) -> None:
-    """Refuse two sides that were not made by the same map.
+    """Refuse two sides that were not computed by the same map.
 
     Raises:
-        ArtifactError: names what differs and how to remake it.
+        ArtifactError: they differ; the message names the difference and how to remake it.
     """
     keys = sorted({*first.identity, *second.identity})
     differing = [key for key in keys if first.identity.get(key) != second.identity.get(key)]

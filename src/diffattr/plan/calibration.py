@@ -1,4 +1,4 @@
-"""From work to seconds: measured in this benchmark's results, calibrated, or assumed of a GPU."""
+"""From work to seconds: measured in this benchmark's results, calibrated, or assumed for a GPU."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Calibration:
 
 
 # From `benchmarks/calibrate_plan.py` on the default benchmark: one core of a 2-core x86-64 virtual
-# machine (AVX-512), torch 2.13, a network of 0.2 M parameters on 8x8 images. Large networks come
+# machine (AVX-512), torch 2.13, a network of 0.2 M parameters on 8x8 images. Large networks get
 # closer to a core's peak, and a GPU is hundreds of times faster.
 CALIBRATION: dict[str, Calibration] = {
     "data": Calibration(1.0),
@@ -54,17 +54,17 @@ DEFAULTS: dict[Kind, Calibration] = {
     "light": Calibration(0.2),
     "other": Calibration(3.0),
 }
-"""For rules without an entry, by what their jobs do: as measured for most rules of the kind."""
+"""For rules without an entry, by the kind of their jobs: typical values of the kind."""
 
 
 def calibration_of(rule: str) -> Calibration:
-    """Return the calibrated cost of a rule, or what is usual for its kind of job."""
+    """Return the calibrated cost of a rule, or the default of its kind."""
     return CALIBRATION.get(rule) or DEFAULTS[kind_of(rule)]
 
 
 @dataclass(frozen=True)
 class UnitCost:
-    """Seconds of one rule's jobs, and the number of jobs they were measured on (0: calibrated)."""
+    """Seconds of one rule's jobs, and the number of jobs measured (0: calibrated)."""
 
     per_job: float
     per_gflop: float
@@ -76,9 +76,9 @@ class UnitCost:
 
 
 def unit_costs(jobs: Iterable[PlannedJob], size: NetworkSize) -> dict[str, UnitCost]:
-    """Return the unit cost of every rule: measured in this benchmark's results where there are any.
+    """Return the unit cost of every rule, measured in this benchmark's results if there are any.
 
-    A rule whose time follows the network's work is measured per operation, others per job.
+    Rules with a cost per operation are measured per operation, others per job.
     """
     measured: dict[str, list[tuple[float, float]]] = {}
     for job in jobs:
@@ -100,7 +100,7 @@ def unit_costs(jobs: Iterable[PlannedJob], size: NetworkSize) -> dict[str, UnitC
 
 @dataclass(frozen=True)
 class Accelerator:
-    """What is assumed of a GPU: its peak TFLOP/s (dense), and the share of it that is reached."""
+    """Assumptions about a GPU: its peak TFLOP/s (dense), and the share of it that is reached."""
 
     tf32: float
     bf16: float
@@ -113,18 +113,18 @@ class Accelerator:
         return ACCELERATED_START_S + work.gflops(size) / (1000 * peak * self.utilisation)
 
 
-# Assumptions, not measurements: peaks of the SXM cards by their data sheets, and what U-Nets of
-# some ten million parameters on 32x32 images can be expected to reach of them.
+# Assumptions, not measurements: peaks of the SXM cards from their data sheets, and the share that
+# U-Nets of some ten million parameters on 32x32 images can be expected to reach.
 ACCELERATORS = {"A100": Accelerator(156.0, 312.0, 0.15), "H100": Accelerator(495.0, 989.0, 0.10)}
 ACCELERATED_START_S = 20.0
-# Assumed of a core in float64 linear algebra.
+# Assumed for a core in float64 linear algebra.
 _HOST_GFLOPS_PER_S = 10.0
 
 
 def cluster_seconds(
     rule: str, work: Work, benchmark: Benchmark, size: NetworkSize, accelerator: Accelerator
 ) -> float:
-    """Return the estimated time of one job on a cluster, where nothing has been measured."""
+    """Return the estimated time of one job on a cluster, without measurements."""
     calibrated, config = calibration_of(rule), benchmark.config
     algebra = work.algebra / (1e9 * _HOST_GFLOPS_PER_S * config.jobs.threads)
     precision = "no" if config.training is None else config.training.mixed_precision

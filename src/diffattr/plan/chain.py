@@ -1,4 +1,4 @@
-"""The longest path through a graph of jobs: the time that no number of machines can save."""
+"""The longest path through a graph of jobs: the time that more machines cannot reduce."""
 
 from collections.abc import Callable, Iterable
 from graphlib import TopologicalSorter
@@ -10,9 +10,9 @@ J = TypeVar("J", bound=Job)
 
 
 def longest_chain(jobs: Iterable[J], seconds: Callable[[J], float]) -> list[J]:
-    """Return the jobs, each waiting for the one before it, that take longest one after the other.
+    """Return the chain of jobs, each waiting for the one before, with the longest total time.
 
-    What these jobs wait for outside of `jobs` counts as there.
+    Dependencies outside `jobs` count as done.
     """
     by_name = {job.name: job for job in jobs}
     waits_for = {name: sorted(job.waits_for & by_name.keys()) for name, job in by_name.items()}

@@ -1,4 +1,4 @@
-"""The jobs of a benchmark, from Snakemake's own DAG."""
+"""The jobs of a benchmark, from Snakemake's DAG."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from diffattr.plan.work import Work, work_of
 
 @dataclass(frozen=True)
 class Job:
-    """A job that writes something. `waits_for` are the names of other jobs."""
+    """A job with outputs. `waits_for` are the names of other jobs."""
 
     rule: str
     wildcards: Mapping[str, str]
@@ -50,8 +50,8 @@ def read_jobs(
 ) -> list[Job]:
     """Return the jobs of target `all`, each after those that it waits for.
 
-    The DAG is built in this process, on the working directory's results. `rerun_triggers` are those
-    of Snakemake's option of this name, None for its default.
+    The DAG is built in this process, from the results in the working directory. `rerun_triggers`
+    are the values of Snakemake's option, None for its default.
 
     Raises:
         SystemExit: there is no DAG; Snakemake has printed why.
@@ -77,7 +77,7 @@ def read_jobs(
                 snakefile=Path(snakefile),
             )
             opened.dag(DAGSettings(targets={"all"}, rerun_triggers=triggers))
-            # The API prints a DAG and never returns one, so this does what its `printdag` does.
+            # The API prints a DAG but does not return it, so this repeats its `printdag`.
             workflow = opened._workflow
             workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
             workflow._build_dag()

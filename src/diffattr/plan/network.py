@@ -1,4 +1,4 @@
-"""The size of a benchmark's network, and where it is kept for those who do without torch."""
+"""The size of a benchmark's network, stored for readers without torch."""
 
 import hashlib
 import json
@@ -38,15 +38,15 @@ def network_size(benchmark: Benchmark) -> NetworkSize:
 
     model, shape = benchmark.config.model, benchmark.models.sample_shape
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-        network, told = family(model.family).outline(model.config)
-        predict(network, torch.empty(1, *shape), torch.zeros(1), **told)
+        network, conditioning = family(model.family).outline(model.config)
+        predict(network, torch.empty(1, *shape), torch.zeros(1), **conditioning)
     n_parameters = sum(parameter.numel() for parameter in trained_parameters(network).values())
     n_frozen = sum(parameter.numel() for parameter in network.parameters()) - n_parameters
     return NetworkSize(n_parameters, counter.get_total_flops(), n_frozen)
 
 
 def size_path(benchmark: Benchmark) -> str:
-    """Return the file in which the size of a benchmark's network is kept."""
+    """Return the file that stores the size of a benchmark's network."""
     return benchmark.paths("network.json")
 
 
@@ -58,7 +58,7 @@ def size_key(benchmark: Benchmark) -> str:
 
 
 def known_size(benchmark: Benchmark) -> NetworkSize | None:
-    """Return the size of the benchmark's network if it was kept, None if not, or if damaged."""
+    """Return the stored size of the benchmark's network, None if it is missing or damaged."""
     with suppress(ArtifactError, OSError, KeyError, TypeError):
         kept = read_json(size_path(benchmark))
         if kept.pop("key") == size_key(benchmark):
@@ -67,7 +67,7 @@ def known_size(benchmark: Benchmark) -> NetworkSize | None:
 
 
 def kept_size(benchmark: Benchmark) -> NetworkSize:
-    """Return the size of the benchmark's network, which is built only if it has changed."""
+    """Return the size of the benchmark's network, computed and stored if it has changed."""
     size = known_size(benchmark)
     if size is None:
         size = network_size(benchmark)

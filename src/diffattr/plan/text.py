@@ -1,4 +1,4 @@
-"""The plan as Markdown, for people: what the whole benchmark costs, and what is left of it."""
+"""The plan as Markdown: the cost of the benchmark, and of what is left to do."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ Seconds = Callable[[PlannedJob], float]
 
 @dataclass(frozen=True)
 class Machines:
-    """What works at once: GPUs where the benchmark asks for them, else cores."""
+    """The machines that run jobs at once: GPUs if the benchmark uses them, else cores."""
 
     cores: int
     gpus: int = 1
 
 
 def duration(seconds: int | float) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a time in a suitable unit."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:.1f} {unit}"
@@ -40,7 +40,7 @@ def duration(seconds: int | float) -> str:
 
 
 def size_text(n_bytes: int | float) -> str:
-    """Return a size in the unit that suits it (powers of 1000)."""
+    """Return a size in a suitable unit (powers of 1000)."""
     for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= length:
             return f"{n_bytes / length:.1f} {unit}"
@@ -57,17 +57,17 @@ def plan_text(
     """Return the plan as Markdown.
 
     Args:
-        benchmark: the benchmark that is planned.
+        benchmark: the benchmark to plan.
         jobs: all its jobs.
         size: the size of its network.
-        machines: the machines that work at once.
+        machines: the machines that run jobs at once.
         n_cluster_jobs: returns the number of cluster jobs after grouping.
     """
     costs = unit_costs(jobs, size)
     parts = [
         f"# Plan of benchmark {benchmark.name}",
         f"Network: {size.n_parameters:,} parameters, {size.forward_flops / 1e6:,.1f} MFLOP per"
-        " image and forward pass. Forward and backward count images through the network.",
+        " image and forward pass. Forward and backward passes are counted per image.",
         f"Models: {_n_models(benchmark, jobs):,}.",
     ]
     describe = _on_gpus if benchmark.config.jobs.gpus else _on_cores
@@ -87,7 +87,7 @@ def plan_text(
     elif any(cost.n_measured == 0 for cost in costs.values()):
         parts.append(
             "Times from the calibrated table were measured on one core of a small virtual machine"
-            " with tiny networks: right for laptops within a factor of about two, far too long for"
+            " with tiny networks: accurate to a factor of about two on laptops, far too long for"
             " GPUs. Run one block and plan again."
         )
     return "\n\n".join(parts) + "\n"
@@ -105,7 +105,7 @@ def _n_models(benchmark: Benchmark, jobs: Jobs) -> int:
 
 
 def _table(jobs: Jobs, times: Mapping[str, Seconds], source: Callable[[str], str]) -> str:
-    """Return the table of rules: `times` are its columns of time, `source` says where from."""
+    """Return the table of rules: `times` are its columns of time, `source` names their origin."""
 
     def cells(name: str, of_rule: Jobs, origin: str) -> list[str | int]:
         work = [job.work for job in of_rule]
@@ -120,7 +120,7 @@ def _table(jobs: Jobs, times: Mapping[str, Seconds], source: Callable[[str], str
             origin,
         ]
 
-    # In the order of the data: a rule stands where the last of its jobs can run.
+    # In the order of the data: a rule comes where the last of its jobs can run.
     rules = reversed(dict.fromkeys(job.rule for job in reversed(jobs)))
     rows = [cells(rule, [j for j in jobs if j.rule == rule], source(rule)) for rule in rules]
     rows.append(cells("total", jobs, ""))
@@ -181,8 +181,8 @@ def _on_gpus(
     if measured:
         total = sum(costs[job.rule].seconds(job.work, size) for job in measured)
         parts.append(
-            f"As measured here, the {_counted(len(measured), 'job')} of the measured rules take"
-            f" {duration(total)} in all."
+            f"By measured times, the {_counted(len(measured), 'job')} of the measured rules take"
+            f" {duration(total)} in total."
         )
     return parts
 
@@ -192,8 +192,11 @@ def _disk(jobs: Jobs) -> str:
 
 
 def _chain(chain: Jobs, seconds: Seconds) -> str:
-    rules = ", ".join(job.rule for job in chain)
-    return f"The longest chain of jobs takes {duration(sum(map(seconds, chain)))}: {rules}."
+    rules = " -> ".join(job.rule for job in chain)
+    return (
+        f"The longest chain of jobs, which must run one after another, takes"
+        f" {duration(sum(map(seconds, chain)))}: {rules}."
+    )
 
 
 def _assumptions() -> str:

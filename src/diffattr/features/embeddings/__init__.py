@@ -16,13 +16,13 @@ from diffattr.config import ConfigError, EmbeddingOptions, NoiseSchedule
 
 
 class Bottleneck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Options of the U-Net's own embedding: how many timesteps it is averaged over."""
+    """Options of the U-Net's bottleneck: the number of timesteps averaged."""
 
     n_timesteps: int
 
 
 class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Options of CLIP: open_clip's model name, and its weights (a file, or a name on the hub)."""
+    """Options of CLIP: open_clip's model name, and its weights (a file, or a name on the Hub)."""
 
     model: str
     weights: str
@@ -30,7 +30,7 @@ class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 @dataclass(frozen=True)
 class Registered:
-    """Where an embedding's class is, and its options."""
+    """The path of an embedding's class, and its options."""
 
     path: str
     options: type[Bottleneck | Clip]
@@ -47,7 +47,7 @@ EMBEDDINGS: dict[str, Registered] = {
 
 @runtime_checkable
 class Embedding(Protocol):
-    """What turns images into vectors."""
+    """A map from images to vectors."""
 
     def __call__(
         self, images: Float32[np.ndarray, "image channel height width"]
@@ -57,7 +57,7 @@ class Embedding(Protocol):
 
 
 def check(config: EmbeddingOptions, schedule: NoiseSchedule) -> None:
-    """Refuse options that an embedding does not take; needs no torch.
+    """Refuse wrong options of an embedding, without loading torch.
 
     Raises:
         ConfigError: the message starts with the key.
@@ -76,17 +76,17 @@ def _options(config: EmbeddingOptions) -> Bottleneck | Clip:
         return msgspec.convert(config.options, kind)
     except msgspec.ValidationError as error:
         known = ", ".join(kind.__struct_fields__)
-        raise ConfigError(f"options: {error} (embedding {config.kind} takes: {known})") from error
+        raise ConfigError(f"options: {error} (options of {config.kind}: {known})") from error
 
 
 def make(config: EmbeddingOptions, **surroundings: Any) -> Embedding:
     """Return the embedding of a config.
 
-    `surroundings` are `network`, `schedule`, `seed`, `batch_size` and `device`, of which each kind
-    takes what it needs.
+    `surroundings` are `network`, `schedule`, `seed`, `batch_size` and `device`; each kind uses what
+    it needs.
 
     Raises:
-        ConfigError: the options are wrong, or what they name cannot be loaded.
+        ConfigError: the options are wrong, or name something that cannot be loaded.
     """
     module, name = EMBEDDINGS[config.kind].path.split(":")
     return getattr(importlib.import_module(module), name)(_options(config), **surroundings)

@@ -1,11 +1,11 @@
-"""The U-Net's own view of an image: the activations of its middle block.
+"""The U-Net's representation of an image: the activations of its middle block.
 
     e(x) = mean over (t) of mid(x_t, t),   flattened
 
-with noise that is the same for every image, and the empty caption where a network is told one.
-Nothing has to be downloaded, and unlike pixels it has been learnt from the very training set. That
-a U-Net's bottleneck carries meaning is the finding of Kwon et al., "Diffusion models already have a
-semantic latent space" (ICLR 2023).
+with the same noise for every image, and the empty caption for networks conditioned on captions.
+Nothing is downloaded, and unlike pixels it is learnt from the training set. Source: Kwon et al.,
+"Diffusion models already have a semantic latent space" (ICLR 2023), who find semantics in a U-Net's
+bottleneck.
 """
 
 from typing import Any
@@ -43,8 +43,8 @@ class BottleneckEmbedding:
         middle = getattr(network, "mid_block", None)
         if not isinstance(middle, torch.nn.Module):
             raise ConfigError(
-                f"kind: embedding bottleneck needs a network with a middle block, which"
-                f" {type(network).__name__} has not; use another embedding"
+                f"kind: embedding bottleneck needs a network with a middle block, found"
+                f" {type(network).__name__} without one; use another embedding"
             )
         self._middle, self._device, self._batch_size = middle, device, batch_size
         self._timesteps = strata_midpoints(options.n_timesteps, schedule.n_timesteps).tolist()

@@ -1,4 +1,4 @@
-"""CLIP's view of an image, through open_clip.
+"""CLIP's embedding of an image, through open_clip.
 
 Source: Radford et al., "Learning transferable visual models from natural language supervision"
 (ICML 2021). Zheng et al. (ICLR 2024) use OpenAI's ViT-B/32, here `model: ViT-B-32` with
@@ -20,7 +20,7 @@ from diffattr.features.embeddings import Clip
 
 
 class ClipEmbedding:
-    """Image embeddings, as the model gives them (not scaled to length 1).
+    """Image embeddings as the model returns them, not scaled to length 1.
 
     Raises:
         ConfigError: open_clip is not installed, or cannot load the model or its weights.
@@ -32,7 +32,7 @@ class ClipEmbedding:
         except ImportError as error:
             raise ConfigError(
                 "kind: embedding clip needs the package open_clip: pip install -e '.[clip]';"
-                " embedding bottleneck needs nothing"
+                " embedding bottleneck needs no further package"
             ) from error
         name = options.model
         if name.endswith(".json"):
@@ -42,8 +42,8 @@ class ClipEmbedding:
             name = Path(name).stem
         if name not in open_clip.list_models():
             raise ConfigError(
-                f"options.model: open_clip does not know {name!r}; open_clip.list_models() lists"
-                " what it knows, and the path of a model's JSON config is taken too"
+                f"options.model: open_clip does not know {name!r}; name one of"
+                " open_clip.list_models(), or the path of a model's JSON config"
             )
         looks_like_a_file = options.weights.endswith((".safetensors", ".pt", ".bin"))
         if looks_like_a_file and not Path(options.weights).is_file():
@@ -67,7 +67,7 @@ class ClipEmbedding:
         images: Float32[np.ndarray, "image channel height width"]
         | UInt8[np.ndarray, "image channel height width"],
     ) -> Float32[np.ndarray, "image dim"]:
-        """Return the embeddings; grey images are shown to CLIP in three equal channels."""
+        """Return the embeddings; grey images become three equal channels."""
         embedded = []
         starts = range(0, len(images), self._batch_size)
         for start in tqdm(starts, desc="embed", unit="batch", mininterval=10):

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class Projector(Protocol):
     """What a gradient pass needs of a projector.
 
-    The registered ones are made from (config, number of parameters, device).
+    Registered classes are called with (config, number of parameters, device).
     """
 
     rows: int
-    """How many gradients to gather before projecting them; 1 where gathering gains nothing."""
+    """The number of gradients to project at once; 1 if that gains nothing."""
 
     def __call__(self, gradients: "Tensor") -> "Tensor":
         """Return (image, k), float32, of gradients (image, param)."""
         ...
 
     def identity(self) -> dict[str, Any]:
-        """Return all that defines the map; features of two identities never meet in a score."""
+        """Return what defines the map; features of different identities are never compared."""
         ...
 
 
@@ -42,7 +42,7 @@ PROJECTORS: dict[str, str] = {
 
 
 def check(config: ProjectorOptions) -> None:
-    """Refuse what no gradient length could make possible; needs no torch.
+    """Refuse options that are impossible for any number of parameters, without loading torch.
 
     Raises:
         ConfigError: k is missing, superfluous or impossible; the message names the key.
@@ -57,10 +57,12 @@ def check(config: ProjectorOptions) -> None:
         if config.k % config.nonzeros:
             raise ConfigError(
                 f"nonzeros: found {config.nonzeros}, allowed: a divisor of k = {config.k}, since"
-                " each nonzero falls into its own k/nonzeros outputs"
+                " each nonzero falls into another k/nonzeros outputs"
             )
     elif config.nonzeros != 1:
-        raise ConfigError(f"nonzeros: found {config.nonzeros}, only projector sjlt takes it")
+        raise ConfigError(
+            f"nonzeros: found {config.nonzeros}, only projector sjlt has it; remove the key"
+        )
     if config.kind == "fast-jl" and config.k % 512:
         raise ConfigError(f"k: found {config.k}, allowed: multiples of 512 for projector fast-jl")
 
@@ -69,7 +71,7 @@ def make(config: ProjectorOptions, n_parameters: int, device: str = "cpu") -> Pr
     """Return the projector of a config for gradients of length `n_parameters`.
 
     Raises:
-        ConfigError: the projector cannot give this k, or its backend is not there.
+        ConfigError: the projector cannot have this k, or its backend is not installed.
     """
     check(config)
     if config.k is not None and config.k > n_parameters:

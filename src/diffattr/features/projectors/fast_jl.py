@@ -1,7 +1,7 @@
 """Dense +-1 projection by fast_jl's CUDA kernel (MadryLab/trak), for graphics cards only.
 
-The kernel makes its random numbers per tile of coordinates, and the number of tiles is the card's
-number of multiprocessors: cards of two models give two different maps, which the identity tells.
+The kernel generates its random numbers per tile of coordinates, and the number of tiles is the
+card's number of multiprocessors: different cards give different maps, as the identity records.
 """
 
 from typing import Any
@@ -44,8 +44,8 @@ class FastJl:
     def __call__(self, gradients: Float32[Tensor, "image param"]) -> Float32[Tensor, "image k"]:
         """Return the projection of each gradient."""
         n = len(gradients)
-        # The kernel takes exactly 32 rows. Gradients near 1e-8 vanish in fp16, so each is scaled
-        # to a norm that fits and scaled back.
+        # The kernel needs exactly 32 rows. Gradients near 1e-8 vanish in fp16, so each is scaled to
+        # a suitable norm and scaled back.
         norms = gradients.norm(dim=1, keepdim=True).clamp(min=1e-30)
         padded = gradients.new_zeros(self.rows, gradients.shape[1])
         padded[:n] = gradients / norms * gradients.shape[1] ** 0.5

@@ -1,4 +1,4 @@
-"""No projection: k = p. For networks so small that whole gradients can be stored."""
+"""No projection: k = p, for networks that are small enough to store full gradients."""
 
 from typing import Any
 

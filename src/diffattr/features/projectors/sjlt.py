@@ -5,7 +5,7 @@
 Source: Kane and Nelson, "Sparser Johnson-Lindenstrauss transforms" (JACM 2014), block construction:
 the k outputs are cut into s blocks and each coordinate falls into one output of every block.
 Output and sign come from a counter-based hash of the coordinate, the same on every device.
-Cost: s additions per coordinate, whatever k is; memory: 9 s bytes per coordinate.
+Cost: s additions per coordinate for any k; memory: 9 s bytes per coordinate.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from diffattr.config import ProjectorOptions
 
 
 class Sjlt:
-    """A count-sketch (s = 1) or its sparser-than-dense relatives (s > 1)."""
+    """A count-sketch (s = 1), or with more nonzeros per coordinate (s > 1)."""
 
     rows = 1
 

@@ -1,21 +1,7 @@
 """The work of one job: one function per rule, in the module named after the rule's stage.
 
-Snakemake asks for it at every start, so nothing here loads torch.
+Snakemake uses it at every start, so nothing here loads torch.
 """
 
 from diffattr.plan.work import attribution, counterfactual, data, features, models
 from diffattr.plan.work.base import Group, Kind, Work, kind_of, rules, work_of
-
-__all__ = [
-    "Group",
-    "Kind",
-    "Work",
-    "attribution",
-    "counterfactual",
-    "data",
-    "features",
-    "kind_of",
-    "models",
-    "rules",
-    "work_of",
-]

@@ -1,4 +1,4 @@
-"""Work of the rules of attribution, evaluation and report: one method on one query split each."""
+"""Work of the rules of attribution, evaluation and report; most are for one method and split."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ Wildcards = Mapping[str, str]
 def _scoring(
     benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards, n_products: int
 ) -> ScoringWork:
-    """Return what a method's contract says of `n_products` scores, or sums of them, per query."""
+    """Return the cost of `n_products` scores, or sums of scores, per query."""
     method = benchmark.methods[wildcards["method"]]
     if method.gradient_pass is not None:
         dim = dimension(benchmark, size, method.gradient_pass)
@@ -32,7 +32,7 @@ def _scoring(
 
 
 def _group(benchmark: Benchmark, wildcards: Wildcards) -> Group:
-    """Return the group of methods that read the same; from predictions to maps they are chains."""
+    """Return the group of methods with the same inputs, whose jobs form chains."""
     method = benchmark.methods[wildcards["method"]]
     reads = method.gradient_pass or method.embedding or method.needs
     return Group("attribution", reads, always=True)
@@ -47,13 +47,13 @@ def _n_predictions(benchmark: Benchmark, wildcards: Wildcards) -> int:
 
 @rule("matrix")
 def predictions(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """A product per lambda, subset and query, or sums of the scores that are there."""
+    """A product per lambda, subset and query, or sums of stored scores."""
     n = _n_predictions(benchmark, wildcards)
     scoring = _scoring(benchmark, size, wildcards, n)
     has_lambda = benchmark.methods[wildcards["method"]].has_lambda
     return Work(
         n_bytes=n * benchmark.counts.n_images(wildcards["split"]) * FLOAT32,
-        n_held=scoring.held,
+        n_held=scoring.n_held,
         algebra=scoring.operations if has_lambda else 0,
         group=_group(benchmark, wildcards),
     )
@@ -78,7 +78,7 @@ def lds_of_method(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards)
 
 @rule("matrix")
 def audit_powers(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """The scores of a split, bent by one power after the other."""
+    """Powers of the scores of a split, one after the other."""
     n = benchmark.counts.n_images(wildcards["split"]) * benchmark.config.data.n_train
     n_held = n * (FLOAT32 + 2 * FLOAT64)
     return Work(n_bytes=2000, n_held=n_held, group=_group(benchmark, wildcards))
@@ -91,7 +91,7 @@ def scores(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Wor
     scoring = _scoring(benchmark, size, wildcards, n_train)
     return Work(
         n_bytes=benchmark.counts.n_images(wildcards["split"]) * n_train * FLOAT32,
-        n_held=scoring.held,
+        n_held=scoring.n_held,
         algebra=scoring.operations,
         group=_group(benchmark, wildcards),
     )
@@ -103,7 +103,7 @@ def maps(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
     config, n_queries = benchmark.config, benchmark.counts.n_images(wildcards["split"])
     n_maps = n_queries * 2 * min(config.report.top, config.data.n_train)
     n_bytes = n_maps * (config.data.resolution**2 * FLOAT32 + FLOAT64)
-    n_held = _scoring(benchmark, size, wildcards, 0).held + 2 * n_bytes
+    n_held = _scoring(benchmark, size, wildcards, 0).n_held + 2 * n_bytes
     return Work(n_bytes=n_bytes, n_held=n_held, group=_group(benchmark, wildcards))
 
 

@@ -1,4 +1,4 @@
-"""What the work of a job is, and where the function of each rule is registered."""
+"""The work of a job, and the registry of work functions."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,16 +10,16 @@ from diffattr.plan.network import FLOAT32, NetworkSize
 
 Kind = Literal["network", "matrix", "light", "other"]
 """What a rule's jobs do: pass images through the network (training, gradients), compute with large
-matrices, neither load torch nor compute much, or anything else."""
+matrices, only light work without torch, or anything else."""
 
 
 @dataclass(frozen=True)
 class Group:
     """The jobs with which a job may be submitted as one cluster job.
 
-    `name` is that of a group in `profiles/slurm`, which says how many go together. `part` separates
-    jobs of a group that wait for different inputs: a cluster job waits for the inputs of all its
-    members, and fails with any of them. `always` holds for chains of jobs of one method, which
+    `name` is a group of `profiles/slurm`, which sets how many jobs are submitted together. `part`
+    separates jobs of a group with different inputs: a cluster job waits for the inputs of all its
+    members, and fails with any of them. `always` is for chains of jobs of one method, which
     Snakemake refuses to split; other jobs are grouped only if they are short.
     """
 
@@ -33,9 +33,9 @@ class Work:
     """The work of one job.
 
     `forwards` and `backwards` count images through the network; a training step counts each image
-    of its batch once in both. `n_bytes` are written and kept. `n_held` are bytes in memory at once,
-    next to the interpreter, its libraries and the frozen part of a network. `algebra` are
-    floating-point operations outside the network.
+    of its batch once in both. `n_bytes` are written and kept. `n_held` is the peak memory in bytes,
+    without the interpreter, its libraries and the frozen part of a network. `algebra` is the number
+    of floating-point operations outside the network.
     """
 
     model_steps: int = 0
@@ -56,7 +56,7 @@ _RULES: dict[str, tuple[Kind, WorkFunction]] = {}
 
 
 def rule(kind: Kind) -> Callable[[WorkFunction], WorkFunction]:
-    """Register the work of the rule that has the function's name."""
+    """Register the work function of the rule of the same name."""
 
     def register(function: WorkFunction) -> WorkFunction:
         _RULES[function.__name__] = kind, function
@@ -66,7 +66,7 @@ def rule(kind: Kind) -> Callable[[WorkFunction], WorkFunction]:
 
 
 def rules() -> list[str]:
-    """Return the rules whose work is known."""
+    """Return the rules with a work function."""
     return list(_RULES)
 
 
@@ -98,6 +98,11 @@ def work_of(
         ConfigError: the benchmark has no such job.
     """
     return _registered(rule)[1](benchmark, size, wildcards)
+
+
+def n_members(benchmark: Benchmark, group: str, wildcards: Mapping[str, str]) -> int:
+    """Return the number of models of a block."""
+    return len(benchmark.counts.members(group, int(wildcards["block"])))
 
 
 def sample_bytes(benchmark: Benchmark) -> int:

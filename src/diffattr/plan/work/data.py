@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from diffattr.benchmark import Benchmark
 from diffattr.plan.network import FLOAT64, NetworkSize
-from diffattr.plan.work.base import Group, Work, rule, sample_bytes
+from diffattr.plan.work.base import Group, Work, n_members, rule, sample_bytes
 
 Wildcards = Mapping[str, str]
 
@@ -28,7 +28,7 @@ def captions(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> W
 
 @rule("network")
 def encode(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """A pass through the VAE counts as one through the network."""
+    """A pass through the VAE counts as a pass through the network."""
     n = benchmark.counts.n_images(wildcards["split"])
     n_bytes = n * sample_bytes(benchmark)
     return Work(forwards=n, n_bytes=n_bytes, n_held=2 * n_bytes)
@@ -36,23 +36,22 @@ def encode(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Wor
 
 @rule("network")
 def mirror(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """The same as for the training images as they are."""
+    """The same as `encode` for the training images."""
     return encode(benchmark, size, {"split": "train"})
 
 
 @rule("light")
 def subsets(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
     """Positions of the images in each subset."""
-    group = wildcards["group"]
-    n_members = len(benchmark.counts.members(group, int(wildcards["block"])))
-    n_bytes = n_members * benchmark.counts.subset_size(group) * FLOAT64
-    return Work(n_bytes=n_bytes, group=Group("subsets", group))
+    return _positions(benchmark, wildcards["group"], wildcards, "subsets")
 
 
 @rule("light")
 def remaining(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
     """Positions of the images that are left for each query."""
-    group = wildcards["removal"]
-    n_members = len(benchmark.counts.members(group, int(wildcards["block"])))
-    n_bytes = n_members * benchmark.counts.subset_size(group) * FLOAT64
-    return Work(n_bytes=n_bytes, group=Group("subsets_removed", group))
+    return _positions(benchmark, wildcards["removal"], wildcards, "subsets_removed")
+
+
+def _positions(benchmark: Benchmark, group: str, wildcards: Wildcards, name: str) -> Work:
+    n = n_members(benchmark, group, wildcards) * benchmark.counts.subset_size(group)
+    return Work(n_bytes=n * FLOAT64, group=Group(name, group))

@@ -13,7 +13,7 @@ _EMBEDDING_BYTES = 512 * FLOAT32
 
 @rule("network")
 def embed(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """One pass per image, and per timestep where the embedding has some."""
+    """One pass per image, and per timestep if the embedding uses timesteps."""
     n = benchmark.counts.n_images(wildcards["split"])
     options = benchmark.config.embeddings[wildcards["embedding"]].options
     return Work(
@@ -31,7 +31,7 @@ def curvature(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> 
     return Work(
         forwards=2 * n_examples,
         backwards=2 * n_examples,
-        # Factors of some hundred rows per layer weigh about as much as ten networks.
+        # Factors of some hundred rows per layer are about as large as ten networks.
         n_bytes=10 * size.n_bytes,
         n_held=30 * size.n_bytes,
     )
@@ -39,7 +39,7 @@ def curvature(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> 
 
 @rule("network")
 def features(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """A forward pass per image, timestep and draw; a backward pass per output function as well."""
+    """A forward pass per image, timestep and draw, and a backward pass per output function."""
     name, source = wildcards["gradient_pass"], wildcards["source"]
     gradient_pass = benchmark.config.features[name]
     n_items, n_losses = gradient_pass.n_gradients, gradient_pass.n_timesteps
@@ -64,7 +64,7 @@ def dimension(benchmark: Benchmark, size: NetworkSize, gradient_pass: str) -> in
 
 @rule("network")
 def check_features(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """The gradients of a few images once more."""
+    """The gradients of a few images, computed again."""
     gradient_pass = benchmark.config.features[wildcards["gradient_pass"]]
     n = 4 * gradient_pass.n_gradients
     return Work(
@@ -77,7 +77,7 @@ def check_features(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards
 
 @rule("matrix")
 def kernel(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """The Gram matrix of the training features and all its eigenvectors."""
+    """The Gram matrix of the training features, and all its eigenvectors."""
     name, n_train = wildcards["gradient_pass"], benchmark.config.data.n_train
     k = dimension(benchmark, size, name)
     rank = min(n_train, k)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from diffattr.benchmark import Benchmark
 from diffattr.counterfactual.removals import is_removal
 from diffattr.plan.network import FLOAT32, FLOAT64, NetworkSize
-from diffattr.plan.work.base import Group, Work, rule, sample_bytes
+from diffattr.plan.work.base import Group, Work, n_members, rule, sample_bytes
 
 Wildcards = Mapping[str, str]
-# Copies of the weights: themselves, gradient, two moments of Adam, and state and copy when saved.
+# Copies of the weights: themselves, gradient, Adam's two moments, and state and copy when saved.
 _IN_TRAINING = 6
 
 
@@ -37,36 +37,32 @@ def _training_images(benchmark: Benchmark) -> int:
 
 @rule("network")
 def train_full(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """Training on all images; the end and every checkpoint are kept."""
+    """Training on all images; the final model and every checkpoint are kept."""
     return _full(benchmark, size, n_kept=1 + len(benchmark.models.checkpoint_steps))
 
 
 @rule("network")
 def train_full_seed(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """Training on all images; the end is kept."""
+    """Training on all images; the final model is kept."""
     return _full(benchmark, size, n_kept=1)
 
 
 @rule("network")
 def train_block(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """Training of every model of a block, some of them at once."""
+    """Training of every model of a block, several at once."""
     config, group = benchmark.config, wildcards["group"]
-    n_subset, n_members = benchmark.counts.subset_size(group), _n_members(benchmark, wildcards)
-    n_stacked = min(n_members, config.jobs.models_per_stack)
-    n_images = n_members * benchmark.training.epochs * n_subset
-    n_held = (n_members + _IN_TRAINING * n_stacked) * size.n_bytes + _training_images(benchmark)
+    n_subset, n_models = benchmark.counts.subset_size(group), n_members(benchmark, group, wildcards)
+    n_stacked = min(n_models, config.jobs.models_per_stack)
+    n_images = n_models * benchmark.training.epochs * n_subset
+    n_held = (n_models + _IN_TRAINING * n_stacked) * size.n_bytes + _training_images(benchmark)
     return Work(
-        model_steps=n_members * benchmark.training.n_steps(n_subset),
+        model_steps=n_models * benchmark.training.n_steps(n_subset),
         forwards=n_images,
         backwards=n_images,
-        n_bytes=n_members * size.n_bytes if config.jobs.keep_models else 0,
+        n_bytes=n_models * size.n_bytes if config.jobs.keep_models else 0,
         n_held=n_held,
         group=Group("training_removed" if is_removal(group) else "training", group),
     )
-
-
-def _n_members(benchmark: Benchmark, wildcards: Wildcards) -> int:
-    return len(benchmark.counts.members(wildcards["group"], int(wildcards["block"])))
 
 
 @rule("network")
@@ -82,7 +78,7 @@ def generate(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> W
 
 @rule("network")
 def trajectories(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
-    """The sampler once more; an image per step is written."""
+    """The sampler again; an image per step is written."""
     n = benchmark.sampling.n_images * benchmark.sampling.n_steps
     n_bytes = n * sample_bytes(benchmark)
     return Work(forwards=n, n_bytes=n_bytes, n_held=2 * (size.n_bytes + n_bytes))
@@ -92,19 +88,18 @@ def trajectories(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) 
 def losses(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) -> Work:
     """One pass per model, timestep, query and draw of noise."""
     config, group = benchmark.measurement.losses, wildcards["group"]
-    n_members, n_tables = _n_members(benchmark, wildcards), _n_tables(benchmark, group)
-    n_cells = n_members * config.n_timesteps * benchmark.counts.n_images(wildcards["split"])
+    n_models, n_tables = (
+        n_members(benchmark, group, wildcards),
+        len(benchmark.models.evaluated(group)),
+    )
+    n_cells = n_models * config.n_timesteps * benchmark.counts.n_images(wildcards["split"])
     n_bytes = n_tables * n_cells * FLOAT32
     return Work(
         forwards=n_cells * config.draws,
         n_bytes=n_bytes,
-        n_held=(n_members + 1) * size.n_bytes + 2 * n_bytes,
+        n_held=(n_models + 1) * size.n_bytes + 2 * n_bytes,
         group=Group("losses", group),
     )
-
-
-def _n_tables(benchmark: Benchmark, group: str) -> int:
-    return len(benchmark.models.evaluated(group))
 
 
 @rule("matrix")
@@ -113,5 +108,5 @@ def measurements(benchmark: Benchmark, size: NetworkSize, wildcards: Wildcards) 
     name = wildcards["group"]
     group, n_timesteps = benchmark.counts.group(name), benchmark.measurement.losses.n_timesteps
     n = len(group.seeds) * group.count * benchmark.counts.n_images(wildcards["split"])
-    n_held = 2 * _n_tables(benchmark, name) * n_timesteps * n * FLOAT32
+    n_held = 2 * len(benchmark.models.evaluated(name)) * n_timesteps * n * FLOAT32
     return Work(n_bytes=n * FLOAT64, n_held=n_held, group=Group("measurements", name))
