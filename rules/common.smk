@@ -140,5 +140,3 @@ def refused(ask, *arguments):
 def by_wildcards(ask, *names):
     """Return an input function that passes some of a job's wildcards to the benchmark."""
     return lambda wildcards: refused(ask, *(wildcards[name] for name in names))
-
-

@@ -2,6 +2,8 @@
 # that remain for one method, side and fraction are a group; rule train_block trains its models.
 
 from diffattr.counterfactual.removals import Removal
+
+
 rule removals:
     """Order the training images by one method's scores, for each query that is drawn again."""
     input:
@@ -74,7 +76,9 @@ rule redraw:
         config=lambda w: benchmark.params.redrawing(
             queries=[
                 benchmark.counts.removal_queries[member]
-                for member in refused(benchmark.counts.members, w.removal, int(w.block))
+                for member in refused(
+                    benchmark.counts.members, w.removal, int(w.block)
+                )
             ],
             pipeline=PIPELINE,
         ),
@@ -112,9 +116,7 @@ rule compare_redrawn:
         **({"pictures": paths.pictures("gen")} if benchmark.models.captioned else {}),
         images=paths.images("gen"),
         originals=paths.originals(),
-        removals=[
-            paths.removals(method) for method in benchmark.counterfactual.methods
-        ],
+        removals=[paths.removals(method) for method in benchmark.counterfactual.methods],
         outcomes=benchmark.inputs.outcomes(),
     output:
         paths.counterfactual(),

@@ -44,7 +44,9 @@ rule select_lambda:
         **asked("select_lambda"),
     params:
         config=benchmark.params(
-            "evaluation", folds=benchmark.measurement.lds.folds, seed=benchmark.config.seed
+            "evaluation",
+            folds=benchmark.measurement.lds.folds,
+            seed=benchmark.config.seed,
         ),
     script:
         "../scripts/select_lambda.py"

@@ -55,7 +55,11 @@ rule features:
     """Compute projected gradients of one shard of images, for all output functions of a pass."""
     input:
         unpack(by_wildcards(benchmark.inputs.gradients, "gradient_pass", "model")),
-        unpack(lambda w: benchmark.inputs.conditioning("gen" if w.source == TRAJECTORY else w.source)),
+        unpack(
+            lambda w: benchmark.inputs.conditioning(
+                "gen" if w.source == TRAJECTORY else w.source
+            )
+        ),
         images=paths.images("{source}"),
         ids=lambda w: paths.indices("gen" if w.source == TRAJECTORY else w.source),
     output:
