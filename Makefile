@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
-# Two jobs at once, each on its own cores, spoil each other's timing if each takes them all.
+# Jobs that run at the same time would slow each other down if each used all cores.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: env demo format lint types schema envs readme docs results numbers test-fast test test-clip test-text test-slurm mini mini-text mini-own smoke every-method bench check clean-env
@@ -32,19 +32,19 @@ lint: env
 types: env
 	$(BIN)/basedpyright
 
-schema: env              ## rewrite schemas/ from the config's types and the registries
+schema: env              ## write schemas/ from the types of config and report, and the registries
 	$(BIN)/python -m diffattr.schema schemas
 
-envs: env               ## rewrite envs/diffattr.yaml from pyproject.toml and constraints.txt
+envs: env                ## write envs/diffattr.yaml from pyproject.toml and constraints.txt
 	$(BIN)/python envs/pin.py
 
-readme: env             ## put the last demo into README.md
+readme: env              ## put the results of the last demo into README.md
 	$(BIN)/python docs/update_readme.py
 
 docs: env                ## write the registries' docstrings into docs/methods.md
 	$(BIN)/python docs/update_methods.py
 
-results: env             ## put the finished standard benchmarks into docs/results and README.md
+results: env             ## put the results of the standard benchmarks into docs/results and README.md
 	$(BIN)/python docs/update_results.py
 
 numbers: env             ## record every stage's numbers after RESULT_VERSION was raised
@@ -56,7 +56,7 @@ test-fast: env           ## under two minutes
 test-clip: .venv-clip/.done  ## CLIP embeddings
 	.venv-clip/bin/python -m pytest -q tests/features/test_clip.py
 
-# Apart from .venv: torchvision brings a build of torch of 5.6 GB.
+# Separate from .venv: torchvision requires a build of torch of 5.6 GB.
 .venv-clip/.done: pyproject.toml constraints-clip.txt
 	$(PYTHON) -m venv .venv-clip
 	.venv-clip/bin/pip install --quiet --no-cache-dir --disable-pip-version-check -c constraints-clip.txt -e '.[dev,clip]'
@@ -65,7 +65,7 @@ test-clip: .venv-clip/.done  ## CLIP embeddings
 test-text: .venv-text/.done  ## text-to-image models
 	.venv-text/bin/python -m pytest -q tests/text_to_image
 
-# Apart from .venv: with peft and transformers every job takes twice as long to start.
+# Separate from .venv: with peft and transformers every job takes twice as long to start.
 .venv-text/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-text
 	.venv-text/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,slurm,text-to-image]'
@@ -89,7 +89,7 @@ mini-own: env            ## the rules of configs/own-model.yaml on a small untra
 test: env                ## all tests, on two cores
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-test-slurm: env          ## benchmarks (K=cifar2: one of them) on a real SLURM of one node, installed if need be (Debian, root)
+test-slurm: env          ## benchmarks (K=cifar2: one of them) on a real one-node SLURM, installed if missing (Debian, root)
 	@command -v sbatch >/dev/null || [ "$$(id -u)" != 0 ] || [ -e /etc/slurm/slurm.conf ] || { \
 	  apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
@@ -98,10 +98,10 @@ test-slurm: env          ## benchmarks (K=cifar2: one of them) on a real SLURM o
 smoke: env               ## the whole workflow on the smallest benchmark
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/smoke.yaml
 
-every-method: env        ## every method, output function and kind of model, on tiny sizes
+every-method: env        ## every method, output function and kind of model, at tiny sizes
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/every-method.yaml
 
-bench: env
+bench: env               ## all scripts in benchmarks/: hours, after a finished demo
 	for script in $$(ls benchmarks/*.py | grep -v common.py); do $(BIN)/python $$script || exit 1; done
 
 check: lint types test test-clip test-text smoke every-method

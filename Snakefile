@@ -72,14 +72,14 @@ include: "rules/report.smk"
 
 
 rule report:
-    """The report and all it needs."""
+    """The report and everything that it needs."""
     input:
         REPORT_FILES.values(),
         KEPT_FILES,
 
 
 rule settings:
-    """Print the config, with everything filled in that its files and the defaults say."""
+    """Print the config, with inherited values and defaults filled in."""
     log:
         log_path("settings"),
     run:
@@ -87,7 +87,7 @@ rule settings:
 
 
 rule plan:
-    """Say what the benchmark costs and what is left of it, without running anything of it."""
+    """Estimate the cost of the benchmark and of what is left, without running any of it."""
     log:
         log_path("plan"),
     conda:
@@ -104,7 +104,7 @@ rule plan:
 
 
 rule verify:
-    """Hold every artifact against its checksum; set damaged ones aside and say how to remake them."""
+    """Check every artifact against its checksum; set damaged ones aside and print how to rebuild them."""
     log:
         log_path("verify"),
     conda:

@@ -16,7 +16,7 @@ def environment() -> str:
     pinned = {_canonical(line.split("==")[0]): line for line in lines}
     packages = "\n".join(f"      - {pinned[_canonical(name)]}" for name in sorted(names))
     return f"""\
-# For `PYTHONPATH=src snakemake --software-deployment-method conda`. Made by `make envs` from
+# For `PYTHONPATH=src snakemake --software-deployment-method conda`. Written by `make envs` from
 # pyproject.toml and constraints.txt: the same versions as .venv.
 name: diffattr
 channels: [conda-forge]

@@ -22,7 +22,7 @@ rule scores:
 
 
 rule maps:
-    """Say where in each query the reasons lie, for methods that compare place by place."""
+    """Map which places of each query explain its scores, for methods that compare patches."""
     input:
         unpack(by_wildcards(benchmark.inputs.method, "method", "split")),
         scores=paths.scores(),

@@ -1,4 +1,4 @@
-# The benchmark behind the config, and what every rule shares. Paths are built by benchmark.paths.
+# The benchmark that the config describes, and what every rule shares. `benchmark.paths` builds paths.
 import re
 from functools import cache
 from pathlib import Path
@@ -30,8 +30,8 @@ paths = benchmark.paths
 # The pipeline that decodes latents, where the network sees them.
 PIPELINE = benchmark.models.text_conditioned and benchmark.models.text_conditioned.pipeline
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
-# Every target asks for the kept checkpoints: of a job with an output that was never made, Snakemake
-# trusts no recorded params, so that a changed recipe would leave the full model as it was.
+# Every target requests the kept checkpoints: Snakemake compares a job's params only if all its outputs
+# exist, so without them a changed training recipe could leave the full model as it was.
 KEPT_FILES = benchmark.models.checkpoint_files
 
 try:
@@ -39,7 +39,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(f"The site file is wrong.\n{error}")
 
-# Scripts run through a shell, as jobs of `shell:` do.
+# Snakemake starts scripts through a shell, like jobs with `shell:`.
 if site.modules:
     shell.prefix(f"module load {' '.join(site.modules)} && ")
 if site.container:
@@ -47,9 +47,9 @@ if site.container:
     container: site.container
 
 
-# Members of a group take turns instead of running side by side, so that a cluster job asks for the
-# memory, cores and GPU of one of them. Snakemake does not hand a profile's `resources` on to the
-# cluster job, which would ask for more than it has.
+# Members of a group run one after another, so that a cluster job requests the memory, cores and GPU of
+# one of them. This is here because Snakemake does not pass a profile's `resources` on to the cluster
+# job, which would then need more than it requested.
 resource_scopes:
     in_turn="local",
 
@@ -81,7 +81,7 @@ def log_path(*parts):
 
 
 def is_laptop():
-    """Return whether jobs run on this machine, and would in a dry run, whose executor is its own."""
+    """Return whether jobs run on this machine; in a dry run, whether they would."""
     settings = workflow.group_settings
     is_grouped = settings is not None and settings.group_components
     return workflow.is_main_process and workflow.local_exec and not is_grouped
@@ -89,15 +89,15 @@ def is_laptop():
 
 @cache
 def requests():
-    """Return what jobs request of a cluster."""
-    # Only a cluster has to know the network's size, which takes torch to find out.
+    """Return what jobs request from a cluster."""
+    # Only a cluster needs the network's size, and finding it loads torch.
     unknown = NetworkSize(0, 0) if is_laptop() else None
     size = known_size(benchmark) or unknown or refused(kept_size, benchmark)
     return Requests(benchmark, size, site)
 
 
 def asked(rule):
-    """Return what a rule's jobs request, by their work and the attempt, so that a retry has more."""
+    """Return what a rule's jobs request, by their work and the attempt; a retry requests more."""
 
     def by_job(request):
         return lambda wildcards, attempt: refused(
@@ -113,7 +113,7 @@ def asked(rule):
 
 
 def grouped(rule):
-    """Return the group of a rule's jobs; the profile says how many of them go together."""
+    """Return the group of a rule's jobs; the profile sets how many are submitted together."""
 
     def part(wildcards):
         if is_laptop():
@@ -121,7 +121,7 @@ def grouped(rule):
         group = refused(requests().group, rule, wildcards)
         if group is None:
             return None
-        # As for a name with wildcards: the profile's number counts for every part.
+        # The profile's number applies to every part, as it does to a group name with wildcards.
         name, part = group
         workflow.parent_groupids[part] = name
         return part
@@ -130,7 +130,7 @@ def grouped(rule):
 
 
 def refused(ask, *arguments):
-    """Return what the benchmark answers; its refusal becomes Snakemake's."""
+    """Return what the benchmark answers; a ConfigError becomes a WorkflowError."""
     try:
         return ask(*arguments)
     except ConfigError as error:
@@ -138,7 +138,5 @@ def refused(ask, *arguments):
 
 
 def by_wildcards(ask, *names):
-    """Return an input function that asks the benchmark by some of a job's wildcards."""
+    """Return an input function that passes some of a job's wildcards to the benchmark."""
     return lambda wildcards: refused(ask, *(wildcards[name] for name in names))
-
-

@@ -1,9 +1,11 @@
-# Retraining without the images that a method names, and drawing the same queries again. The models
-# of one method, side and fraction are a group of subsets, trained by rule train_block.
+# Retraining without the images that a method names, and drawing the same queries again. The subsets
+# that remain for one method, side and fraction are a group; rule train_block trains its models.
 
 from diffattr.counterfactual.removals import Removal
+
+
 rule removals:
-    """Rank the training images as one method would remove them, for each query drawn again."""
+    """Order the training images by one method's scores, for each query that is drawn again."""
     input:
         scores=paths.scores(split="gen"),
     output:
@@ -24,14 +26,14 @@ rule removals:
 
 
 rule remaining:
-    """Take one method's images out of the training set, for each query of one block."""
+    """Remove one method's images from the training set, for each query of one block."""
     input:
         removals=lambda w: paths.removals(Removal.of(w.removal).method),
     output:
         paths.subsets("{removal}"),
     log:
         log_path("subsets", "{removal}", "block-{block}"),
-    # Training waits for it.
+    # Training depends on it.
     priority: 10
     group:
         grouped("remaining")
@@ -74,7 +76,9 @@ rule redraw:
         config=lambda w: benchmark.params.redrawing(
             queries=[
                 benchmark.counts.removal_queries[member]
-                for member in refused(benchmark.counts.members, w.removal, int(w.block))
+                for member in refused(
+                    benchmark.counts.members, w.removal, int(w.block)
+                )
             ],
             pipeline=PIPELINE,
         ),
@@ -83,7 +87,7 @@ rule redraw:
 
 
 rule originals:
-    """Take the losses of the full model on the queries that are drawn again."""
+    """Compute the losses of the full model on the queries that are drawn again."""
     input:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning("gen"),
@@ -105,16 +109,14 @@ rule originals:
 
 
 rule compare_redrawn:
-    """Compare every query with what it became without the images that each method names."""
+    """Compare every query with its redrawn images, for each method."""
     input:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning(None),
         **({"pictures": paths.pictures("gen")} if benchmark.models.text_conditioned else {}),
         images=paths.images("gen"),
         originals=paths.originals(),
-        removals=[
-            paths.removals(method) for method in benchmark.counterfactual.methods
-        ],
+        removals=[paths.removals(method) for method in benchmark.counterfactual.methods],
         outcomes=benchmark.inputs.outcomes(),
     output:
         paths.counterfactual(),

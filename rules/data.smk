@@ -29,7 +29,7 @@ rule data:
 
 
 rule fetch:
-    """Get the data set's files from where they are published, where this machine has a network."""
+    """Download the data set's files, or list what to download by hand; needs a network."""
     log:
         log_path("fetch"),
     conda:

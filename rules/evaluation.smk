@@ -1,5 +1,5 @@
 rule predictions:
-    """Sum the scores of each subset: along the whole lambda path, where there is one."""
+    """Sum the scores of each subset, along the whole lambda path where there is one."""
     input:
         unpack(by_wildcards(benchmark.inputs.predictions, "method", "split")),
         lds_subsets=benchmark.inputs.subsets("lds"),
@@ -28,7 +28,7 @@ rule predictions:
 
 
 rule select_lambda:
-    """Choose the lambda of one method's scores, whatever else is said about its LDS."""
+    """Choose the lambda of one method's scores, however its LDS is reported."""
     input:
         predictions=paths.predictions(),
         measurements=paths.measurements("lds"),
@@ -44,14 +44,16 @@ rule select_lambda:
         **asked("select_lambda"),
     params:
         config=benchmark.params(
-            "evaluation", folds=benchmark.measurement.lds.folds, seed=benchmark.config.seed
+            "evaluation",
+            folds=benchmark.measurement.lds.folds,
+            seed=benchmark.config.seed,
         ),
     script:
         "../scripts/select_lambda.py"
 
 
 rule lds_of_method:
-    """Hold one method's predictions against the measurements."""
+    """Compare one method's predictions with the measurements."""
     input:
         predictions=paths.predictions(),
         measurements=[
@@ -77,7 +79,7 @@ rule lds_of_method:
 
 
 rule audit_powers:
-    """Bend one method's scores and see what that does to its LDS."""
+    """Compute the LDS of one method's scores raised to powers."""
     input:
         scores=paths.scores(),
         measurements=paths.measurements("lds"),

@@ -1,5 +1,5 @@
 rule embed:
-    """Turn the images of one split into vectors, without gradients."""
+    """Embed the images of one split, without gradients."""
     input:
         unpack(by_wildcards(benchmark.inputs.embedding, "embedding", "split")),
     output:
@@ -24,7 +24,7 @@ rule embed:
 
 
 rule curvature:
-    """Fit the EK-FAC of one model: an eigenbasis for gradients, and the curvature along it."""
+    """Fit the EK-FAC of one model: an eigenbasis of its gradients, and the curvature along it."""
     input:
         unpack(by_wildcards(benchmark.models.files, "model")),
         images=paths.images("train"),
@@ -52,10 +52,14 @@ rule curvature:
 
 
 rule features:
-    """Take the projected gradients of one shard of images, for all output functions of a pass."""
+    """Compute projected gradients of one shard of images, for all output functions of a pass."""
     input:
         unpack(by_wildcards(benchmark.inputs.gradients, "gradient_pass", "model")),
-        unpack(lambda w: benchmark.inputs.conditioning("gen" if w.source == TRAJECTORY else w.source)),
+        unpack(
+            lambda w: benchmark.inputs.conditioning(
+                "gen" if w.source == TRAJECTORY else w.source
+            )
+        ),
         images=paths.images("{source}"),
         ids=lambda w: paths.indices("gen" if w.source == TRAJECTORY else w.source),
     output:
@@ -82,7 +86,7 @@ rule features:
 
 
 rule check_features:
-    """Take the features of a few images again, one timestep at a time and in another order."""
+    """Compute features of a few images again, one timestep at a time and in another order."""
     input:
         unpack(lambda w: benchmark.inputs.gradients(w.gradient_pass, FULL)),
         **benchmark.inputs.conditioning("train"),

@@ -29,7 +29,7 @@ rule generate:
 
 
 rule trajectories:
-    """Follow the sampler of the generated queries, for methods that ask along its way."""
+    """Record the sampling trajectories of the generated queries, for methods that use them."""
     input:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning("gen"),

@@ -1,8 +1,8 @@
-# What a text-to-image network needs: latents in the place of pixels, and captions.
+# Inputs of text-to-image networks: latents instead of pixels, and captions.
 
 
 rule captions:
-    """Turn the caption of every class, and the empty one, into numbers."""
+    """Embed the caption of every class, and the empty caption."""
     input:
         classes=paths.classes(),
     output:
@@ -24,7 +24,7 @@ rule captions:
 
 
 rule encode:
-    """Turn the pixels of one split of real images into latents."""
+    """Encode the pixels of one split of real images as latents."""
     input:
         pictures=paths.pictures(),
     output:
@@ -50,7 +50,7 @@ rule encode:
 
 
 rule mirror:
-    """Turn the training images, flipped, into latents: a flipped latent is something else."""
+    """Encode the flipped training images: a flipped latent is not the latent of a flipped image."""
     input:
         pictures=paths.pictures("train"),
     output:

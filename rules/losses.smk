@@ -33,7 +33,7 @@ rule losses:
 
 
 rule measurements:
-    """Gather one measured quantity from the loss tables of all blocks, averaged over timesteps."""
+    """Collect one measured quantity from all blocks, averaged over timesteps."""
     input:
         by_wildcards(benchmark.inputs.losses, "group", "split"),
     output:

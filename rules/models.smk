@@ -10,7 +10,7 @@ rule train_full:
         checkpoints=benchmark.models.checkpoint_files,
     log:
         log_path("models", f"full-seed-{benchmark.config.full_model.seed}"),
-    # Generated queries and every feature wait for it.
+    # Generated queries and every feature depend on it.
     priority: 10
     conda:
         ENVIRONMENT
@@ -43,7 +43,7 @@ rule train_block:
         (paths.block() if benchmark.config.jobs.keep_models else temp(paths.block())),
     log:
         log_path("models", "{group}", "seed-{seed}", "block-{block}"),
-    # The longest jobs first: one that is left to the end keeps a single core busy.
+    # The longest jobs first: one that starts last keeps a single core busy at the end.
     priority: 5
     group:
         grouped("train_block")

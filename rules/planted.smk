@@ -1,4 +1,4 @@
-# Planted queries have their copy in the training set: a check of every benchmark and of one's own model.
+# Planted queries are copies of training images, for every benchmark and every pretrained model.
 
 
 if "planted" in benchmark.splits.queries:

@@ -1,10 +1,10 @@
-# A network that is already trained: read from its pipeline.
+# An already trained network, read from its pipeline.
 
 from diffattr.benchmark.pretrained import files_of
 
 
 rule pretrained:
-    """Read the network from its pipeline, and refuse one that is not what the config says."""
+    """Read the network from its pipeline, or refuse it if it does not match the config."""
     input:
         **benchmark.inputs.conditioning(None),
         weights=files_of(benchmark.config.model),
@@ -12,7 +12,7 @@ rule pretrained:
         **benchmark.models.network_files,
     log:
         log_path("models", "pretrained"),
-    # Generated queries and every feature wait for it.
+    # Generated queries and every feature depend on it.
     priority: 10
     conda:
         ENVIRONMENT

@@ -4,7 +4,7 @@ REPORT_FILES = output_files(benchmark)
 
 
 rule build_report:
-    """Write the report: pages for people, the same numbers for machines, and tables."""
+    """Write the report: pages, report.json with the same numbers, and tables."""
     input:
         **{kind: list(files.values()) for kind, files in input_files(benchmark).items()},
     output:

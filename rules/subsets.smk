@@ -8,7 +8,7 @@ rule subsets:
         log_path("subsets", "{group}", "block-{block}"),
     wildcard_constraints:
         group="lds|retrain",
-    # Training waits for it.
+    # Training depends on it.
     priority: 10
     group:
         grouped("subsets")
