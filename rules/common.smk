@@ -28,7 +28,9 @@ except ConfigError as error:
 
 paths = benchmark.paths
 # The pipeline that decodes latents, where the network sees them.
-PIPELINE = benchmark.models.text_conditioned and benchmark.models.text_conditioned.pipeline
+PIPELINE = (
+    benchmark.models.text_conditioned and benchmark.models.text_conditioned.pipeline
+)
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "diffattr.yaml")
 # Every target requests the kept checkpoints: Snakemake compares a job's params only if all its outputs
 # exist, so without them a changed training recipe could leave the full model as it was.

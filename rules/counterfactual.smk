@@ -113,7 +113,11 @@ rule compare_redrawn:
     input:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning(None),
-        **({"pictures": paths.pictures("gen")} if benchmark.models.text_conditioned else {}),
+        **(
+            {"pictures": paths.pictures("gen")}
+            if benchmark.models.text_conditioned
+            else {}
+        ),
         images=paths.images("gen"),
         originals=paths.originals(),
         removals=[paths.removals(method) for method in benchmark.counterfactual.methods],
