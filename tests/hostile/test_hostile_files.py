@@ -740,13 +740,13 @@ CONTENTS = [
     pytest.param(
         embedding_job,
         array(8, 4),
-        "of 4; remake both",
+        "has 4; remake both",
         id="embedding of another length",
     ),
     pytest.param(
         embedding_job,
         lambda path: artifacts.write_array(path, np.full((8, 5), np.nan, np.float32)),
-        "vectors that are not finite",
+        "contains NaN or infinity",
         id="embedding that is no numbers",
     ),
     pytest.param(
@@ -764,7 +764,7 @@ CONTENTS = [
     pytest.param(
         curvature_scores_job,
         curvature(eigenvalues=np.abs(drawn(5)), identity=IDENTITY),
-        "6 finite ones are expected",
+        "expected 6 finite ones",
         id="curvature of fewer coordinates",
     ),
     pytest.param(
