@@ -104,7 +104,7 @@ rule plan:
 
 
 rule verify:
-    """Hold every artifact against its checksum; set damaged ones aside and say how to remake them."""
+    """Hold every artifact against its checksum; set damaged ones aside and say how to rebuild them."""
     log:
         log_path("verify"),
     conda:

@@ -723,7 +723,7 @@ CONTENTS = [
     pytest.param(
         embedding_job,
         array(8, 4),
-        "of 4; remake both",
+        "of 4; rebuild both",
         id="embedding of another length",
     ),
     pytest.param(

@@ -256,7 +256,7 @@ def test_verify_finds_damaged_and_deleted_shards_and_names_the_remedy(own_copy):
     shard.write_bytes(good[:-7])
     other.unlink()
     said = refused(own_copy, "verify")
-    remedy = next(line for line in said.splitlines() if "Remake them: snakemake" in line)
+    remedy = next(line for line in said.splitlines() if "Rebuild them: snakemake" in line)
     targets, _, config = remedy.split("snakemake ")[1].partition(" --configfile ")
     targets = targets.split()
     assert len(targets) == 2

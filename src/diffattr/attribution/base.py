@@ -107,7 +107,7 @@ class VectorMethod(Method):
             if train.shape[1] != queries.shape[1]:
                 raise ArtifactError(
                     f"{inputs.queries}: holds vectors of {queries.shape[1]} numbers,"
-                    f" {inputs.train} of {train.shape[1]}; remake both: snakemake --force"
+                    f" {inputs.train} of {train.shape[1]}; rebuild both: snakemake --force"
                     f" {inputs.queries} {inputs.train}"
                 )
             return self.attribute(train, queries)

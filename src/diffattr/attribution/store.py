@@ -34,7 +34,7 @@ def read_kernel(path: str | Path, train: Features) -> Kernel:
     if n_train != len(train.values):
         raise ArtifactError(
             f"{path}: is a kernel of {n_train} training images, the features have"
-            f" {len(train.values)}; remake it: snakemake --force {path}"
+            f" {len(train.values)}; rebuild it: snakemake --force {path}"
         )
     return Kernel(form, stored["eigenvalues"], stored["eigenvectors"], n_train)
 
@@ -50,13 +50,13 @@ def read_curvature(path: str | Path, train: Features) -> Diagonal:
     if own != train.identity["projector"]:
         raise ArtifactError(
             f"{train.path}: its coordinates are those of {train.identity['projector']}, but {path}"
-            f" is {own}; remake it: snakemake --force {train.path}"
+            f" is {own}; rebuild it: snakemake --force {train.path}"
         )
     eigenvalues, k = stored["eigenvalues"], train.values.shape[1]
     if eigenvalues.shape != (k,) or not np.isfinite(eigenvalues).all():
         raise ArtifactError(
             f"{path}: holds eigenvalues of shape {eigenvalues.shape}, {k} finite ones are expected;"
-            f" remake it: snakemake --force {path}"
+            f" rebuild it: snakemake --force {path}"
         )
     return Diagonal(eigenvalues.astype(np.float64))
 
@@ -70,7 +70,7 @@ def read_vectors(path: str) -> Float[np.ndarray, "image dim"]:
     vectors = read_array(path)
     if not np.isfinite(vectors).all():
         raise ArtifactError(
-            f"{path}: holds vectors that are not finite; remake it: snakemake --force {path}"
+            f"{path}: holds vectors that are not finite; rebuild it: snakemake --force {path}"
         )
     return vectors.reshape(len(vectors), -1)
 
@@ -91,7 +91,7 @@ def read_retrained(
     if losses.shape[0] != len(subsets):
         raise ArtifactError(
             f"{stored.path}: holds losses of {losses.shape[0]} models, there are {len(subsets)}"
-            f" subsets; remake it: snakemake --force {stored.path}"
+            f" subsets; rebuild it: snakemake --force {stored.path}"
         )
     n_train = len(read_array(inputs.train, mmap=True))
     masks = membership(subsets[:n_models], n_train)
