@@ -59,7 +59,7 @@ rule redraw:
     input:
         **benchmark.inputs.conditioning("gen"),
         block=paths.block("{removal}"),
-        images=paths.images("gen"),
+        samples=paths.samples("gen"),
     output:
         paths.outcomes("{removal}"),
     log:
@@ -91,7 +91,7 @@ rule originals:
     input:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning("gen"),
-        images=paths.images("gen"),
+        samples=paths.samples("gen"),
     output:
         paths.originals(),
     log:
@@ -114,11 +114,11 @@ rule compare_redrawn:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning(None),
         **(
-            {"pictures": paths.pictures("gen")}
+            {"images": paths.images("gen")}
             if benchmark.models.text_conditioned
             else {}
         ),
-        images=paths.images("gen"),
+        samples=paths.samples("gen"),
         originals=paths.originals(),
         removals=[paths.removals(method) for method in benchmark.counterfactual.methods],
         outcomes=benchmark.inputs.outcomes(),

@@ -6,7 +6,7 @@ rule data:
             for split in benchmark.splits.real
             for kind, place in {
                 "indices": paths.indices,
-                "images": benchmark.inputs.pictures,
+                "images": benchmark.inputs.images,
                 "labels": paths.labels,
             }.items()
         },

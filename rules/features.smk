@@ -27,7 +27,7 @@ rule curvature:
     """Fit the EK-FAC of one model: an eigenbasis of its gradients, and the curvature along it."""
     input:
         unpack(by_wildcards(benchmark.models.files, "model")),
-        images=paths.images("train"),
+        samples=paths.samples("train"),
         ids=paths.indices("train"),
     output:
         paths.curvature(),
@@ -60,7 +60,7 @@ rule features:
                 "gen" if w.source == TRAJECTORY else w.source
             )
         ),
-        images=paths.images("{source}"),
+        samples=paths.samples("{source}"),
         ids=lambda w: paths.indices("gen" if w.source == TRAJECTORY else w.source),
     output:
         paths.features(split="{source}"),
@@ -90,7 +90,7 @@ rule check_features:
     input:
         unpack(lambda w: benchmark.inputs.gradients(w.gradient_pass, FULL)),
         **benchmark.inputs.conditioning("train"),
-        images=paths.images("train"),
+        samples=paths.samples("train"),
         ids=paths.indices("train"),
         shard=paths.features(split="train", shard="0000", model=FULL),
     output:

@@ -6,15 +6,15 @@ rule generate:
         **({"classes": paths.classes()} if benchmark.models.text_conditioned else {}),
     output:
         **(
-            {"pictures": paths.pictures("gen"), "labels": paths.labels("gen")}
+            {"images": paths.images("gen"), "labels": paths.labels("gen")}
             if benchmark.models.text_conditioned
             else {}
         ),
-        images=paths.images("gen"),
+        samples=paths.samples("gen"),
         ids=paths.indices("gen"),
         folder=directory(paths("images", "gen")),
     log:
-        log_path("images", "gen"),
+        log_path("samples", "gen"),
     priority: 10
     conda:
         ENVIRONMENT
@@ -36,7 +36,7 @@ rule trajectories:
     output:
         paths.trajectories(),
     log:
-        log_path("images", "trajectories"),
+        log_path("samples", "trajectories"),
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads

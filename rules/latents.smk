@@ -26,11 +26,11 @@ rule captions:
 rule encode:
     """Encode the pixels of one split of real images as latents."""
     input:
-        pictures=paths.pictures(),
+        images=paths.images(),
     output:
-        paths.images(),
+        paths.samples(),
     log:
-        log_path("images", "{split}"),
+        log_path("samples", "{split}"),
     wildcard_constraints:
         split="train|val|planted",
     conda:
@@ -52,11 +52,11 @@ rule encode:
 rule mirror:
     """Encode the flipped training images: a flipped latent is not the latent of a flipped image."""
     input:
-        pictures=paths.pictures("train"),
+        images=paths.images("train"),
     output:
         paths.mirrored(),
     log:
-        log_path("images", "train-mirrored"),
+        log_path("samples", "train-mirrored"),
     conda:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads

@@ -3,7 +3,7 @@ rule losses:
     input:
         unpack(by_wildcards(benchmark.inputs.conditioning, "split")),
         block=paths.block(),
-        images=paths.images(),
+        samples=paths.samples(),
         ids=paths.indices(),
     output:
         paths.losses(),

@@ -24,6 +24,6 @@ with job(snakemake) as this:
         name: read_shards([this.input.shard], name).values
         for name in gradient_pass.output_functions
     }
-    images, ids = read_array(this.input.images), read_array(this.input.ids)
+    images, ids = read_array(this.input.samples), read_array(this.input.ids)
     found = batch_invariance(gradients, images, ids, "train", stored, labels=this.labels())
     write_json(this.output[0], found)

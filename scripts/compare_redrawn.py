@@ -16,7 +16,7 @@ with job(snakemake) as this:
     n_train, blocks = config["n_train"], config["blocks"]
     queries = [query for block in blocks for query in block]
     original = read_original(
-        files.images, files.originals, files.get("pictures"), queries, config["n_timesteps"]
+        files.samples, files.originals, files.get("images"), queries, config["n_timesteps"]
     )
     captions = read_captions(files.get("captions"))
     embeddings = embeds(

@@ -9,7 +9,7 @@ with job(snakemake) as this:
     from diffattr.features.curvature import EkFac
 
     network, model = read_model(this.input, this.config["member"], this.checksum)
-    images = read_array(this.input.images)
+    images = read_array(this.input.samples)
     check_channels(network, images.shape[1])
     ekfac = EkFac.fit(
         network,

@@ -8,7 +8,7 @@ with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_array
     from diffattr.diffusion.latents import Vae
 
-    pictures = read_array(this.input.pictures, mmap=True)
+    pictures = read_array(this.input.images, mmap=True)
     if this.config["mirrored"]:
         pictures = np.flip(pictures, axis=-1)
     vae = Vae(this.config["pipeline"], device=this.device)

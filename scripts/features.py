@@ -26,12 +26,12 @@ with job(snakemake) as this:
     ids, labels = every[chosen], this.labels(chosen)
     sampling = this.config["sampling"]
     if sampling is None:
-        images = read_array(this.input.images)[chosen]
+        images = read_array(this.input.samples)[chosen]
         check_channels(network, images.shape[1])
         features = gradients.features(images, ids, split, labels=labels, batch_size=this.batch_size)
     else:
         n_steps = sampling["n_steps"]
-        followed = read_trajectories(this.input.images, len(every), n_steps, network)[chosen]
+        followed = read_trajectories(this.input.samples, len(every), n_steps, network)[chosen]
         timesteps = sampling_timesteps(schedule, Sampling(n_images=len(every), **sampling))
         features = gradients.trajectory_features(
             followed, timesteps, ids, split, labels=labels, batch_size=this.batch_size

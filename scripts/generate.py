@@ -25,7 +25,7 @@ with job(snakemake) as this:
         batch_size=this.batch_size,
         device=this.device,
     )
-    write_array(this.output.images, images)
+    write_array(this.output.samples, images)
     write_array(this.output.ids, np.arange(len(images)))
     if pipeline is None:
         write_pngs(this.output.folder, images)
@@ -34,5 +34,5 @@ with job(snakemake) as this:
 
         pictures = Vae(pipeline, device=this.device).decode(images)
         write_array(this.output.labels, labels)
-        write_array(this.output.pictures, pictures)
+        write_array(this.output.images, pictures)
         write_pngs(this.output.folder, pictures)

@@ -12,7 +12,7 @@ with job(snakemake) as this:
     subsets, networks = read_block(this.input.block, read_captions(this.input.get("captions")))
     tables = loss_tables(
         networks,
-        read_array(this.input.images),
+        read_array(this.input.samples),
         read_array(this.input.ids),
         this.wildcards.split,
         this.section("noise_schedule", NoiseSchedule),

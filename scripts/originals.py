@@ -12,7 +12,7 @@ with job(snakemake) as this:
     network = read_network(this.input.network, read_captions(this.input.get("captions")))
     losses = own_losses(
         [network] * len(queries),
-        read_array(this.input.images)[queries],
+        read_array(this.input.samples)[queries],
         queries,
         this.section("noise_schedule", NoiseSchedule),
         this.section("losses", Losses),

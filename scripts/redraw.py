@@ -22,7 +22,7 @@ with job(snakemake) as this:
     )
     losses = own_losses(
         networks,
-        read_array(this.input.images)[queries],
+        read_array(this.input.samples)[queries],
         queries,
         schedule,
         this.section("losses", Losses),
@@ -31,9 +31,9 @@ with job(snakemake) as this:
         batch_size=this.batch_size,
         device=this.device,
     )
-    made = {"images": images, "losses": losses}
+    made = {"samples": images, "losses": losses}
     if (pipeline := this.config["pipeline"]) is not None:
         from diffattr.diffusion.latents import Vae
 
-        made["pictures"] = Vae(pipeline, device=this.device).decode(images)
+        made["images"] = Vae(pipeline, device=this.device).decode(images)
     write_arrays(this.output[0], made, {"queries": queries})

@@ -13,7 +13,7 @@ with job(snakemake) as this:
     with scratch(this.output[0]) as place:
         weights = train(
             TrainingSet(
-                read_array(this.input.images),
+                read_array(this.input.samples),
                 read_array(this.input.ids),
                 this.labels(),
                 read_captions(this.input.get("captions")),

@@ -12,7 +12,7 @@ with job(snakemake) as this:
     from diffattr.diffusion.models import read_captions, write_networks
     from diffattr.diffusion.training import TrainingSet, train
 
-    recipe, images = this.section("recipe", Recipe), read_array(this.input.images)
+    recipe, images = this.section("recipe", Recipe), read_array(this.input.samples)
     # Not among the params: dropping a checkpoint must not train the model again.
     kept = {int(Path(path).parent.name) for path in as_list(this.output.checkpoints)}
     folder = Path(this.output.network).parent

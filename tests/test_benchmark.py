@@ -315,8 +315,8 @@ def test_checkpoints_are_shares_of_the_steps_without_the_end(shares, steps):
 def test_a_method_s_inputs_are_its_images_or_its_shards_and_kernel():
     smoke = benchmark()
     assert smoke.inputs.method("pixel-dot", "gen") == {
-        "train": "results/smoke/images/train.npy",
-        "queries": "results/smoke/images/gen.npy",
+        "train": "results/smoke/samples/train.npy",
+        "queries": "results/smoke/samples/gen.npy",
     }
     folder = "results/smoke/features/t4/full"
     shards = [f"{folder}/train/0000.zarr.zip", f"{folder}/train/0001.zarr.zip"]
@@ -366,7 +366,7 @@ def test_paths_default_to_wildcards_and_lie_below_the_benchmark_s_folder():
 
 def test_no_two_artifacts_share_a_path():
     paths = Paths("r")
-    named = [paths.indices, paths.images, paths.labels, paths.subsets, paths.network, paths.block]
+    named = [paths.indices, paths.samples, paths.images, paths.labels, paths.subsets, paths.network, paths.block]
     named += [paths.losses, paths.measurements, paths.features, paths.kernel, paths.predictions]
     named += [paths.lds, paths.scores, paths.check]
     assert len({path() for path in named}) == len(named)

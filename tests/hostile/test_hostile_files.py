@@ -740,7 +740,7 @@ CONTENTS = [
     pytest.param(
         embedding_job,
         array(8, 4),
-        "has 4; remake both",
+        "has 4; rebuild both",
         id="embedding of another length",
     ),
     pytest.param(

@@ -158,9 +158,9 @@ def fill(folder: Folder) -> None:
     for split in splits:
         artifacts.write_array(paths.indices(split), ids[split])
         artifacts.write_array(
-            paths.images(split), rng.uniform(-1, 1, (SIZES[split], 1, 4, 4)).astype(np.float32)
+            paths.samples(split), rng.uniform(-1, 1, (SIZES[split], 1, 4, 4)).astype(np.float32)
         )
-        folder.roots += [paths.indices(split), paths.images(split)]
+        folder.roots += [paths.indices(split), paths.samples(split)]
         if split != "gen":
             artifacts.write_array(paths.labels(split), rng.integers(0, 10, SIZES[split]))
             folder.roots.append(paths.labels(split))

@@ -32,7 +32,7 @@ def test_a_method_costs_what_it_needs_beyond_data_full_model_and_queries():
         }
     )
     paths = smoke.paths
-    train, network = paths.images("train"), smoke.models.network_files["network"]
+    train, network = paths.samples("train"), smoke.models.network_files["network"]
     records = {train: record("data", 1), network: record("train_full", 2, [train])}
     losses = [paths.losses("retrain", 2, block, "val") for block in (0, 1)]
     for block, path in enumerate(losses):

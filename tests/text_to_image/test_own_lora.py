@@ -198,7 +198,7 @@ def test_the_workflow_gives_the_function_s_scores(own_lora, pipeline, lora):
     root = own_lora.root
     named = json.loads((root / "indices" / "names.json").read_text())["images"]
     pictures = {
-        split: np.load(root / "pictures" / f"{split}.npy").astype(np.float32) / 127.5 - 1
+        split: np.load(root / "images" / f"{split}.npy").astype(np.float32) / 127.5 - 1
         for split in ("train", "val")
     }
     prompts = {

@@ -182,7 +182,7 @@ def write_idx(folder, n_train=80, n_test=40):
 
 def test_a_missing_data_folder(empty):
     fashion(empty, empty.directory / "nowhere")
-    said = refused(empty, "results/smoke/images/train.npy")
+    said = refused(empty, "results/smoke/samples/train.npy")
     assert "ERROR in data:" in said
     assert "nowhere is not a folder; fashion-mnist needs the four idx .gz files" in said
 
@@ -193,8 +193,8 @@ def test_a_truncated_data_file(empty):
     fashion(empty, folder)
     file = folder / "train-images-idx3-ubyte.gz"
     file.write_bytes(file.read_bytes()[:-20])
-    assert "is not a complete gzip file" in refused(empty, "results/smoke/images/train.npy")
-    assert not list(empty.root.glob("images/*"))
+    assert "is not a complete gzip file" in refused(empty, "results/smoke/samples/train.npy")
+    assert not list(empty.root.glob("samples/*"))
 
 
 def test_a_file_of_another_format(empty):
@@ -202,25 +202,25 @@ def test_a_file_of_another_format(empty):
     write_idx(folder)
     fashion(empty, folder)
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"not an idx file"))
-    assert "is not an idx file" in refused(empty, "results/smoke/images/train.npy")
+    assert "is not an idx file" in refused(empty, "results/smoke/samples/train.npy")
 
 
 def test_a_class_that_does_not_exist(empty):
     empty.config["data"]["classes"] = [1, 12]
-    assert "class 12 does not exist" in refused(empty, "results/smoke/images/train.npy")
+    assert "class 12 does not exist" in refused(empty, "results/smoke/samples/train.npy")
 
 
 def test_more_images_than_there_are(empty):
     empty.config["data"]["n_train"] = 5000
-    assert "5000 images asked for" in refused(empty, "results/smoke/images/train.npy")
+    assert "5000 images asked for" in refused(empty, "results/smoke/samples/train.npy")
 
 
 def test_a_good_folder_after_a_bad_one_goes_on(empty):
     folder = empty.directory / "idx"
     fashion(empty, folder)
-    refused(empty, "results/smoke/images/train.npy")
+    refused(empty, "results/smoke/samples/train.npy")
     write_idx(folder)
-    empty.run("results/smoke/images/train.npy")
+    empty.run("results/smoke/samples/train.npy")
 
 
 def shard_of(workflow):
@@ -256,7 +256,7 @@ def test_verify_finds_damaged_and_deleted_shards_and_names_the_remedy(own_copy):
     shard.write_bytes(good[:-7])
     other.unlink()
     said = refused(own_copy, "verify")
-    remedy = next(line for line in said.splitlines() if "Remake them: snakemake" in line)
+    remedy = next(line for line in said.splitlines() if "Rebuild them: snakemake" in line)
     targets, _, config = remedy.split("snakemake ")[1].partition(" --configfile ")
     targets = targets.split()
     assert len(targets) == 2

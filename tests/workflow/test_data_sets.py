@@ -36,7 +36,7 @@ def test_a_stand_in_s_images_and_subsets_are_made(empty, source, case):
     whole = DATA_SOURCES[source].load(Data(resolution=8, **wanted))
     for name in ("train", "val"):
         positions = read_array(root / "indices" / f"{name}.npy")
-        images = read_array(root / "images" / f"{name}.npy")
+        images = read_array(root / "samples" / f"{name}.npy")
         assert len(positions) == keys[f"n_{name}"]
         assert images.dtype == np.float32
         # One rounding of 2x - 1 with x in [0, 1].
@@ -57,7 +57,7 @@ def test_images_that_cannot_be_used_are_refused_or_left_out(empty):
     truncated.write_bytes(truncated.read_bytes()[:-300])
     empty.config["data"] |= {"source": "images", "folder": str(folder), "n_planted": 0}
     empty.config["data"] |= {"n_train": 147, "n_val": 12}
-    target = "results/smoke/images/train.npy"
+    target = "results/smoke/samples/train.npy"
     done = empty.run(target, check=False)
     assert done.returncode == 1
     assert f"ERROR in data: 1 image cannot be used ({folder}/notes.txt: is not an image)" in (

@@ -217,8 +217,8 @@ def test_queries_are_redrawn_without_their_top_images(further, method):
         # A quarter of 48 images.
         top = set(sorted(range(48), key=lambda image: -scores[query, image])[:12])
         assert remaining[member] == sorted(set(range(48)) - top)
-    redrawn = store(further, f"counterfactual/outcomes/{group}/{BLOCK}")["images"]
-    moved = redrawn - array(further, "images/gen")[queries]
+    redrawn = store(further, f"counterfactual/outcomes/{group}/{BLOCK}")["samples"]
+    moved = redrawn - array(further, "samples/gen")[queries]
     (row,) = [row for row in result["removals"] if row["method"] == method]
     expected = [np.linalg.norm(image.astype(np.float64)) for image in moved]
     assert min(expected) > 0

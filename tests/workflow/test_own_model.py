@@ -288,8 +288,8 @@ def test_training_images_come_from_a_data_set_of_the_hub_s_kind(before):
     found.to_parquet(before.directory / "mine" / "train-00000-of-00001.parquet")
     before.config["data"] |= {"source": "hub", "hub": "mine"}
     del before.config["data"]["folder"]
-    before.run("results/mini-own-model/images/train.npy")
-    images = read_array(before.root / "images" / "train.npy")
+    before.run("results/mini-own-model/samples/train.npy")
+    images = read_array(before.root / "samples" / "train.npy")
     positions = read_array(before.root / "indices" / "train.npy")
     named = [found[int(position)]["image"].filename for position in positions]
     expected = np.stack([pixels(path) for path in named])

@@ -61,7 +61,7 @@ def plugged(built_once):
         *own, of_files = [yaml.safe_load(block) for block in blocks("yaml")]
         for block in own:
             merge(workflow.config, block)
-        workflow.run("results/mine/images/gen.npy")
+        workflow.run("results/mine/samples/gen.npy")
         subprocess.run([sys.executable, "write_scores.py"], cwd=workflow.directory, check=True)
         merge(workflow.config, of_files)
         workflow.run("all")
@@ -132,7 +132,7 @@ def test_the_images_are_those_of_the_page_s_data_set(plugged):
 
     positions = np.load(plugged.root / "indices/train.npy")
     expected = 1 - load_digits().images[positions, None] / 16
-    np.testing.assert_allclose(np.load(plugged.root / "images/train.npy"), 2 * expected - 1)
+    np.testing.assert_allclose(np.load(plugged.root / "samples/train.npy"), 2 * expected - 1)
 
 
 @pytest.mark.parametrize("split", ["val", "gen", "planted"])

@@ -130,4 +130,4 @@ def test_the_default_benchmark_plans_without_a_config_file():
 
 
 def test_provenance_lies_beside_the_artifact(finished):
-    assert provenance_path(finished.root / "images" / "gen.npy").exists()
+    assert provenance_path(finished.root / "samples" / "gen.npy").exists()

@@ -69,7 +69,7 @@ class VectorMethod(Method):
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:
         """Return `train` and `queries`: a file each, or the shards of all models."""
         if self.reads == "pixels":
-            return {"train": files.images("train"), "queries": files.images(split)}
+            return {"train": files.samples("train"), "queries": files.samples(split)}
         if self.reads == "embedding":
             assert reading.embedding is not None
             sides = {"train": "train", "queries": split}
@@ -91,7 +91,7 @@ class VectorMethod(Method):
             if train.shape[1] != queries.shape[1]:
                 raise ArtifactError(
                     f"{inputs.queries}: found vectors of {queries.shape[1]} numbers, but"
-                    f" {inputs.train} has {train.shape[1]}; remake both: snakemake --force"
+                    f" {inputs.train} has {train.shape[1]}; rebuild both: snakemake --force"
                     f" {inputs.queries} {inputs.train}"
                 )
             return self.attribute(train, queries)
@@ -278,7 +278,7 @@ class PatchMethod(Method):
 
     def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:  # noqa: ARG002
         """Return the images, `train` and `queries`."""
-        return {"train": files.images("train"), "queries": files.images(split)}
+        return {"train": files.samples("train"), "queries": files.samples(split)}
 
     def attribution(self, params: Mapping[str, Any], inputs: Any) -> DenseAttribution:
         """Return the scores of images that are noised to `timestep`."""

@@ -75,7 +75,7 @@ class Files:
     """
 
     indices: Callable[[_Split], str]
-    images: Callable[[_Split], str]
+    samples: Callable[[_Split], str]
     embedding: Callable[[_Name, _Split], str]
     features: Callable[[_Pass, _Split, _Model], list[str]]
     trajectory_features: Callable[[_Pass, _Model], list[str]]

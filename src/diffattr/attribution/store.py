@@ -33,7 +33,7 @@ def read_kernel(path: str | Path, train: Features) -> Kernel:
     if n_train != len(train.values):
         raise ArtifactError(
             f"{path}: found a kernel of {n_train} training images, expected {len(train.values)};"
-            f" remake it: snakemake --force {path}"
+            f" rebuild it: snakemake --force {path}"
         )
     return Kernel(form, stored["eigenvalues"], stored["eigenvectors"], n_train)
 
@@ -49,13 +49,13 @@ def read_curvature(path: str | Path, train: Features) -> Spectrum:
     if expected != train.identity["projector"]:
         raise ArtifactError(
             f"{train.path}: its coordinates are those of {train.identity['projector']}, but {path}"
-            f" is {expected}; remake it: snakemake --force {train.path}"
+            f" is {expected}; rebuild it: snakemake --force {train.path}"
         )
     eigenvalues, k = stored["eigenvalues"], train.values.shape[1]
     if eigenvalues.shape != (k,) or not np.isfinite(eigenvalues).all():
         raise ArtifactError(
             f"{path}: found eigenvalues of shape {eigenvalues.shape}, expected {k} finite ones;"
-            f" remake it: snakemake --force {path}"
+            f" rebuild it: snakemake --force {path}"
         )
     return Spectrum("primal", eigenvalues.astype(np.float64))
 
@@ -69,7 +69,7 @@ def read_vectors(path: str) -> Float[np.ndarray, "image dim"]:
     vectors = read_array(path)
     if not np.isfinite(vectors).all():
         raise ArtifactError(
-            f"{path}: contains NaN or infinity; remake it: snakemake --force {path}"
+            f"{path}: contains NaN or infinity; rebuild it: snakemake --force {path}"
         )
     return vectors.reshape(len(vectors), -1)
 
@@ -90,7 +90,7 @@ def read_retrained(
     if losses.shape[0] != len(subsets):
         raise ArtifactError(
             f"{stored.path}: found losses of {losses.shape[0]} models for {len(subsets)} subsets;"
-            f" remake it: snakemake --force {stored.path}"
+            f" rebuild it: snakemake --force {stored.path}"
         )
     n_train = len(read_array(inputs.train, mmap=True))
     return membership(subsets[:n_models], n_train), losses[:n_models]

@@ -25,10 +25,10 @@ class Inputs:
     models: Models
     methods: Mapping[str, PlannedMethod]
 
-    def pictures(self, split: str) -> str:
-        """Return the file of a split's pixels, which is not `images` where these are latents."""
+    def images(self, split: str) -> str:
+        """Return the file of a split's pixels, which are its samples unless these are latents."""
         paths, is_latent = self.paths, self.models.text_conditioned is not None
-        return paths.pictures(split) if is_latent else paths.images(split)
+        return paths.images(split) if is_latent else paths.samples(split)
 
     def has_labels(self, split: str) -> bool:
         """Return whether each image of a split has a class."""
@@ -46,7 +46,7 @@ class Inputs:
         training, paths = self.config.training, self.paths
         flips_latents = self.models.text_conditioned and training and training.horizontal_flip
         return {
-            "images": paths.images("train"),
+            "samples": paths.samples("train"),
             "ids": paths.indices("train"),
             **self.conditioning("train"),
             **({"mirrored": paths.mirrored()} if flips_latents else {}),
@@ -55,8 +55,8 @@ class Inputs:
     def embedding(self, name: str, split: str) -> dict[str, str]:
         """Return the images of a split, and the network for an embedding of its activations."""
         if not EMBEDDINGS[self.config.embeddings[name].kind].needs_network:
-            return {"images": self.pictures(split)}
-        images = {"images": self.paths.images(split)}
+            return {"images": self.images(split)}
+        images = {"images": self.paths.samples(split)}
         return {**self.models.network_files, **self.conditioning(None), **images}
 
     def gradients(self, gradient_pass: str, model: str) -> dict[str, str]:
@@ -131,7 +131,7 @@ class Inputs:
         paths, features = self.paths, self.config.features
         return Files(
             indices=paths.indices,
-            images=paths.images,
+            samples=paths.samples,
             embedding=paths.embedding,
             features=self.shards,
             trajectory_features=lambda name, model: self.shards(name, TRAJECTORY, model),

@@ -43,17 +43,20 @@ class Paths:
         """Positions of a split's images in the data set (numbers, for gen)."""
         return self("indices", f"{split}.npy")
 
-    def images(self, split: str = "{split}") -> str:
-        """Images of a split, float32 (image, channel, height, width) in [-1, 1]."""
-        return self("images", f"{split}.npy")
+    def samples(self, split: str = "{split}") -> str:
+        """What the network sees of a split: float32 (image, channel, height, width).
 
-    def pictures(self, split: str = "{split}") -> str:
-        """A split's pixels, uint8 (image, channel, height, width), where its images are latents."""
-        return self("pictures", f"{split}.npy")
+        Pixels in [-1, 1], or latents.
+        """
+        return self("samples", f"{split}.npy")
+
+    def images(self, split: str = "{split}") -> str:
+        """Pixels of a split, uint8 (image, channel, height, width), where samples are latents."""
+        return self("images", f"{split}.npy")
 
     def mirrored(self) -> str:
         """The training images flipped, where they are latents."""
-        return self("images", "train-mirrored.npy")
+        return self("samples", "train-mirrored.npy")
 
     def captions(self) -> str:
         """Embedded caption of each class, then the empty one: float32 (caption, token, dim)."""
@@ -108,7 +111,7 @@ class Paths:
 
     def trajectories(self) -> str:
         """The sampler's clean estimates, (image, step, channel, height, width)."""
-        return self("images", f"{TRAJECTORY}.npy")
+        return self("samples", f"{TRAJECTORY}.npy")
 
     def features(
         self,

@@ -19,12 +19,12 @@ PIXELS, LOSS = "pixel-l2", "loss-change"
 class Outcome:
     """Some queries as drawn by some models, and their losses.
 
-    `pictures` are their pixels, where the images are latents.
+    `images` are their pixels, where samples are latents.
     """
 
-    images: Float32[np.ndarray, "query channel height width"]
+    samples: Float32[np.ndarray, "query channel height width"]
     losses: Float32[np.ndarray, "query timestep"]
-    pictures: UInt8[np.ndarray, "query channel height width"] | None = None
+    images: UInt8[np.ndarray, "query channel height width"] | None = None
 
 
 Embed = Callable[[Outcome], Float[np.ndarray, "query dim"]]
@@ -35,23 +35,23 @@ Embed = Callable[[Outcome], Float[np.ndarray, "query dim"]]
 
 
 def read_original(
-    images: str | Path,
+    samples: str | Path,
     losses: str | Path,
-    pictures: str | Path | None,
+    images: str | Path | None,
     queries: Sequence[int],
     n_timesteps: int,
 ) -> Outcome:
     """Return some generated queries as the full model drew them, with its losses.
 
-    `images` and `pictures` are those of all generated queries, `losses` those of the chosen ones.
+    `samples` and `images` are those of all generated queries, `losses` those of the chosen ones.
 
     Raises:
         ArtifactError: the losses belong to other queries, or are not finite numbers.
     """
     return Outcome(
-        read_array(images)[queries],
+        read_array(samples)[queries],
         _read_of(losses, queries, {"losses": (n_timesteps,)})["losses"],
-        None if pictures is None else read_array(pictures)[queries],
+        None if images is None else read_array(images)[queries],
     )
 
 
@@ -130,8 +130,8 @@ def embeds(options: Mapping[str, EmbeddingOptions], **surroundings: Any) -> dict
         embedding = make(kind, **surroundings)
 
         def embed(outcome: Outcome) -> Float[np.ndarray, "query dim"]:
-            pixels = None if EMBEDDINGS[kind.kind].needs_network else outcome.pictures
-            return embedding(outcome.images if pixels is None else pixels)
+            pixels = None if EMBEDDINGS[kind.kind].needs_network else outcome.images
+            return embedding(outcome.samples if pixels is None else pixels)
 
         return embed
 
@@ -153,7 +153,7 @@ def moves(
 
     def moved(outcome: Outcome) -> dict[str, Float64[np.ndarray, " query"]]:
         return {
-            PIXELS: pixel_distances(original.images, outcome.images),
+            PIXELS: pixel_distances(original.samples, outcome.samples),
             LOSS: outcome.losses.mean(axis=1, dtype=np.float64) - before,
             **{
                 f"{name}-cosine": cosines(embedded[name], embed(outcome))

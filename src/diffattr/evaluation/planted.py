@@ -117,7 +117,7 @@ def copy_positions(
     if (missing := queries[train[found] != queries]).size:
         raise ArtifactError(
             f"indices/planted.npy: image {missing[0]} of the data set is not in indices/train.npy,"
-            " though every planted image is part of the training set; remake both:"
+            " though every planted image is part of the training set; rebuild both:"
             " snakemake --forcerun data"
         )
     return found

@@ -217,11 +217,11 @@ class EkFac:
                 raise ArtifactError(
                     f"{path}: {name} is {found.dtype} {found.shape}, the network has"
                     f" {f'float32 {needed}' if needed else 'no such layer'}; a curvature belongs to"
-                    f" one network. Remake it: snakemake --force {path}"
+                    f" one network. Rebuild it: snakemake --force {path}"
                 )
             if not np.isfinite(found).all():
                 raise ArtifactError(
-                    f"{path}: {name} is not finite; remake it: snakemake --force {path}"
+                    f"{path}: {name} is not finite; rebuild it: snakemake --force {path}"
                 )
         tensors = {name: torch.from_numpy(stored[name]).to(device) for name in shapes}
         bases = (Basis(tensors[f"{x.name}:A"], tensors[f"{x.name}:G"]) for x in layers)

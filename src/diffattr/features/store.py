@@ -53,7 +53,7 @@ def require_same_identity(first: Features, second: Features) -> None:
     """Refuse two sides that were not computed by the same map.
 
     Raises:
-        ArtifactError: they differ; the message names the difference and how to remake it.
+        ArtifactError: they differ; the message names the difference and how to rebuild it.
     """
     keys = sorted({*first.identity, *second.identity})
     differing = [key for key in keys if first.identity.get(key) != second.identity.get(key)]
@@ -62,5 +62,5 @@ def require_same_identity(first: Features, second: Features) -> None:
         raise ArtifactError(
             f"{second.path}: {key} is {second.identity.get(key)}, but {first.path} has"
             f" {first.identity.get(key)}; one score needs one projector, model and timestep set."
-            f" Remake it: snakemake --force {second.path}"
+            f" Rebuild it: snakemake --force {second.path}"
         )

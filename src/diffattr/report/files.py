@@ -53,7 +53,7 @@ def input_files(benchmark: Benchmark) -> dict[str, dict[Key, str]]:
             for split in benchmark.splits.mapped_of(method)
         },
         "checks": {(name,): paths.check(name) for name in benchmark.passes.used},
-        "images": {(split,): benchmark.inputs.pictures(split) for split in splits},
+        "images": {(split,): benchmark.inputs.images(split) for split in splits},
         "indices": {(split,): paths.indices(split) for split in splits},
         # Queries that were generated without conditioning have no class.
         "labels": {

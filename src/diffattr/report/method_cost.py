@@ -19,7 +19,7 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost
     It is unknown for a method whose artifacts do not exist or whose scores were computed elsewhere.
     """
     paths = benchmark.paths
-    images = [paths.images(split) for split in ("train", *benchmark.splits.queries)]
+    images = [paths.samples(split) for split in ("train", *benchmark.splits.queries)]
     given = [
         *images,
         *benchmark.models.network_files.values(),

@@ -44,7 +44,7 @@ def _redrawn(benchmark: Benchmark, inputs: Inputs) -> page.Images:
 
     Keys are `redrawn-0`, `redrawn-1`, ... in the order of the benchmark's removals.
     """
-    name = "images" if benchmark.models.text_conditioned is None else "pictures"
+    name = "samples" if benchmark.models.text_conditioned is None else "images"
     return {
         f"redrawn-{number}": np.concatenate(
             [
