@@ -170,7 +170,7 @@ def test_a_file_that_does_not_fit_is_refused_in_a_sentence(result, tmp_path, cha
     text, key = str(caught.value), next(iter(change))
     assert text.startswith(f"{path}: ")
     assert key in text
-    assert f"remake it: snakemake --force {path}" in text
+    assert f"rebuild it: snakemake --force {path}" in text
 
 
 def test_the_result_counts_what_went_in(result):
