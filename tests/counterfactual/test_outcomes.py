@@ -51,16 +51,16 @@ def test_moves_are_means_over_seeds_of_blocks_put_together(tmp_path):
     for seed in range(2):
         for block in blocks:
             paths.append(tmp_path / f"{seed}-{block[0]}.zarr.zip")
-            stored = {"images": images[seed, block], "losses": losses[seed, block]}
+            stored = {"samples": images[seed, block], "losses": losses[seed, block]}
             write_arrays(paths[-1], stored, {"queries": block})
     # Under a second removal nothing moved, with either seed.
     same = [tmp_path / f"same-{block[0]}.zarr.zip" for block in blocks]
     for path, block in zip(same, blocks, strict=True):
-        stored = {"images": originals[block], "losses": own[block]}
+        stored = {"samples": originals[block], "losses": own[block]}
         write_arrays(path, stored, {"queries": block})
     paths += [*same, *same]
 
-    embeddings = {"flat": lambda outcome: outcome.images.reshape(len(outcome.images), -1)}
+    embeddings = {"flat": lambda outcome: outcome.samples.reshape(len(outcome.samples), -1)}
     found, still = moves(original, read_outcomes(paths, 2, blocks, original), embeddings)
     assert not still["pixel-l2"].any()
     assert not still["loss-change"].any()

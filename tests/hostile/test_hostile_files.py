@@ -346,7 +346,7 @@ def drawn(*shape):
 
 ORDER = np.array([[7, 0, 2, 1, 3, 4, 5, 6], [1, 3, 5, 0, 2, 4, 6, 7]])
 LISTS = {"proponents": ORDER, "opponents": ORDER[:, ::-1]}
-OUTCOMES = {"images": drawn(2, 1, 8, 8), "losses": drawn(2, 4), "queries": [0, 1]}
+OUTCOMES = {"samples": drawn(2, 1, 8, 8), "losses": drawn(2, 4), "queries": [0, 1]}
 IDENTITY = {"model": "0f", "curvature": {"n_timesteps": 2}, "seed": 1}
 N_STEPS = 3
 
@@ -389,7 +389,7 @@ def comparison(tmp_path):
         "seed": 1,
     }
     inputs = {
-        "images": str(tmp_path / "gen.npy"),
+        "samples": str(tmp_path / "gen.npy"),
         "originals": str(files["originals"]),
         "removals": [str(files["removals"])],
         "outcomes": [str(files["outcomes"])],
@@ -492,7 +492,7 @@ def curvature_features_job(tmp_path):
     path = tmp_path / "curvature.zarr.zip"
     fitted().write(path, IDENTITY)
     artifacts.write_array(tmp_path / "gen.npy", images(2))
-    files = {"images": tmp_path / "gen.npy", "curvature": path}
+    files = {"samples": tmp_path / "gen.npy", "curvature": path}
     return path, features_job(tmp_path, ProjectorOptions(kind="none"), None, **files)
 
 
@@ -505,7 +505,7 @@ def trajectories_job(tmp_path):
     """Features of two generated queries along the three steps of their trajectory."""
     path = tmp_path / "trajectory.npy"
     artifacts.write_array(path, drawn(2, N_STEPS, 1, 8, 8))
-    return path, features_job(tmp_path, ProjectorOptions(kind="sjlt", k=16), N_STEPS, images=path)
+    return path, features_job(tmp_path, ProjectorOptions(kind="sjlt", k=16), N_STEPS, samples=path)
 
 
 JOBS = {
@@ -709,14 +709,14 @@ CONTENTS = [
     ),
     pytest.param(
         outcomes_job,
-        lambda path: written(path, images=OUTCOMES["images"], queries=[0, 1]),
-        "has no array 'losses', only images",
+        lambda path: written(path, samples=OUTCOMES["samples"], queries=[0, 1]),
+        "has no array 'losses', only samples",
         id="outcomes without losses",
     ),
     pytest.param(
         outcomes_job,
-        outcomes(images=drawn(1, 1, 8, 8), losses=drawn(1, 4)),
-        "images of shape (1, 1, 8, 8), expected (2, 1, 8, 8)",
+        outcomes(samples=drawn(1, 1, 8, 8), losses=drawn(1, 4)),
+        "samples of shape (1, 1, 8, 8), expected (2, 1, 8, 8)",
         id="outcomes of one query",
     ),
     pytest.param(
@@ -727,14 +727,14 @@ CONTENTS = [
     ),
     pytest.param(
         outcomes_job,
-        outcomes(images=drawn(2, 1, 4, 4)),
-        "images of shape (2, 1, 4, 4), expected (2, 1, 8, 8)",
+        outcomes(samples=drawn(2, 1, 4, 4)),
+        "samples of shape (2, 1, 4, 4), expected (2, 1, 8, 8)",
         id="outcomes of another size",
     ),
     pytest.param(
         outcomes_job,
-        outcomes(images=np.full((2, 1, 8, 8), np.nan, np.float32)),
-        "holds images that are not finite numbers",
+        outcomes(samples=np.full((2, 1, 8, 8), np.nan, np.float32)),
+        "holds samples that are not finite numbers",
         id="outcomes that are no numbers",
     ),
     pytest.param(
