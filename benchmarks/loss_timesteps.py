@@ -23,7 +23,7 @@ for split in ("val", "gen"):
     seeds = []
     for folder in sorted((root / "losses" / "lds").glob("seed-*")):
         blocks = sorted(folder.glob(f"block-*/{split}.zarr.zip"), key=_number)
-        seeds.append(np.concatenate([read_arrays(path)["losses"] for path in blocks]))
+        seeds.append(np.concatenate([read_arrays(path)["loss"] for path in blocks]))
     if not seeds:
         continue
     losses = np.stack(seeds)  # (seed, subset, timestep, query)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from changed_config import REPOSITORY
+from changed_config import OWN_MODEL, raw
 from diffusers import StableDiffusionPipeline
 from running import Workflow
 from safetensors.torch import load_file, save_file
@@ -17,7 +17,7 @@ from diffattr import rng
 from diffattr.api import attribute_images
 from diffattr.artifacts import read_arrays
 from diffattr.attribution.lambda_rule import RULE
-from diffattr.config import ConfigError, Pretrained
+from diffattr.config import ConfigError, Model
 from diffattr.diffusion.families import family
 from diffattr.diffusion.latents import Vae, embedded_captions
 
@@ -144,48 +144,21 @@ def test_a_pipeline_in_half_precision_is_refused(pipeline):
 def own_lora(pipeline, lora, tmp_path):
     """The mini config of one's own model, for a LoRA and folders of two classes."""
     workflow = Workflow(tmp_path)
-    workflow.config = yaml.safe_load((REPOSITORY / "configs/mini/own-model.yaml").read_text())
+    workflow.config = raw(name=OWN_MODEL)
     write_images(tmp_path / "images", seed=0)
     for number, kind in enumerate(("discs", "squares")):
         (tmp_path / "asked" / kind).mkdir(parents=True)
         source = tmp_path / "images" / kind / f"{number:03d}.png"
         shutil.copy(source, tmp_path / "asked" / kind)
-    workflow.config["data"] |= {"folder": "images", "resolution": 32, "n_train": 12, "n_planted": 0}
+    workflow.config["data"] |= {"folder": "images", "n_train": 12, "n_planted": 0}
+    # Everything else is in the files: U-Net, rank, noise schedule, sampler and resolution.
     workflow.config["model"] = {
         "family": "sd-lora",
         "pretrained": str(lora),
-        "config": {
-            "pipeline": pipeline,
-            "unet": {
-                "sample_size": 16,
-                "cross_attention_dim": 16,
-                "block_out_channels": [16, 32],
-                "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
-                "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
-                "layers_per_block": 1,
-                "norm_num_groups": 8,
-                "attention_head_dim": 2,
-            },
-            "rank": 4,
-            "dropout": 0.0,
-            "caption": "a photo of {}",
-        },
+        "config": {"pipeline": pipeline, "caption": "a photo of {}"},
     }
-    workflow.config["noise_schedule"] = {
-        "n_timesteps": 1000,
-        "beta_schedule": "scaled_linear",
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-    }
-    workflow.config["queries"] = {"folder": "asked", "n_images": 2}
-    workflow.config["sampling"] = {
-        "n_images": 2,
-        "n_steps": 3,
-        "guidance": 7.5,
-        "clip_sample": False,
-        "steps_offset": 1,
-        "set_alpha_to_one": False,
-    }
+    workflow.config["queries"] = {"folder": "asked"}
+    workflow.config["sampling"] = {"n_images": 2, "n_steps": 3, "guidance": 7.5}
     workflow.config["methods"] = {
         "d-trak-2": workflow.config["methods"]["d-trak-2"],
         "pixel-cosine": {"method": "pixel-cosine"},
@@ -196,6 +169,10 @@ def own_lora(pipeline, lora, tmp_path):
 def test_the_workflow_gives_the_function_s_scores(own_lora, pipeline, lora):
     own_lora.run("all")
     root = own_lora.root
+    settings = yaml.safe_load((root / "config.yaml").read_text())
+    assert (settings["model"]["config"]["rank"], settings["data"]["resolution"]) == (4, 32)
+    assert settings["noise_schedule"]["beta_end"] == 0.012
+    assert not settings["sampling"]["clip_sample"]
     named = json.loads((root / "indices" / "names.json").read_text())["images"]
     pictures = {
         split: np.load(root / "images" / f"{split}.npy").astype(np.float32) / 127.5 - 1
@@ -224,7 +201,7 @@ def test_the_workflow_gives_the_function_s_scores(own_lora, pipeline, lora):
 
 def pretrained(model, lora, captions, **changes):
     config = {**model.config, **changes}
-    named = Pretrained(family="sd-lora", config=config, pretrained=str(lora))
+    named = Model(family="sd-lora", config=config, pretrained=str(lora))
     return family("sd-lora").pretrained(named, captions)
 
 

@@ -79,8 +79,8 @@ def further_methods(config):
     small(config)
     config["data"]["n_planted"] = 0
     config["sampling"]["n_images"] = 6
-    config["subsets"]["lds"] |= {"count": 3, "seeds": [0]}
-    config["subsets"]["retrain"]["count"] = 3
+    config["measurement"]["subsets"]["lds"] |= {"count": 3, "seeds": [0]}
+    config["measurement"]["subsets"]["retrain"]["count"] = 3
     config["jobs"]["images_per_shard"] = 48
     config["embeddings"] = {"bottleneck": {"kind": "bottleneck", "options": {"n_timesteps": 2}}}
     on_loss = {"features": "t4/loss"}
@@ -92,7 +92,7 @@ def further_methods(config):
         "empirical-influence": {"method": "empirical-influence"},
         "journey-trak-4": {"method": "journey-trak", **on_loss},
     }
-    config["lds"] |= {
+    config["measurement"]["lds"] |= {
         "also_measured": ["weighted-mse", "l1-norm"],
         "query_lists": {"some": {"split": "gen", "queries": [0, 3]}},
     }

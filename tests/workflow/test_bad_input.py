@@ -32,9 +32,9 @@ def leftovers(workflow):
         ("training", "epochs", "many", 'training.epochs: found "many", expected integer'),
         ("jobs", "models_per_block", 0, "jobs.models_per_block: found 0, allowed: at least 1"),
         (
+            "measurement",
             "losses",
-            "n_timesteps",
-            2000,
+            {"n_timesteps": 2000},
             "measurement.losses.n_timesteps: found 2000, allowed: at most",
         ),
         ("methods", "mine", {"method": "trak", "features": "t9/loss"}, "defined: t4/loss"),
@@ -129,7 +129,7 @@ def test_scores_of_queries_that_a_method_cannot_have_need_no_traceback(with_jour
 
 
 def test_a_model_that_is_not_retrained_is_refused_in_words(empty):
-    empty.config["subsets"]["retrain"]["count"] = 3
+    empty.config["measurement"]["subsets"]["retrain"]["count"] = 3
     shard = "results/smoke/features/t4/retrain-99-seed-0/train/0000.zarr.zip"
     done = empty.run(shard, check=False)
     assert done.returncode != 0
@@ -303,6 +303,6 @@ def test_a_full_disk_fails_the_job_and_leaves_nothing_half_written(empty):
 
 
 def test_a_second_config_file_replaces_the_default_one(empty):
-    del empty.config["lds"]
+    del empty.config["measurement"]["lds"]
     said = refused(empty, "-n")
     assert "lds: this key is missing" in said

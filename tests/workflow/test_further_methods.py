@@ -226,7 +226,7 @@ def test_queries_are_redrawn_without_their_top_images(further, method):
 
 
 def test_the_audit_of_plain_scores_is_the_lds_at_their_lambda(own_copy):
-    own_copy.config["lds"]["powers"] = [0.5]
+    own_copy.config["measurement"]["lds"]["powers"] = [0.5]
     own_copy.run("results/smoke/audits/trak-4/gen.json")
     rows = {row["power"]: row for row in read_json(own_copy, "audits/trak-4/gen")}
     assert set(rows) == {1.0, 0.5, "squares"}
@@ -375,7 +375,7 @@ def test_a_curvature_comes_with_its_own_pass(changed):
 
 
 def test_more_retrained_models_change_the_methods_that_learn_from_them(changed):
-    changed.config["subsets"]["retrain"]["count"] = 6
+    changed.config["measurement"]["subsets"]["retrain"]["count"] = 6
     assert pending(changed) == {
         "subsets": {"subsets/retrain/block-1.npy"},
         "train_block": {"models/retrain/seed-0/block-1.safetensors"},
@@ -441,19 +441,19 @@ def test_another_seed_of_the_removals_trains_that_seed_only(changed):
 
 
 def listed(config):
-    config["lds"]["query_lists"]["others"] = {"split": "val", "queries": [1]}
+    config["measurement"]["lds"]["query_lists"]["others"] = {"split": "val", "queries": [1]}
 
 
 def bent(config):
-    config["lds"]["powers"] = [0.5]
+    config["measurement"]["lds"]["powers"] = [0.5]
 
 
 def resampled(config):
-    config["lds"]["resamples"] = 300
+    config["measurement"]["lds"]["resamples"] = 300
 
 
 def measured(config):
-    config["lds"]["also_measured"].remove("weighted-mse")
+    config["measurement"]["lds"]["also_measured"].remove("weighted-mse")
 
 
 @pytest.mark.parametrize("change", [listed, bent, resampled, measured])
@@ -470,7 +470,7 @@ def test_how_lds_is_reported_takes_no_gradient_and_trains_no_model(changed, chan
 
 def test_measuring_less_leaves_retrained_losses_as_they_are(changed):
     # Of the group `retrain` nothing but losses is read.
-    changed.config["lds"]["also_measured"] = ["weighted-mse"]
+    changed.config["measurement"]["lds"]["also_measured"] = ["weighted-mse"]
     assert not any("retrain" in path for path in pending(changed)["losses"])
 
 

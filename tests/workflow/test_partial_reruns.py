@@ -23,7 +23,7 @@ def test_nothing_to_do_takes_seconds(finished):
 
 
 def test_a_lambda_changes_predictions_and_what_follows(workflow):
-    workflow.config["lambdas"]["relative"].append(100.0)
+    workflow.config["measurement"]["lambdas"]["relative"].append(100.0)
     pending = workflow.pending()
     assert set(pending) == FROM_PREDICTIONS | {"select_lambda"}
     # Methods without lambda have nothing to predict again.
@@ -68,9 +68,9 @@ def test_a_new_pass_adds_that_pass_and_what_hangs_on_it(workflow):
 
 def test_more_subsets_train_only_new_blocks(workflow):
     # Six subsets in blocks of three leave no short block.
-    assert workflow.config["subsets"]["lds"]["count"] == 6
+    assert workflow.config["measurement"]["subsets"]["lds"]["count"] == 6
     assert workflow.config["jobs"]["models_per_block"] == 3
-    workflow.config["subsets"]["lds"]["count"] = 9
+    workflow.config["measurement"]["subsets"]["lds"]["count"] = 9
     pending = workflow.pending()
     assert pending["train_block"] == {
         f"models/lds/seed-{seed}/block-2.safetensors" for seed in (0, 1)
@@ -85,7 +85,7 @@ def test_more_subsets_train_only_new_blocks(workflow):
 
 
 def test_one_more_training_seed_trains_only_that_seed(workflow):
-    workflow.config["subsets"]["lds"]["seeds"] = [0, 1, 2]
+    workflow.config["measurement"]["subsets"]["lds"]["seeds"] = [0, 1, 2]
     pending = workflow.pending()
     assert all("seed-2" in path for path in pending["train_block"] | pending["losses"])
     # Predictions know nothing of training seeds.

@@ -46,7 +46,7 @@ def test_every_artifact_says_what_made_it(each_finished, outputs):
 
 def test_what_the_plan_has_left_is_what_snakemake_would_make(workflow, monkeypatch):
     monkeypatch.chdir(workflow.directory)
-    workflow.config["lambdas"]["relative"].append(100.0)
+    workflow.config["measurement"]["lambdas"]["relative"].append(100.0)
     workflow.config["report"]["top"] = 2
     found = {}
     for job in jobs_here(workflow.config):
