@@ -303,6 +303,6 @@ def test_a_full_disk_fails_the_job_and_leaves_nothing_half_written(empty):
 
 
 def test_a_second_config_file_replaces_the_default_one(empty):
-    del empty.config["measurement"]["lds"]
+    del empty.config["training"]["epochs"]
     said = refused(empty, "-n")
-    assert "lds: this key is missing" in said
+    assert "training.epochs: this key is missing" in said
