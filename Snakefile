@@ -23,6 +23,8 @@ include: "rules/common.smk"
 localrules:
     all,
     report,
+    lds,
+    counterfactual,
     fetch,
     settings,
     plan,
@@ -75,6 +77,20 @@ rule report:
     """The report and everything that it needs."""
     input:
         REPORT_FILES.values(),
+        KEPT_FILES,
+
+
+rule lds:
+    """LDS of every method."""
+    input:
+        by_wildcards(benchmark.inputs.lds),
+        KEPT_FILES,
+
+
+rule counterfactual:
+    """The counterfactual evaluation."""
+    input:
+        by_wildcards(benchmark.inputs.counterfactual),
         KEPT_FILES,
 
 

@@ -113,11 +113,7 @@ rule compare_redrawn:
     input:
         **benchmark.models.network_files,
         **benchmark.inputs.conditioning(None),
-        **(
-            {"images": paths.images("gen")}
-            if benchmark.models.text_conditioned
-            else {}
-        ),
+        **({"images": paths.images("gen")} if benchmark.models.text_conditioned else {}),
         samples=paths.samples("gen"),
         originals=paths.originals(),
         removals=[paths.removals(method) for method in benchmark.counterfactual.methods],
@@ -148,14 +144,3 @@ rule compare_redrawn:
         ),
     script:
         "../scripts/compare_redrawn.py"
-
-
-localrules:
-    counterfactual,
-
-
-rule counterfactual:
-    """The counterfactual evaluation."""
-    input:
-        paths.counterfactual(),
-        KEPT_FILES,

@@ -100,21 +100,3 @@ rule audit_powers:
         ),
     script:
         "../scripts/audit.py"
-
-
-LDS_FILES = [
-    paths.lds(method, split)
-    for method in benchmark.methods
-    for split in benchmark.splits.lds_of(method)
-]
-
-
-localrules:
-    lds,
-
-
-rule lds:
-    """LDS of every method."""
-    input:
-        LDS_FILES,
-        KEPT_FILES,

@@ -38,7 +38,7 @@ rule train_block:
     """Train the models of one block of subsets with one seed."""
     input:
         **benchmark.inputs.training(),
-        subsets=paths.subsets(),
+        subsets=by_wildcards(benchmark.inputs.subsets_of, "group", "block"),
     output:
         (paths.block() if benchmark.config.jobs.keep_models else temp(paths.block())),
     log:

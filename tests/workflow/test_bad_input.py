@@ -74,9 +74,14 @@ NOT_MADE = {
     "more models than retrained": (
         {
             "methods": {"mine": {"method": "datamodel", "models": 20}},
-            "subsets": {"retrain": {"count": 12, "fraction": 0.5, "seeds": [0]}},
+            "measurement": {
+                "subsets": {
+                    "lds": {"count": 6, "fraction": 0.5, "seeds": [0]},
+                    "retrain": {"count": 12, "fraction": 0.5, "seeds": [0]},
+                }
+            },
         },
-        "methods.mine.models: found 20, but subsets.retrain.count is 12; raise it",
+        "methods.mine.models: found 20, but measurement.subsets.retrain.count is 12; raise it",
     ),
 }
 
@@ -133,21 +138,28 @@ def test_a_model_that_is_not_retrained_is_refused_in_words(empty):
     shard = "results/smoke/features/t4/retrain-99-seed-0/train/0000.zarr.zip"
     done = empty.run(shard, check=False)
     assert done.returncode != 0
-    assert "found subset 99, subsets.retrain.count is 3; raise it" in done.stdout + done.stderr
+    words = "found subset 99, measurement.subsets.retrain.count is 3; raise it"
+    assert words in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("results/smoke/features/t4/full/val/0099.zarr.zip", "shard 0099 of split val: found none"),
-        ("results/smoke/models/lds/seed-0/block-9.safetensors", "block 9 of group lds: found none"),
+        (
+            "results/smoke/features/t4/full/val/0099.zarr.zip",
+            "shard 0099 of split val: does not exist",
+        ),
+        (
+            "results/smoke/models/lds/seed-0/block-9.safetensors",
+            "block 9 of group lds: does not exist",
+        ),
         (
             "results/smoke/models/counterfactual/a/proponents-0.3/seed-1/block-0.safetensors",
-            "counterfactual: this benchmark has no such evaluation; add the section",
+            "counterfactual: this section is missing; add it",
         ),
         (
             "counterfactual",
-            "counterfactual: this benchmark has no such evaluation; add the section",
+            "counterfactual: this section is missing; add it",
         ),
     ],
 )

@@ -277,7 +277,7 @@ def test_grey_images_for_a_network_of_colours_are_refused(before):
     done = before.run(target, check=False)
     assert done.returncode == 1
     said = done.stdout + done.stderr
-    assert "model: the network takes images of 3 channels, these have 1; convert the images" in said
+    assert "model: the images have 1 channels, the network expects 3; convert the images" in said
 
 
 def test_training_images_come_from_a_data_set_of_the_hub_s_kind(before):

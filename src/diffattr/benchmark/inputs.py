@@ -10,7 +10,7 @@ from diffattr.benchmark.methods import PlannedMethod
 from diffattr.benchmark.models import Models
 from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths
 from diffattr.benchmark.splits import Splits
-from diffattr.config import Config, ConfigError
+from diffattr.config import Config, ConfigError, present
 from diffattr.features.embeddings import EMBEDDINGS
 
 
@@ -78,6 +78,15 @@ class Inputs:
         """Return the subsets of every block of a group."""
         return [self.paths.subsets(group, block) for block in self.counts.blocks(group)]
 
+    def subsets_of(self, group: str, block: str) -> str:
+        """Return the subsets of one block.
+
+        Raises:
+            ConfigError: the benchmark has no such group or block.
+        """
+        self.counts.members(group, int(block))
+        return self.paths.subsets(group, block)
+
     def losses(self, group: str, split: str) -> list[str]:
         """Return every loss table of a group on one split, one seed after the other."""
         return [
@@ -85,6 +94,28 @@ class Inputs:
             for seed in self.counts.group(group).seeds
             for block in self.counts.blocks(group)
         ]
+
+    def lds(self) -> list[str]:
+        """Return the LDS of every method.
+
+        Raises:
+            ConfigError: nothing is measured.
+        """
+        present(self.config.measurement, "measurement")
+        return [
+            self.paths.lds(method, split)
+            for method in self.methods
+            for split in self.splits.lds_of(method)
+        ]
+
+    def counterfactual(self) -> str:
+        """Return the result of the counterfactual evaluation.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        present(self.config.counterfactual, "counterfactual")
+        return self.paths.counterfactual()
 
     def outcomes(self) -> list[str]:
         """Return the outcomes of every removal, seed and block."""
