@@ -172,7 +172,7 @@ def test_a_target_that_the_benchmark_does_not_have_is_refused_in_words(empty, ta
 def test_what_cannot_be_fetched_says_what_to_put_where(empty):
     empty.config["data"] |= {"source": "celeba", "folder": "faces"}
     said = refused(empty, "fetch")
-    assert "ERROR in fetch: data.source celeba: CelebA is given out by its authors alone" in said
+    assert "ERROR in fetch: data.source celeba: CelebA is distributed only by its authors" in said
     assert "put the list and the unpacked folder img_align_celeba into data.folder" in said
 
 
@@ -224,7 +224,7 @@ def test_a_class_that_does_not_exist(empty):
 
 def test_more_images_than_there_are(empty):
     empty.config["data"]["n_train"] = 5000
-    assert "5000 images asked for" in refused(empty, "results/smoke/samples/train.npy")
+    assert "data.n_train: found 5000, but only" in refused(empty, "results/smoke/samples/train.npy")
 
 
 def test_a_good_folder_after_a_bad_one_goes_on(empty):
@@ -261,7 +261,7 @@ def test_a_damaged_shard_is_set_aside_and_remade_alone(own_copy):
 
 
 def test_verify_finds_damaged_and_deleted_shards_and_names_the_remedy(own_copy):
-    assert "as it was written" in own_copy.run("verify").stdout
+    assert "Every artifact matches its checksum" in own_copy.run("verify").stdout
     shard = shard_of(own_copy)
     other = shard.with_name("0001.zarr.zip")
     good, other_good = shard.read_bytes(), other.read_bytes()
