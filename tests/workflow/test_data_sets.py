@@ -31,7 +31,7 @@ def test_a_stand_in_s_images_and_subsets_are_made(empty, source, case):
     empty.config["data"] |= wanted
     empty.run("results/smoke/subsets/lds/block-0.npy", "results/smoke/labels/classes.json")
     root = empty.root
-    found = sorted(path.name for path in (root / "images").glob("*.npy"))
+    found = sorted(path.name for path in (root / "samples").glob("*.npy"))
     assert found == ["train.npy", "val.npy"]
     whole = DATA_SOURCES[source].load(Data(resolution=8, **wanted))
     for name in ("train", "val"):
@@ -63,7 +63,7 @@ def test_images_that_cannot_be_used_are_refused_or_left_out(empty):
     assert f"ERROR in data: 1 image cannot be used ({folder}/notes.txt: is not an image)" in (
         done.stdout + done.stderr
     )
-    assert not (empty.root / "images").exists()
+    assert not (empty.root / "samples").exists()
     empty.config["data"]["unreadable"] = "skip"
     empty.run(target)
     log = (empty.root / "logs" / "data.log").read_text()
