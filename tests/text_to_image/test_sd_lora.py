@@ -36,7 +36,7 @@ from diffattr.diffusion.sampling import generate, labels_in_blocks
 from diffattr.diffusion.training import TrainingSet, train
 from diffattr.diffusion.training.stack import Stack
 from diffattr.features.gradients import GradientPass
-from diffattr.plan import network_size
+from diffattr.plan.network import network_size
 
 SCHEDULE = NoiseSchedule(
     n_timesteps=1000, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012
