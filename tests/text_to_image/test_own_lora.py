@@ -264,17 +264,17 @@ def without_queries(path):
 @pytest.mark.parametrize(
     ("spoil", "changes", "message"),
     [
-        (lambda _: None, {"rank": 8}, "is not one of rank 8"),
+        (lambda _: None, {"rank": 8}, "does not have rank 8"),
         (
             lambda path: path.unlink(),
             {},
             "cannot be read .* expected a folder with the pytorch_lora",
         ),
         (lambda path: path.write_bytes(b"no"), {}, "cannot be read"),
-        (scaled, {}, "is scaled by alpha / rank = 0.5; 1 is"),
-        (without_queries, {}, "is not one of rank 4 on the q, k, v"),
-        (without_one, {}, r"alone \(found 63 weights in place of 64\); set model.config.rank"),
-        (with_a_text_encoder, {}, r"of the U-Net alone \(found text_encoder\."),
+        (scaled, {}, "is scaled by alpha / rank = 0.5; expected 1"),
+        (without_queries, {}, "does not have rank 4 on exactly the q, k, v"),
+        (without_one, {}, r"\(found 63 weights in place of 64\); set model.config.rank"),
+        (with_a_text_encoder, {}, r"of the U-Net \(found text_encoder\."),
     ],
 )
 def test_a_lora_that_does_not_fit_is_one_sentence(

@@ -322,7 +322,7 @@ def test_a_config_that_does_not_fit_is_refused(model, captions, change, message)
     [
         ("text_encoder", "has no text_encoder"),
         ("tokenizer", "has no tokenizer"),
-        ("model_index.json", "is no diffusers pipeline"),
+        ("model_index.json", "is not a diffusers pipeline"),
     ],
 )
 def test_a_pipeline_that_is_not_whole_is_refused(pipeline, tmp_path, lost, message):
@@ -340,8 +340,8 @@ def test_a_pipeline_that_is_not_whole_is_refused(pipeline, tmp_path, lost, messa
             '{"_class_name": "StableDiffusionXLPipeline"}',
             "is a StableDiffusionXLPipeline, expected",
         ),
-        ("{}", "does not say of which kind"),
-        ("[]", "holds no mapping"),
+        ("{}", "does not state the class"),
+        ("[]", "is not a mapping"),
         ("<html>", "cannot be read"),
     ],
 )
@@ -353,7 +353,7 @@ def test_a_pipeline_of_another_kind_is_refused(pipeline, tmp_path, content, mess
 
 
 def test_pictures_of_another_size_are_refused(pipeline):
-    with pytest.raises(ConfigError, match=r"4 x 32 x 32, model\.config\.unet takes 4 x 16 x 16"):
+    with pytest.raises(ConfigError, match=r"4 x 32 x 32, model\.config\.unet expects 4 x 16 x 16"):
         Vae(pipeline).encode(np.zeros((1, 3, 64, 64), dtype=np.uint8), (4, 16, 16))
 
 
@@ -361,5 +361,5 @@ def test_weights_of_another_rank_are_refused(model, captions, weights, tmp_path)
     write_networks(tmp_path / "run", weights, model)
     config = (tmp_path / "run" / "config.json").read_text().replace('"rank": 4', '"rank": 8')
     (tmp_path / "run" / "config.json").write_text(config)
-    with pytest.raises(ArtifactError, match="is of shape"):
+    with pytest.raises(ArtifactError, match="has shape"):
         read_network(tmp_path / "run" / WEIGHTS_FILE, captions)
