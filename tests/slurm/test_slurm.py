@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import stand_ins
 import yaml
+from changed_config import raw
 from dags import jobs_here
 from one_node import obstacle, one_node
 from running import NO_DELAY, REPOSITORY, Workflow
@@ -67,11 +68,11 @@ class Built:
         self.laptop, self.cluster = Workflow(folder / "laptop"), Workflow(folder / "cluster")
         self.cluster.snakemake = DRIVER
         stand_in = folder / "stand-in"
-        source = yaml.safe_load((REPOSITORY / name).read_text())["data"]["source"]
+        source = raw(name=name)["data"]["source"]
         stand_ins.main([source, str(stand_in)])
         for workflow in (self.laptop, self.cluster):
             workflow.directory.mkdir()
-            workflow.config = yaml.safe_load((REPOSITORY / name).read_text())
+            workflow.config = raw(name=name)
             workflow.config["data"]["folder"] = str(stand_in)
             (workflow.directory / "site.yaml").write_text(yaml.safe_dump(SITE))
         # Both at once, for each leaves cores idle while one job holds up all others.

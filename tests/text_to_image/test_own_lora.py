@@ -273,7 +273,7 @@ def without_queries(path):
         (lambda path: path.write_bytes(b"no"), {}, "cannot be read"),
         (scaled, {}, "is scaled by alpha / rank = 0.5; expected 1"),
         (without_queries, {}, "does not have rank 4 on exactly the q, k, v"),
-        (without_one, {}, r"\(found 63 weights in place of 64\); set model.config.rank"),
+        (without_one, {}, r"\(found 63 weights, expected 64\); set model.config.rank"),
         (with_a_text_encoder, {}, r"of the U-Net \(found text_encoder\."),
     ],
 )
