@@ -151,13 +151,17 @@ EPOCHS_OF_MINUTES = 1200
 # --- what goes wrong --------------------------------------------------------------------------
 
 NAMES = ("JobID", "Partition", "MinMemory", "TimeLimit", "tres-per-job", "State", "Comment")
-QUEUE = ("squeue", "--noheader", "--states=all", f"--Format={','.join(f'{n}:90' for n in NAMES)}")
+WIDTH = 120
+FORMAT = ",".join(f"{name}:{WIDTH}" for name in NAMES)
+QUEUE = ("squeue", "--noheader", "--states=all", f"--Format={FORMAT}")
 
 
 def queue(word):
     """Return the cluster jobs whose comment has a word, the first submitted first."""
     lines = subprocess.run(QUEUE, capture_output=True, text=True, check=True).stdout.splitlines()
-    found = [dict(zip(NAMES, line.split(), strict=True)) for line in lines]
+    # By width, since a field may hold spaces.
+    fields = [[line[i * WIDTH :][:WIDTH].strip() for i in range(len(NAMES))] for line in lines]
+    found = [dict(zip(NAMES, of_job, strict=True)) for of_job in fields]
     wanted = [job for job in found if word in job["Comment"]]
     return sorted(wanted, key=lambda job: int(job["JobID"]))
 
