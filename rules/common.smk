@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
-from diffattr.benchmark.paths import FULL, TRAJECTORY, seed_model
+from diffattr.benchmark.paths import FULL, TRAJECTORY
 from diffattr.cluster.requests import Requests
 from diffattr.cluster.site import placement, read_site
 from diffattr.config import ConfigError, extended, load_schema

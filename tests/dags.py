@@ -107,6 +107,21 @@ def counts(jobs: list[PlannedJob]) -> dict[str, tuple[int, int, int, int]]:
     }
 
 
+def trained(jobs: list[PlannedJob], group: str) -> set[tuple[int, int]]:
+    """Return the (seed, block) pairs of a group that are trained."""
+    blocks = [job.wildcards for job in jobs if job.rule == "train_block"]
+    return {(int(w["seed"]), int(w["block"])) for w in blocks if w["group"] == group}
+
+
+def scored(jobs: list[PlannedJob], method: str) -> set[str]:
+    """Return the splits for which scores of a method are written."""
+    return {
+        job.wildcards["split"]
+        for job in jobs
+        if job.rule == "scores" and job.wildcards["method"] == method
+    }
+
+
 class Printed(NamedTuple):
     """A job as `snakemake -n` prints it."""
 

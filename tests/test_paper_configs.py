@@ -3,7 +3,7 @@
 import pytest
 import torch
 from changed_config import benchmark
-from dags import CIFAR, jobs_of
+from dags import CIFAR, by_rule, jobs_of
 
 from diffattr.diffusion.families import family
 from diffattr.plan.network import network_size
@@ -29,10 +29,11 @@ def paper(name):
 
 
 def test_as_many_models_are_trained(name):
-    whole = paper(name)
-    needed = whole.models.needed_blocks
-    subsets = sum(len(whole.counts.blocks(group)[b]) for group in needed for _, b in needed[group])
-    assert len(whole.models.full_seeds) + subsets == MODELS[name]
+    whole, jobs = paper(name), by_rule(jobs_of(name=f"configs/{name}.yaml"))
+    blocks = [(job.wildcards["group"], int(job.wildcards["block"])) for job in jobs["train_block"]]
+    subsets = sum(len(whole.counts.members(*block)) for block in blocks)
+    assert len(jobs["train_full"]) + subsets == MODELS[name]
+    assert "train_full_seed" not in jobs
 
 
 def test_training_takes_as_many_steps(name):

@@ -2,6 +2,7 @@
 
 import pytest
 from changed_config import DELETED, assert_refused, benchmark
+from dags import by_rule, jobs_of, scored, trained
 
 from diffattr.config import ConfigError
 
@@ -30,7 +31,8 @@ def test_checkpoints_are_models_named_by_their_step():
 
 def test_an_ensemble_of_full_models_uses_the_following_seeds():
     assert of("d-trak-4-full-2").models == ("full", "full-seed-43")
-    assert benchmark(name=EVERY).models.full_seeds == [42, 43]
+    further = by_rule(jobs_of(name=EVERY))["train_full_seed"]
+    assert [dict(job.wildcards) for job in further] == [{"seed": "43"}]
 
 
 def test_an_ensemble_of_retrained_models_uses_the_first_subsets():
@@ -105,14 +107,14 @@ def test_files_of_several_models_are_listed_model_by_model():
 
 
 def test_predictions_of_a_method_without_lambda_are_sums_of_its_scores():
-    every = benchmark(name=EVERY)
-    assert every.splits.scored_of("trak-4") == ["val", "gen", "planted"]
-    assert every.splits.scored_of("constructions-loss-t2") == []
-    plain = benchmark(
+    every = jobs_of(name=EVERY)
+    assert scored(every, "trak-4") == {"val", "gen", "planted"}
+    assert scored(every, "constructions-loss-t2") == set()
+    plain = jobs_of(
         {"sweeps.constructions.method": "gradient-dot", "sweeps.constructions.over": {"k": [64]}},
         EVERY,
     )
-    assert plain.splits.scored_of("constructions-k64") == ["val", "gen"]
+    assert scored(plain, "constructions-k64") == {"val", "gen"}
 
 
 def test_retraining_based_methods_read_losses_and_subsets():
@@ -143,10 +145,11 @@ def test_every_model_has_its_files(model, files):
 
 def test_models_are_only_retrained_if_a_method_needs_them():
     without = {f"methods.{name}": DELETED for name in ("empirical-influence", "datamodel-10")}
-    blocks = benchmark(without, EVERY).models.needed_blocks
-    assert blocks["retrain"] == [(2, 0)]  # for the ensemble of two
-    assert benchmark(without, EVERY).models.measured == {"lds": ["val", "gen"]}
-    assert benchmark().models.needed_blocks["retrain"] == []
+    jobs = jobs_of(without, EVERY)
+    assert trained(jobs, "retrain") == {(2, 0)}  # for the ensemble of two
+    measured = {(w["group"], w["split"]) for w in (j.wildcards for j in by_rule(jobs)["losses"])}
+    assert measured == {("lds", "val"), ("lds", "gen")}
+    assert trained(jobs_of(), "retrain") == set()
 
 
 # What is changed in configs/every-method.yaml, the key that the sentence must name, words in it.

@@ -393,7 +393,7 @@ def test_a_contract_of_a_plug_in_answers_all_that_a_benchmark_asks(write, folder
     }
     with pytest.raises(ConfigError, match=r"^methods.mine: .* real queries; found split gen"):
         made.inputs.method("mine", "gen")
-    assert made.splits.scored_of("mine") == ["val", "planted"]
+    assert made.splits.of("mine") == ["val", "planted"]
     assert made.splits.lds_of("mine") == ["val"]
     assert made.methods["mine"].needs == "no gradients"
     for name, values in (("ages", [1, 2, 3]), ("asked", [5])):

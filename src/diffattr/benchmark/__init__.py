@@ -115,12 +115,12 @@ class Benchmark:
     @cached_property
     def passes(self) -> Passes:
         """The gradients that are computed."""
-        return Passes(self.config, self.splits, self.methods)
+        return Passes(self.config, self.methods)
 
     @cached_property
     def models(self) -> Models:
         """The models that are needed."""
-        return Models(self.config, self.paths, self.counts, self.splits, self.methods)
+        return Models(self.config, self.paths, self.counts)
 
     @cached_property
     def inputs(self) -> Inputs:

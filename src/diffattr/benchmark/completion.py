@@ -21,14 +21,13 @@ import msgspec
 
 from diffattr.artifacts import ArtifactError, read_json, write_json
 from diffattr.attribution import method_of
-from diffattr.benchmark.pretrained import adapter_config, said_by_pipeline
+from diffattr.benchmark.pretrained import adapter_config, pipeline_values
 from diffattr.config import Config, ConfigError, Model, check, refuse, typed
 from diffattr.data import DATA_SOURCES
 from diffattr.data.image_folder import n_files
 from diffattr.diffusion.families import MODEL_FAMILIES, pipeline_of
 from diffattr.plugins import PluginError
 
-_KEPT = "pipeline.json"
 _DEFAULT_PASS = {
     "n_timesteps": 10,
     "noise": "common",
@@ -92,37 +91,36 @@ def _n_files(key: str, folder: str) -> int:
     return n_files(folder)
 
 
-def _add_pipeline(whole: dict[str, Any], model: Model) -> None:
-    said = _kept(whole["name"], model) or _keep(whole["name"], model, said_by_pipeline(model))
-    if model.config not in ({}, said["config"]):
+def _add_pipeline(config: dict[str, Any], model: Model) -> None:
+    found = _in_pipeline(config["name"], model)
+    if model.config not in ({}, found["config"]):
         raise ConfigError(
             f"model.config: found {', '.join(model.config)}; remove it, the pipeline"
-            f" {model.pretrained} says it"
+            f" {model.pretrained} contains it"
         )
-    whole["model"]["config"] = said["config"]
-    whole["noise_schedule"] = {**said["noise_schedule"], **whole.get("noise_schedule", {})}
-    if whole.get("sampling") is not None:
-        whole["sampling"] = {**said["sampling"], **whole["sampling"]}
-    _default(whole["data"], "resolution", said["resolution"])
+    config["model"]["config"] = found["config"]
+    config["noise_schedule"] = {**found["noise_schedule"], **config.get("noise_schedule", {})}
+    if config.get("sampling") is not None:
+        config["sampling"] = {**found["sampling"], **config["sampling"]}
+    _default(config["data"], "resolution", found["resolution"])
 
 
-def _kept(name: str, model: Model) -> dict[str, Any] | None:
-    """Return what the pipeline of a benchmark said before, None where the Hub has to be asked.
+def _in_pipeline(name: str, model: Model) -> dict[str, Any]:
+    """Return the values in a pipeline's files.
 
-    Every job of a run completes the config; only the first one asks the Hub.
+    Every job completes the config, so those of a pipeline on the Hub are kept: the Hub is asked
+    once.
     """
-    if not pipeline_of(model).is_local:
-        with contextlib.suppress(ArtifactError, OSError, KeyError, TypeError):
-            kept = read_json(f"results/{name}/{_KEPT}")
-            if kept["model"] == msgspec.to_builtins(model):
-                return kept["said"]
-    return None
-
-
-def _keep(name: str, model: Model, said: dict[str, Any]) -> dict[str, Any]:
-    if not pipeline_of(model).is_local:
-        write_json(f"results/{name}/{_KEPT}", {"model": msgspec.to_builtins(model), "said": said})
-    return said
+    if pipeline_of(model).is_local:
+        return pipeline_values(model)
+    path, key = f"results/{name}/pipeline.json", msgspec.to_builtins(model)
+    with contextlib.suppress(ArtifactError, KeyError, TypeError):
+        kept = read_json(path)
+        if kept["model"] == key:
+            return kept["values"]
+    values = pipeline_values(model)
+    write_json(path, {"model": key, "values": values})
+    return values
 
 
 def _add_passes(config: dict[str, Any]) -> None:

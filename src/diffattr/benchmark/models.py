@@ -1,14 +1,11 @@
 """The models that a benchmark needs, their files and what is measured of them."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from diffattr.benchmark.counts import Counts
-from diffattr.benchmark.methods import PlannedMethod
 from diffattr.benchmark.paths import FULL, Paths, checkpoint_model
-from diffattr.benchmark.splits import Splits
 from diffattr.config import PRIMARY, Config, ConfigError
 from diffattr.diffusion.families import MODEL_FAMILIES, StableDiffusionLora, options, sample_shape
 from diffattr.diffusion.models import CONFIG_FILE
@@ -22,8 +19,6 @@ class Models:
     config: Config
     paths: Paths
     counts: Counts
-    splits: Splits
-    methods: Mapping[str, PlannedMethod]
 
     @cached_property
     def text_conditioned(self) -> StableDiffusionLora | None:
@@ -47,19 +42,6 @@ class Models:
         """Every file of the full model's checkpoints."""
         models = [checkpoint_model(step) for step in self.checkpoint_steps]
         return [path for model in models for path in self.files(model).values()]
-
-    @property
-    def full_seeds(self) -> list[int]:
-        """The seeds of the full models that are trained; the first model is explained."""
-        if self.config.training is None:
-            return []
-        seed = self.config.full_model.seed
-        counts = [
-            options.ensemble.count
-            for options in self.config.methods.values()
-            if options.ensemble is not None and options.ensemble.of == "full"
-        ]
-        return [seed + number for number in range(max(counts, default=1))]
 
     @property
     def network_files(self) -> dict[str, str]:
@@ -99,17 +81,6 @@ class Models:
         found = re.fullmatch(r"retrain-(\d+)-seed-\d+", model)
         return int(found[1]) if found else None
 
-    @property
-    def measured(self) -> dict[str, list[str]]:
-        """The query splits on which a group's models are evaluated, by group.
-
-        `retrain` models are evaluated where a method learns from them.
-        """
-        if self.config.measurement is None:
-            return {}
-        reads = any(method.n_retrained for method in self.methods.values())
-        return {"lds": self.splits.lds, **({"retrain": self.splits.queries} if reads else {})}
-
     def evaluated(self, group: str) -> list[str]:
         """Return the output functions that are evaluated at a group's models, one table each."""
         return tables_of(self.quantities(group))
@@ -119,25 +90,3 @@ class Models:
         if self.config.measurement is None:
             return []
         return [PRIMARY, *(self.config.measurement.lds.also_measured if group == "lds" else ())]
-
-    @property
-    def needed_blocks(self) -> dict[str, list[tuple[int, int]]]:
-        """The (seed, block) pairs that are trained, by group."""
-        if self.config.measurement is None:
-            return {}
-
-        def all_of(group: str) -> list[tuple[int, int]]:
-            blocks = self.counts.blocks(group)
-            return [(seed, block) for seed in self.counts.group(group).seeds for block in blocks]
-
-        needed = {group: all_of(group) for group in self.measured}
-        if "retrain" not in needed:
-            members = {
-                self.member(model) for method in self.methods.values() for model in method.models
-            }
-            size = self.config.jobs.models_per_block
-            blocks = sorted({member // size for member in members if member is not None})
-            seed = self.counts.group("retrain").seeds[0]
-            needed["retrain"] = [(seed, block) for block in blocks]
-        removed = {removal.group: all_of(removal.group) for removal in self.counts.removals}
-        return {**needed, **removed}

@@ -80,7 +80,7 @@ def _network(pipeline: Pipeline) -> dict[str, Any]:
     return config
 
 
-def said_by_pipeline(model: Model) -> dict[str, Any]:
+def pipeline_values(model: Model) -> dict[str, Any]:
     """Return the values in the files of a pretrained model.
 
     They are `noise_schedule`, the scheduler's `sampling`, the network's `config` and the images'

@@ -45,15 +45,6 @@ class Splits:
         """Return the query splits on which a method has an LDS."""
         return [split for split in self.of(method) if split in self.lds]
 
-    def scored_of(self, method: str) -> list[str]:
-        """Return the splits whose scores are written.
-
-        A sweep's cell has none, unless it has no lambda: its predictions are then sums of scores.
-        """
-        if method in self.named:
-            return self.of(method)
-        return [] if self.methods[method].has_lambda else self.lds_of(method)
-
     def mapped_of(self, method: str) -> list[str]:
         """Return the query splits for which a method has maps."""
         is_shown = method in self.named and self.methods[method].method.has_maps

@@ -101,7 +101,8 @@ class MethodOptions(Section, frozen=True, rename={"lam": "lambda"}):
 class Axes(Section, frozen=True, rename={"lam": "lambda"}):
     """The axes of a sweep; every combination of values is one cell.
 
-    `checkpoint` is a share of the full model's training, `lambda` one of lambdas.relative.
+    `checkpoint` is a share of the full model's training, `lambda` one of
+    measurement.lambdas.relative.
     """
 
     output_function: (

@@ -86,7 +86,7 @@ def _method(benchmark: Benchmark, name: str, method_cost: cost.MethodCost) -> Me
     n_gradients = None
     if method.gradient_pass is not None:
         gradient_pass = benchmark.config.features[method.gradient_pass]
-        n_gradients = gradient_pass.n_timesteps * gradient_pass.draws * len(method.models)
+        n_gradients = gradient_pass.n_gradients * len(method.models)
     return Method(
         name=name,
         method=options.method,

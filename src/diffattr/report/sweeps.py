@@ -77,7 +77,7 @@ def sweep_tables(
                 Cell(
                     method=cell.method,
                     values=cell.values,
-                    gradients_per_image=features.n_timesteps * features.draws,
+                    gradients_per_image=features.n_gradients,
                     seconds=costs[cell.method].seconds,
                     splits={
                         split: _cell_lds(results[split][cell.method], lambdas)
