@@ -77,6 +77,8 @@ def test_the_chain_of_a_benchmark_goes_through_its_longest_jobs():
 
 
 def test_the_longest_chain_goes_through_retraining_without_a_query_s_images():
-    chain = [j.rule for j in longest_chain(jobs_of(name=EVERY), lambda j: 1.0)]
+    rules = [j.rule for j in longest_chain(jobs_of(name=EVERY), lambda j: 1.0)]
+    # A lambda is selected on losses of trained blocks on generated images: both ways to them
+    # are equally long, through the full model and through the subsets.
     wanted = ["scores", "removals", "remaining", "train_block", "redraw"]
-    assert [rule for rule in chain if rule in wanted] == wanted
+    assert rules[rules.index("scores") :][: len(wanted)] == wanted
