@@ -9,11 +9,13 @@ from blocks import claim, github, replaced
 from matplotlib.figure import Figure
 
 from diffattr.artifacts import read_array, read_arrays, read_json, write_text
+from diffattr.benchmark.paths import Paths
 from diffattr.report import figures
 from diffattr.report.structs import read
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "digits"
+PATHS = Paths(str(RESULTS))
 IMAGES = ROOT / "docs" / "images"
 METHODS = ("trak-100", "d-trak-100")
 SPLITS = {"val": "held-out digits", "gen": "generated digits"}
@@ -21,13 +23,13 @@ SPLITS = {"val": "held-out digits", "gen": "generated digits"}
 
 def gallery(split: str, queries: list[int], top: int = 5) -> Figure:
     """Return a figure: one row per query and method, the query and its top training images."""
-    train = read_array(RESULTS / "images" / "train.npy")
-    asked = read_array(RESULTS / "images" / f"{split}.npy")
+    train = read_array(Path(PATHS.samples("train")))
+    asked = read_array(Path(PATHS.samples(split)))
     rows = [(query, method) for query in queries for method in METHODS]
     figure = Figure(figsize=(1 + top, 0.95 * len(rows)))
     grid = figure.subplots(len(rows), 1 + top, squeeze=False)
     for axes, (query, method) in zip(grid, rows, strict=True):
-        path = RESULTS / "scores" / method / f"{split}.zarr.zip"
+        path = Path(PATHS.scores(method, split))
         best = read_arrays(path)["scores"][query].argsort()[::-1][:top]
         for axis, image in zip(axes, [asked[query], *train[best]], strict=True):
             axis.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=-1, vmax=1)
