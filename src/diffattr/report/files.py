@@ -141,6 +141,10 @@ class Inputs:
         """The names of images, by split; generated images have none."""
         return self._names["images"]
 
+    def ids(self, split: str) -> list[str] | list[int]:
+        """Return the names of a split's images, the numbers of their noise if they have none."""
+        return self.names.get(split) or self.array("indices", split).tolist()
+
     def labels(self, split: str) -> list[str | None] | None:
         """Return the class name of each image of a split, None for an image without a class.
 

@@ -1,17 +1,16 @@
 """The pages: HTML files that need nothing else, made from the report and the images alone."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, get_args
 
-import numpy as np
 import yaml
-from jaxtyping import Float, UInt8
 from markupsafe import Markup
 
 from diffattr.benchmark.methods import Needs
 from diffattr.counterfactual.result import CounterfactualResult
 from diffattr.report import figures, formats, pictures, rendering
+from diffattr.report.pictures import Images
 from diffattr.report.structs import Report
 
 _MEANINGS = {
@@ -25,11 +24,6 @@ _COSINE = (
     "Cosine between the embeddings of the original and the redrawn image: the lower, the more the"
     " image changed."
 )
-Images = Mapping[
-    str,
-    Float[np.ndarray, "_ channel height width"] | UInt8[np.ndarray, "_ channel height width"],
-]
-"""Each split's images, in [-1, 1] or 8-bit, `train` among them."""
 
 
 def html(report: Report, images: Images) -> str:

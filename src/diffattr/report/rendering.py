@@ -1,5 +1,6 @@
 """Templates, and files that come with the package, from which the pages are made."""
 
+import inspect
 from importlib.resources import files
 from typing import Any
 
@@ -7,39 +8,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from diffattr.report import formats
 
-PACKAGE = "diffattr.report"
-_FILTERS = (
-    "fixed",
-    "signed",
-    "between",
-    "rank",
-    "percent",
-    "small_percent",
-    "level",
-    "certainty",
-    "short",
-    "seconds",
-    "size",
-)
 
-
-def render(template: str, *, package: str = PACKAGE, **values: Any) -> str:
-    """Return a page made from one of a package's templates.
-
-    Raises:
-        UndefinedError: the template names a value that is not given.
-    """
+def render(template: str, **values: Any) -> str:
+    """Return a page made from a template; every format is a filter there."""
     environment = Environment(
-        loader=PackageLoader(package),
+        loader=PackageLoader("diffattr.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(formats, name) for name in _FILTERS}
+    environment.filters |= inspect.getmembers(formats, inspect.isfunction)
     return environment.get_template(template).render(**values)
 
 
-def packaged(*parts: str, package: str = PACKAGE) -> str:
-    """Return the text of a file that comes with a package."""
-    return files(package).joinpath(*parts).read_text(encoding="utf-8")
+def packaged(*parts: str) -> str:
+    """Return the text of a file that comes with this package."""
+    return files("diffattr.report").joinpath(*parts).read_text(encoding="utf-8")
