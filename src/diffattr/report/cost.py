@@ -1,9 +1,10 @@
-"""What the artifacts cost and who made them, from the provenance beside them.
+"""What artifacts and methods cost, and who made them, from the provenance beside them.
 
 Only jobs that the report descends from count: what an older config left in the folder does not.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from diffattr.artifacts import PROVENANCE_SUFFIX, Result, read_provenance
+from diffattr.benchmark import Benchmark
 
 Records = Mapping[str, Mapping[str, Any]]
 """The provenance of every artifact, by its path."""
@@ -173,6 +175,60 @@ def _cost(records: list[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost]:
+    """Return the cost of every method on its most expensive split, by name.
+
+    It counts the jobs that its predictions (or scores) descend from, without those that every
+    benchmark needs: data, the full model, generated queries, subsets. A job that several methods
+    share counts fully for each of them, so the result is what the method alone would cost. For a
+    retraining method that learns from the first few retrained models, only their blocks count.
+
+    It is unknown for a method whose artifacts do not exist or whose scores were computed elsewhere.
+    """
+    paths, splits = benchmark.paths, benchmark.splits
+    given = [
+        *(paths.samples(split) for split in ("train", *splits.queries)),
+        *benchmark.models.network_files.values(),
+        *(
+            path
+            for group in (("lds", "retrain") if splits.lds else ())
+            for path in benchmark.inputs.subsets(group)
+        ),
+    ]
+    jobs = {path: job_of(record) for path, record in records.items()}
+    record_of = {jobs[path]: record for path, record in records.items()}
+
+    def jobs_behind(roots: Iterable[str]) -> set[str]:
+        return {jobs[path] for path in ancestors(records, roots)}
+
+    def of_further_models(job: str, n_retrained: int) -> bool:
+        wildcards = record_of[job]["wildcards"]
+        block = wildcards.get("block")
+        return (
+            wildcards.get("group") == "retrain"
+            and block is not None
+            and int(block) * benchmark.config.jobs.models_per_block >= n_retrained
+        )
+
+    shared = jobs_behind(given)
+    found: dict[str, MethodCost] = {}
+    for name, method in benchmark.methods.items():
+        # Where nothing is measured, nothing is predicted.
+        ends = [paths.predictions(name, split) for split in splits.lds_of(name)]
+        ends = ends or [paths.scores(name, split) for split in splits.of(name)]
+        per_split = []
+        for path in ends:
+            if path in records and method.needs != "computed elsewhere":
+                needed = jobs_behind([path]) - shared
+                if (n := method.n_retrained) is not None:
+                    needed = {job for job in needed if not of_further_models(job, n)}
+                seconds = round(math.fsum(record_of[job]["seconds"] for job in needed), 3)
+                per_split.append(MethodCost(seconds=seconds, jobs=len(needed)))
+        unknown = MethodCost(seconds=None, jobs=0)
+        found[name] = max(per_split, key=lambda cost: cost.seconds or 0, default=unknown)
+    return found
+
+
 def origin(records: Records, roots: Iterable[str]) -> Origin:
     """Return when and by what the artifacts were made; `roots` are the report's inputs."""
     jobs = {job_of(record): record for record in records.values()}.values()
@@ -191,14 +247,14 @@ def origin(records: Records, roots: Iterable[str]) -> Origin:
         last_started=started[-1] if started else None,
         links=len(links),
         stale=sorted(
-            {path for path, parent, digest in links if _digest(records[parent]) != digest}
+            {
+                path
+                for path, parent, digest in links
+                if records[parent]["checksum"]["sha256"] != digest
+            }
         ),
         unknown=sorted(set(roots) - set(records)),
     )
-
-
-def _digest(record: Mapping[str, Any]) -> str:
-    return record["checksum"]["sha256"]
 
 
 def _tally(values: Iterable[Any]) -> list[Tally]:
