@@ -31,9 +31,6 @@ Embed = Callable[[Outcome], Float[np.ndarray, "query dim"]]
 """Turns the queries of an outcome into vectors."""
 
 
-# --- reading ----------------------------------------------------------------------------------
-
-
 def read_original(
     samples: str | Path,
     losses: str | Path,
@@ -96,9 +93,6 @@ def _read_of(
                 " diverged; lower training.learning_rate"
             )
     return stored
-
-
-# --- distances --------------------------------------------------------------------------------
 
 
 def pixel_distances(
