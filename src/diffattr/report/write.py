@@ -10,14 +10,14 @@ import numpy as np
 from diffattr.artifacts import atomic_write, write_json, write_text
 from diffattr.benchmark import Benchmark
 from diffattr.report import page, table
-from diffattr.report.files import Inputs
+from diffattr.report.files import Inputs, input_files
 from diffattr.report.gather import gather
 from diffattr.report.pictures import Images
 from diffattr.report.queries import highest
 from diffattr.report.viewer import write_viewer
 
 
-def write_report(benchmark: Benchmark, inputs: Inputs, outputs: Mapping[str, str]) -> None:
+def write_report(benchmark: Benchmark, outputs: Mapping[str, str]) -> None:
     """Write pages for people, the same numbers for machines, and tables.
 
     `outputs` are those of `diffattr.report.files.output_files`.
@@ -25,6 +25,7 @@ def write_report(benchmark: Benchmark, inputs: Inputs, outputs: Mapping[str, str
     Raises:
         ArtifactError: an input is missing or damaged.
     """
+    inputs = Inputs(input_files(benchmark))
     report = gather(benchmark, inputs)
     images = {
         str(split): inputs.array("images", split, mmap=True) for (split,) in inputs.files["images"]
