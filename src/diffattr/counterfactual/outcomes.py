@@ -78,16 +78,15 @@ def _read_of(
 ) -> Arrays:
     """Return arrays that hold one entry of a known shape for each of some queries."""
     stored = read_arrays(path)
-    values = {name: stored[name] for name in shapes}
     with readable(path, "evaluation of queries"):
         if stored.attribute("queries") != list(queries):
             raise ValueError(f"of queries {stored.attribute('queries')}, expected {list(queries)}")
         for name, shape in shapes.items():
             expected = (len(queries), *shape)
-            if values[name].shape != expected:
-                raise ValueError(f"{name} of shape {values[name].shape}, expected {expected}")
+            if stored[name].shape != expected:
+                raise ValueError(f"{name} of shape {stored[name].shape}, expected {expected}")
     for name in shapes:
-        if not np.isfinite(values[name]).all():
+        if not np.isfinite(stored[name]).all():
             raise ArtifactError(
                 f"{path}: holds {name} that are not finite numbers: the training of its models"
                 " diverged; lower training.learning_rate"

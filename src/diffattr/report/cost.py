@@ -186,14 +186,11 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost
     It is unknown for a method whose artifacts do not exist or whose scores were computed elsewhere.
     """
     paths, splits = benchmark.paths, benchmark.splits
+    groups = ("lds", "retrain") if splits.lds else ()
     given = [
         *(paths.samples(split) for split in ("train", *splits.queries)),
         *benchmark.models.network_files.values(),
-        *(
-            path
-            for group in (("lds", "retrain") if splits.lds else ())
-            for path in benchmark.inputs.subsets(group)
-        ),
+        *(path for group in groups for path in benchmark.inputs.subsets(group)),
     ]
     jobs = {path: job_of(record) for path, record in records.items()}
     record_of = {jobs[path]: record for path, record in records.items()}
@@ -201,14 +198,10 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost
     def jobs_behind(roots: Iterable[str]) -> set[str]:
         return {jobs[path] for path in ancestors(records, roots)}
 
-    def of_further_models(job: str, n_retrained: int) -> bool:
+    def first_retrained(job: str) -> int:
         wildcards = record_of[job]["wildcards"]
-        block = wildcards.get("block")
-        return (
-            wildcards.get("group") == "retrain"
-            and block is not None
-            and int(block) * benchmark.config.jobs.models_per_block >= n_retrained
-        )
+        block = wildcards.get("block", 0) if wildcards.get("group") == "retrain" else 0
+        return int(block) * benchmark.config.jobs.models_per_block
 
     shared = jobs_behind(given)
     found: dict[str, MethodCost] = {}
@@ -219,9 +212,9 @@ def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost
         per_split = []
         for path in ends:
             if path in records and method.needs != "computed elsewhere":
-                needed = jobs_behind([path]) - shared
-                if (n := method.n_retrained) is not None:
-                    needed = {job for job in needed if not of_further_models(job, n)}
+                n_retrained = math.inf if method.n_retrained is None else method.n_retrained
+                behind = jobs_behind([path]) - shared
+                needed = [job for job in behind if first_retrained(job) < n_retrained]
                 seconds = round(math.fsum(record_of[job]["seconds"] for job in needed), 3)
                 per_split.append(MethodCost(seconds=seconds, jobs=len(needed)))
         unknown = MethodCost(seconds=None, jobs=0)
@@ -233,7 +226,7 @@ def origin(records: Records, roots: Iterable[str]) -> Origin:
     """Return when and by what the artifacts were made; `roots` are the report's inputs."""
     jobs = {job_of(record): record for record in records.values()}.values()
     links = [
-        (path, parent, digest)
+        (path, records[parent]["checksum"]["sha256"], digest)
         for path, record in records.items()
         for parent, digest in record["inputs"].items()
         if parent in records
@@ -246,13 +239,7 @@ def origin(records: Records, roots: Iterable[str]) -> Origin:
         first_started=started[0] if started else None,
         last_started=started[-1] if started else None,
         links=len(links),
-        stale=sorted(
-            {
-                path
-                for path, parent, digest in links
-                if records[parent]["checksum"]["sha256"] != digest
-            }
-        ),
+        stale=sorted({path for path, now, recorded in links if now != recorded}),
         unknown=sorted(set(roots) - set(records)),
     )
 

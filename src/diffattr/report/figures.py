@@ -3,7 +3,7 @@
 import io
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -54,7 +54,7 @@ def lambda_curves(report: Report, table: LdsTable) -> str | None:
         figure, axes = _canvas(4.0 + 0.11 * len(paths))
         for row, curve in paths:
             method = methods[row.name]
-            colour, dash = styles[method.method].colour, dashes[method.gradient_pass or ""]
+            (colour, _), dash = styles[method.method], dashes[method.gradient_pass or ""]
             lambdas, lds = np.array(curve.lambdas, np.float64), curve.lds
             axes.plot(lambdas, lds, label=row.name, lw=1.8, color=colour, ls=dash)
             chosen = curve.lambdas.index(row.selected_lambda)
@@ -102,6 +102,7 @@ def lds_against_gradients(report: Report, table: LdsTable) -> str | None:
         for number, (kind, members) in enumerate(kinds.items()):
             # Side by side, since intervals at the same amount would overlap.
             shift = 1.03 ** (number - (len(kinds) - 1) / 2)
+            colour, marker = styles[kind]
             places = [amount * shift for amount, _ in members]
             shown = [row for _, row in members]
             # A line through variants of the same cost would zigzag.
@@ -111,8 +112,8 @@ def lds_against_gradients(report: Report, table: LdsTable) -> str | None:
                 [row.lds for row in shown],
                 yerr=_errors(shown),
                 label=kind,
-                color=styles[kind].colour,
-                marker=styles[kind].marker,
+                color=colour,
+                marker=marker,
                 linestyle=DASHES[number % len(DASHES)] if joined else "none",
                 capsize=3,
             )
@@ -135,13 +136,14 @@ def lds_against_seconds(report: Report, table: LdsTable) -> str | None:
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(3.6 + 0.1 * len(shown))
         for kind in shown:
+            colour, marker = styles[kind]
             of_kind = [row for row in rows if kinds[row.name] == kind]
             axes.plot(
                 [costs[row.name] for row in of_kind],
                 [row.lds for row in of_kind],
                 label=kind,
-                color=styles[kind].colour,
-                marker=styles[kind].marker,
+                color=colour,
+                marker=marker,
                 linestyle="none",
             )
         _ceiling(axes.axhline, table.ceiling)
@@ -255,21 +257,14 @@ def moves(counterfactual: CounterfactualResult, measure: str, fraction: float) -
         return _svg(figure, legend=False)
 
 
-class Look(NamedTuple):
-    """How a type of method is drawn in every plot."""
-
-    colour: str
-    marker: str
-
-
-def looks(report: Report) -> dict[str, Look]:
-    """Return the look of each type of method; kernel methods come first.
+def looks(report: Report) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of each type of method in every plot; kernel methods come first.
 
     The numbers of colours and of markers have no common factor, so 35 types look different.
     """
     kinds = sorted({(not method.has_lambda, method.method) for method in report.methods})
     return {
-        kind: Look(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+        kind: (COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
         for place, (_, kind) in enumerate(kinds)
     }
 

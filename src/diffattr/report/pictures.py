@@ -12,9 +12,8 @@ from PIL import Image
 
 from diffattr.data.image_files import to_uint8
 
-Picture = Float[np.ndarray, "channel height width"] | UInt8[np.ndarray, "channel height width"]
-Pictures = Float[np.ndarray, "_ channel height width"] | UInt8[np.ndarray, "_ channel height width"]
-Images = Mapping[str, Pictures]
+Pixels = Float[np.ndarray, "*_ channel height width"] | UInt8[np.ndarray, "*_ channel height width"]
+Images = Mapping[str, Pixels]
 """Each split's images, in [-1, 1] or 8-bit, `train` among them."""
 LARGEST_SIDE = 64
 """Pixels; larger images are scaled down."""
@@ -42,7 +41,7 @@ def stylesheet(images: Images, shown: Iterable[tuple[str, int]]) -> str:
 
 
 def write_sheets(
-    folder: Path, split: str, images: Pictures, positions: Sequence[int] | None = None
+    folder: Path, split: str, images: Pixels, positions: Sequence[int] | None = None
 ) -> dict[str, Any]:
     """Write the images at these positions (all) as sheets and return how to find one."""
     places = range(len(images)) if positions is None else positions
@@ -67,7 +66,7 @@ def write_sheets(
     }
 
 
-def picture(image: Picture) -> Image.Image:
+def picture(image: Pixels) -> Image.Image:
     """Return an image, in [-1, 1] or 8-bit, as 8-bit pixels, scaled down if it is large."""
     pixels = to_uint8(image).transpose(1, 2, 0)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

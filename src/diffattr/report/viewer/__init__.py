@@ -10,14 +10,25 @@
 The same inputs give the same bytes.
 """
 
+import base64
+import hashlib
 from pathlib import Path
+from typing import get_args
+
+from markupsafe import Markup
 
 from diffattr.artifacts import atomic_write
+from diffattr.benchmark.methods import Needs
 from diffattr.report import formats
 from diffattr.report.files import Inputs
+from diffattr.report.page import packaged, render
 from diffattr.report.pictures import Images, write_sheets
 from diffattr.report.structs import Report
-from diffattr.report.viewer import data_files, page
+from diffattr.report.viewer.data_files import as_json, described, extremes, write, write_queries
+
+SCRIPTS = ("state", "loading", "drawing", "words", "bar", "views", "show", "start")
+"""Files of static/, in the order in which they run. They become one script, so that the page's
+content security policy can allow it by its hash, and need no server, as modules would."""
 
 
 def write_viewer(
@@ -47,30 +58,70 @@ def write_viewer(
             split, methods, answers = group.split, report.ranking(group.split), []
             for method in methods:
                 shape = group.n_queries, report.n_train
-                positions, texts = data_files.extremes(inputs, method, split, shape, top)
+                positions, texts = extremes(inputs, method, split, shape, top)
                 shown.update(positions.ravel().tolist())
                 answers.append(texts)
             planted = report.planted if split == "planted" else None
             index = {
-                **data_files.described(inputs, split),
+                **described(inputs, split),
                 "methods": [names.index(method) for method in methods],
                 "lds": [lds[split][method] for method in methods] if split in lds else None,
                 "ranks": planted and [ranks[method] for method in methods],
                 "copies": planted and planted.copies,
-                "starts": data_files.write_queries(folder, split, group.n_queries, answers),
+                "starts": write_queries(folder, split, group.n_queries, answers),
                 "sheets": write_sheets(folder / "images", split, images[split]),
             }
-            data_files.write(folder, split, data_files.as_json(index))
+            write(folder, split, as_json(index))
         positions = sorted(shown)
         index = {
-            **data_files.described(inputs, "train", positions),
+            **described(inputs, "train", positions),
             "positions": positions,
             "sheets": write_sheets(folder / "images", "train", images["train"], positions),
         }
-        data_files.write(folder, "train", data_files.as_json(index))
-        html = page.html(report, has_maps=bool(inputs.files["maps"]))
+        write(folder, "train", as_json(index))
+        html = _html(report, has_maps=bool(inputs.files["maps"]))
         (folder / "queries.html").write_text(html, encoding="utf-8")
 
 
 def _as_shown(lds: float) -> float:
     return float(formats.fixed(lds))
+
+
+def _html(report: Report, has_maps: bool) -> str:
+    """Return the page, which holds no data."""
+    groups, words = get_args(Needs), formats.split_words(report.is_measured)
+    about = {
+        "title": report.name,
+        "n_train": report.n_train,
+        "groups": groups,
+        "methods": [
+            {"name": m.name, "group": groups.index(m.needs), "features": m.features}
+            for m in report.methods
+        ],
+        "splits": [
+            {
+                "name": group.split,
+                "words": words[group.split],
+                "id_words": "noise number" if group.queries[0].name is None else "image",
+            }
+            for group in report.queries
+        ],
+    }
+    style = packaged("templates", "base.css") + packaged("viewer", "static", "viewer.css")
+    parts = [packaged("viewer", "static", f"{name}.js") for name in SCRIPTS]
+    script = "\n".join(['"use strict";\n(() => {', *parts, "})();\n"])
+    return render(
+        "viewer.html.jinja",
+        title=report.name,
+        about=Markup(as_json(about)),
+        has_maps=has_maps,
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _hash(text: str) -> str:
+    """Return what lets this inline text, and no other, past the page's content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
