@@ -12,8 +12,6 @@ from diffattr.artifacts import Arrays, ArtifactError, read_array, read_arrays, r
 from diffattr.config import EmbeddingOptions
 from diffattr.features.embeddings import EMBEDDINGS, make
 
-PIXELS, LOSS = "pixel-l2", "loss-change"
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -146,8 +144,8 @@ def moves(
 
     def moved(outcome: Outcome) -> dict[str, Float64[np.ndarray, " query"]]:
         return {
-            PIXELS: pixel_distances(original.samples, outcome.samples),
-            LOSS: outcome.losses.mean(axis=1, dtype=np.float64) - before,
+            "pixel-l2": pixel_distances(original.samples, outcome.samples),
+            "loss-change": outcome.losses.mean(axis=1, dtype=np.float64) - before,
             **{
                 f"{name}-cosine": cosines(embedded[name], embed(outcome))
                 for name, embed in embeddings.items()

@@ -231,13 +231,13 @@ def origin(records: Records, roots: Iterable[str]) -> Origin:
         for parent, digest in record["inputs"].items()
         if parent in records
     ]
-    started = sorted(record["started"] for record in jobs)
+    started = [record["started"] for record in jobs]
     return Origin(
         commits=_tally(record["commit"] for record in jobs),
         hosts=_tally({**record["host"], "device": record["device"]} for record in jobs),
         versions=_tally(record["versions"] for record in jobs),
-        first_started=started[0] if started else None,
-        last_started=started[-1] if started else None,
+        first_started=min(started, default=None),
+        last_started=max(started, default=None),
         links=len(links),
         stale=sorted({path for path, now, recorded in links if now != recorded}),
         unknown=sorted(set(roots) - set(records)),

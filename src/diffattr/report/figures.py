@@ -54,7 +54,7 @@ def lambda_curves(report: Report, table: LdsTable) -> str | None:
         figure, axes = _canvas(4.0 + 0.11 * len(paths))
         for row, curve in paths:
             method = methods[row.name]
-            (colour, _), dash = styles[method.method], dashes[method.gradient_pass or ""]
+            colour, dash = styles[method.method][0], dashes[method.gradient_pass or ""]
             lambdas, lds = np.array(curve.lambdas, np.float64), curve.lds
             axes.plot(lambdas, lds, label=row.name, lw=1.8, color=colour, ls=dash)
             chosen = curve.lambdas.index(row.selected_lambda)

@@ -37,11 +37,7 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
         }
         for split in splits
     }
-    named = {
-        split: {name: results[split][name] for name in benchmark.splits.methods_of(split)}
-        for split in splits
-    }
-    tables = [lds_table(benchmark, inputs, split, named[split]) for split in splits]
+    tables = [lds_table(benchmark, inputs, split, results[split]) for split in splits]
     per_query = {
         table.split: {row.name: row.per_query for row in table.methods} for table in tables
     }

@@ -106,9 +106,10 @@ def lds_table(
 ) -> LdsTable:
     """Return one split's table, best method first, with its comparisons.
 
-    `results` are by method, without the cells of sweeps.
+    `results` are by method; the cells of sweeps among them are left out.
     """
-    ranking = sorted(results, key=lambda name: (-results[name].lds, name))
+    named = benchmark.splits.methods_of(split)
+    ranking = sorted(named, key=lambda name: (-results[name].lds, name))
     best, first = ranking[0], results[ranking[0]]
     methods, confidence = benchmark.methods, benchmark.measurement.lds.confidence
 
