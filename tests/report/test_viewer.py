@@ -393,7 +393,6 @@ def test_the_same_inputs_give_the_same_bytes(make, tmp_path):
 
 
 def with_hostile_words(made: Made) -> Made:
-    made.title = HOSTILE
     made.methods = {HOSTILE: ("computed elsewhere", HOSTILE), **made.methods}
     del made.methods["trak-4"]
     made.scores |= {(HOSTILE, split): made.scores["trak-4", split] for split in SIZES}
@@ -407,6 +406,7 @@ def with_hostile_words(made: Made) -> Made:
 
 
 def test_hostile_words_are_text(made, tmp_path):
+    made.title = HOSTILE
     with_hostile_words(made).write(tmp_path / "v")
     html = (tmp_path / "v" / "queries.html").read_text(encoding="utf-8")
     read = Read(html)
