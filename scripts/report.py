@@ -5,8 +5,6 @@ from diffattr.job import job
 with job(snakemake) as this:
     from diffattr.benchmark import Benchmark
     from diffattr.config import Config
-    from diffattr.report.files import Inputs
     from diffattr.report.write import write_report
 
-    benchmark = Benchmark(this.section("benchmark", Config))
-    write_report(benchmark, Inputs.of(benchmark, this.input), this.output)
+    write_report(Benchmark(this.section("benchmark", Config)), this.output)

@@ -16,7 +16,7 @@ from diffattr import artifacts
 from diffattr.benchmark import Benchmark
 from diffattr.evaluation.planted import planted_ranks
 from diffattr.report import page
-from diffattr.report.files import Inputs
+from diffattr.report.files import Inputs, input_files
 from diffattr.report.gather import gather
 from diffattr.report.structs import Report
 
@@ -90,7 +90,7 @@ class Folder:
     numbers_text: str = ""
 
     def gather(self) -> Report:
-        return gather(self.benchmark, Inputs.of(self.benchmark, self.roots))
+        return gather(self.benchmark, Inputs(input_files(self.benchmark)))
 
 
 def as_json(report: Report) -> str:

@@ -8,7 +8,7 @@ import pytest
 from changed_config import benchmark
 
 from diffattr.artifacts import PROVENANCE_SUFFIX
-from diffattr.report.files import Inputs, input_files, output_files
+from diffattr.report.files import input_files, output_files
 from diffattr.report.write import write_report
 
 _listeners: list[set[str]] = []
@@ -45,23 +45,14 @@ def test_a_report_reads_its_inputs_and_no_other_artifact(make_folder, is_measure
     folder = make_folder(is_measured=is_measured)
     outputs = output_files(folder.benchmark)
     with files_opened(folder.benchmark.paths.root) as opened:
-        write_report(folder.benchmark, Inputs.of(folder.benchmark, folder.roots), outputs)
+        write_report(folder.benchmark, outputs)
     report = folder.benchmark.paths("report")
     read = {path for path in opened if not f"{path}/".startswith(f"{report}/")}
-    # Those that the fixture lists by itself.
-    assert read == set(folder.roots)
+    # Those that the fixture lists by itself, and those that the rule declares.
+    declared = (files.values() for files in input_files(folder.benchmark).values())
+    assert read == set(folder.roots) == {path for paths in declared for path in paths}
     written = {path for path in Path(report).iterdir() if not path.name.startswith(".")}
     assert written == {Path(path) for path in outputs.values()}
-
-
-def test_an_input_that_is_not_declared_is_refused(folder):
-    declared = set(folder.roots) - {folder.benchmark.paths.lds("random", "val")}
-    with pytest.raises(ValueError, match=r"lds/random/val\.json: expected as an input of both"):
-        Inputs.of(folder.benchmark, declared)
-    with pytest.raises(ValueError, match=r"^results/other: expected as an input of both"):
-        Inputs.of(folder.benchmark, [*folder.roots, "results/other"])
-    with pytest.raises(KeyError):
-        Inputs.of(folder.benchmark, folder.roots).json("lds", "random", "planted")
 
 
 def test_parts_of_the_report_are_there_where_they_apply(folder):

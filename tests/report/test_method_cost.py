@@ -2,8 +2,7 @@
 
 from changed_config import benchmark
 
-from diffattr.report.cost import MethodCost
-from diffattr.report.method_cost import method_costs
+from diffattr.report.cost import MethodCost, method_costs
 
 METHODS = {
     "trak": {"method": "trak", "features": "t4/loss"},

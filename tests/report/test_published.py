@@ -14,7 +14,7 @@ from diffattr.evaluation.result import evaluate
 from diffattr.features.embeddings import EMBEDDINGS
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 from diffattr.report import page, published
-from diffattr.report.files import Inputs
+from diffattr.report.files import Inputs, input_files
 from diffattr.report.gather import gather
 
 NAMES = ["artbench2", "artbench5", "celeba", "cifar10", "cifar2"]
@@ -270,7 +270,7 @@ def shown(make_folder):
     written = folder.benchmark.written
     report = msgspec.structs.replace(written.report, published="cifar2")
     named = type(folder.benchmark)(msgspec.structs.replace(written, report=report))
-    return folder, gather(named, Inputs.of(named, folder.roots))
+    return folder, gather(named, Inputs(input_files(named)))
 
 
 def test_ours_stand_beside_the_published_with_the_interval_over_subsets(shown):

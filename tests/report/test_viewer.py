@@ -6,87 +6,164 @@ import re
 import shutil
 import subprocess
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from diffattr import artifacts
-from diffattr.report import viewer
-from diffattr.report.viewer import Method, Split, Train, sheets
-from diffattr.report.viewer.extremes import highest
+from diffattr.artifacts import Arrays
+from diffattr.evaluation.planted import PlantedRow
+from diffattr.report import pictures
+from diffattr.report.files import Inputs
+from diffattr.report.queries import Query, QueryGroup, QueryMethod, highest
+from diffattr.report.structs import Report
+from diffattr.report.viewer import write_viewer
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;'\"\u2028`${1}"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 N_TRAIN, SIZES = 30, {"val": 7, "gen": 5, "planted": 4}
+COPIES = [1, 3, 9, 2]
 TOP = 3
+
+
+class Stored(Inputs):
+    """Inputs that are no files."""
+
+    def __init__(self, made: "Made"):
+        super().__init__({"maps": dict.fromkeys(made.maps, "no file")})
+        self.made = made
+
+    def ids(self, split):
+        return self.made.ids[split]
+
+    def labels(self, split):
+        return self.made.labels[split]
+
+    def arrays(self, kind, *key):
+        stored = {"scores": self.made.scores[key]} if kind == "scores" else self.made.maps[key]
+        return Arrays(Path(kind, *key), stored, {})
 
 
 @dataclass
 class Made:
-    """What a folder is written from."""
+    """What a folder is written from; `methods` are what they need and their features."""
 
-    methods: list[Method]
-    train: Train
-    splits: list[Split]
+    template: Report
+    methods: dict[str, tuple[str, str | None]]
+    splits: dict[str, list[str]]
+    ids: dict[str, list]
+    labels: dict[str, list[str | None] | None]
+    lds: dict[str, dict[str, list[float]]]
     images: dict[str, np.ndarray]
     scores: dict[tuple[str, str], np.ndarray]
-    maps: viewer.Maps | None = None
+    maps: dict[tuple[str, str], dict[str, np.ndarray]] = field(default_factory=dict)
+    title: str = "made-up"
 
-    def write(self, directory: Path, **options: Any) -> None:
-        viewer.write(
-            directory,
-            options.pop("title", "made-up"),
-            self.methods,
-            self.train,
-            self.splits,
-            self.images,
-            lambda method, split: self.scores[method, split],
-            maps=self.maps,
-            top=TOP,
-            **options,
+    @property
+    def report(self) -> Report:
+        table, method = self.template.lds[0], self.template.methods[0]
+        planted = None
+        if "planted" in self.splits:
+            rows = [
+                PlantedRow(name=name, lam=None, recall_at_1=0, mean_rank=0, ranks=self.ranks(name))
+                for name in self.splits["planted"]
+            ]
+            planted = replace(self.template.planted, copies=tuple(COPIES), methods=tuple(rows))
+        return replace(
+            self.template,
+            name=self.title,
+            n_train=len(self.ids["train"]),
+            methods=[
+                replace(method, name=name, needs=needs, features=features)
+                for name, (needs, features) in self.methods.items()
+            ],
+            lds=[
+                replace(
+                    table,
+                    split=split,
+                    methods=[
+                        replace(table.methods[0], name=name, per_query=values)
+                        for name, values in lds.items()
+                    ],
+                )
+                for split, lds in self.lds.items()
+            ],
+            planted=planted,
+            queries=[self.group(split) for split in self.splits],
         )
 
+    def ranks(self, method: str) -> tuple[int, ...]:
+        rows = zip(self.scores[method, "planted"], COPIES, strict=True)
+        return tuple(1 + int((own > own[copy]).sum()) for own, copy in rows)
 
-def made_up() -> Made:
-    rng = np.random.default_rng(0)
-    methods = [
-        Method("trak-4", "gradients", "t4/loss"),
-        Method("pixel-dot", "no gradients"),
-        Method("datamodel", "retraining"),
-    ]
-    names = [method.name for method in methods]
-    images = {
-        split: rng.uniform(-1, 1, (n, 1, 8, 8)).astype(np.float32)
-        for split, n in {"train": N_TRAIN, **SIZES}.items()
-    }
-    scores = {
-        (name, split): rng.normal(size=(n, N_TRAIN)).astype(np.float32)
-        for name in names
-        for split, n in SIZES.items()
-    }
-    # Whole numbers: nearly all scores are tied.
-    scores["pixel-dot", "val"] = rng.integers(-2, 3, (SIZES["val"], N_TRAIN)).astype(np.float32)
+    def group(self, split: str) -> QueryGroup:
+        methods = [
+            QueryMethod(name=name, lds=None, copy_rank=None, proponents=[], opponents=[])
+            for name in self.splits[split]
+        ]
+        name = None if split == "gen" else "a name"
+        query = Query(index=0, id=0, name=name, label=None, methods=methods)
+        return QueryGroup(split=split, n_queries=len(self.ids[split]), queries=[query])
 
-    def lds(split: str) -> dict[str, list[float]]:
-        return {name: rng.uniform(-1, 1, SIZES[split]).tolist() for name in names}
-
-    splits = [
-        Split("val", "held-out images", names, list(range(100, 107)), [1] * 7, lds("val")),
-        Split("gen", "generated images", names[1:], list(range(5)), None, lds("gen")),
-        Split("planted", "copies", names, [3, 9, 27, 6], [0] * 4, copies=[1, 3, 9, 2]),
-    ]
-    train = Train([3 * n for n in range(N_TRAIN)], [n % 10 for n in range(N_TRAIN)])
-    return Made(methods, train, splits, images, scores)
+    def write(self, directory: Path) -> None:
+        write_viewer(directory, self.report, Stored(self), self.images, TOP)
 
 
 @pytest.fixture
-def made() -> Made:
-    return made_up()
+def make(report):
+    """Return a function that makes up what a folder is written from."""
+
+    def made_up() -> Made:
+        rng = np.random.default_rng(0)
+        methods = {
+            "trak-4": ("gradients", "t4/loss"),
+            "pixel-dot": ("no gradients", None),
+            "datamodel": ("retraining", None),
+        }
+        names = list(methods)
+        images = {
+            split: rng.uniform(-1, 1, (n, 1, 8, 8)).astype(np.float32)
+            for split, n in {"train": N_TRAIN, **SIZES}.items()
+        }
+        scores = {
+            (name, split): rng.normal(size=(n, N_TRAIN)).astype(np.float32)
+            for name in names
+            for split, n in SIZES.items()
+        }
+        # Whole numbers: nearly all scores are tied.
+        tied = rng.integers(-2, 3, (SIZES["val"], N_TRAIN)).astype(np.float32)
+        scores["pixel-dot", "val"] = tied
+        splits = {"val": names, "gen": names[1:], "planted": names}
+        ids = {
+            "train": [3 * n for n in range(N_TRAIN)],
+            "val": list(range(100, 107)),
+            "gen": list(range(5)),
+            "planted": [3, 9, 27, 6],
+        }
+        labels = {
+            "train": [str(n % 10) for n in range(N_TRAIN)],
+            "val": ["1"] * 6 + [None],
+            "gen": None,
+            "planted": ["0"] * 4,
+        }
+        lds = {
+            split: {name: rng.uniform(-1, 1, SIZES[split]).tolist() for name in splits[split]}
+            for split in ("val", "gen")
+        }
+        return Made(report, methods, splits, ids, labels, lds, images, scores)
+
+    return made_up
+
+
+@pytest.fixture
+def made(make) -> Made:
+    return make()
 
 
 def data(folder: Path, name: str) -> Any:
@@ -142,12 +219,12 @@ class Read(HTMLParser):
 
 def test_the_listed_images_have_the_highest_and_lowest_scores(made, tmp_path):
     made.write(tmp_path / "v")
-    for split in made.splits:
-        found = queries(tmp_path / "v", split.name)
-        assert len(found) == SIZES[split.name]
+    for split, methods in made.splits.items():
+        found = queries(tmp_path / "v", split)
+        assert len(found) == SIZES[split]
         for query, entries in enumerate(found):
-            for name, (positions, scores, _) in zip(split.methods, entries, strict=True):
-                own = made.scores[name, split.name][query].tolist()
+            for name, (positions, scores, _) in zip(methods, entries, strict=True):
+                own = made.scores[name, split][query].tolist()
                 falling = sorted(range(N_TRAIN), key=lambda place, own=own: (-own[place], place))
                 rising = sorted(range(N_TRAIN), key=lambda place, own=own: (own[place], place))
                 assert positions == falling[:TOP] + rising[:TOP]
@@ -163,30 +240,31 @@ def test_highest_equals_a_stable_argsort():
 
 
 def test_fewer_training_images_than_asked_for_are_all_listed(made, tmp_path):
-    made.train = Train([0, 1], None)
+    made.ids["train"], made.labels["train"] = [0, 1], None
     made.images["train"] = made.images["train"][:2]
     made.scores = {key: scores[:, :2] for key, scores in made.scores.items()}
-    made.splits = made.splits[:1]
+    made.splits = {"val": made.splits["val"]}
+    del made.lds["gen"]
     made.write(tmp_path / "v")
     assert {len(entry[0]) for entries in queries(tmp_path / "v", "val") for entry in entries} == {4}
     assert data(tmp_path / "v", "train")["labels"] is None
 
 
 def test_lds_and_ranks_stand_with_each_query(made, tmp_path):
-    made.splits[0].lds["trak-4"][2] = math.nan
-    made.splits[0].lds["trak-4"][3] = None
-    del made.splits[0].lds["datamodel"]
+    made.lds["val"]["trak-4"][2] = -0.0001
     made.write(tmp_path / "v")
     val, planted = data(tmp_path / "v", "val"), data(tmp_path / "v", "planted")
     assert val["methods"] == [0, 1, 2]
     assert data(tmp_path / "v", "gen")["methods"] == [1, 2]
-    given = made.splits[0].lds
-    assert val["lds"][0][2:4] == [None, None]
-    assert val["lds"][2] is None
-    assert val["lds"][1] == [float(f"{value:.3f}") for value in given["pixel-dot"]]
+    assert data(tmp_path / "v", "gen")["labels"] is None
+    assert val["labels"] == ["1"] * 6 + ["none"]
+    expected = [[float(f"{value:z.3f}") for value in row] for row in made.lds["val"].values()]
+    assert val["lds"] == expected
+    assert math.copysign(1, val["lds"][0][2]) == 1
     assert (val["ranks"], val["copies"], planted["lds"]) == (None, None, None)
-    for place, name in enumerate(made.splits[2].methods):
-        for query, copy in enumerate([1, 3, 9, 2]):
+    assert planted["copies"] == COPIES
+    for place, name in enumerate(made.splits["planted"]):
+        for query, copy in enumerate(COPIES):
             own = made.scores[name, "planted"][query]
             assert planted["ranks"][place][query] == 1 + sum(other > own[copy] for other in own)
 
@@ -216,13 +294,14 @@ def test_images_are_stored_once_and_exactly(made, tmp_path):
 
 def test_many_colour_images_take_several_sheets(made, tmp_path):
     rng = np.random.default_rng(2)
-    n = 2 * sheets.SHEET_SIZE + 5
+    n = 2 * pictures.SHEET_SIZE + 5
     made.images["val"] = rng.uniform(-1, 1, (n, 3, 6, 4)).astype(np.float32)
     made.scores["trak-4", "val"] = rng.normal(size=(n, N_TRAIN)).astype(np.float32)
-    made.splits = [Split("val", "held-out images", ["trak-4"], list(range(n)))]
+    made.splits, made.lds = {"val": ["trak-4"]}, {}
+    made.ids["val"], made.labels["val"] = list(range(n)), None
     made.write(tmp_path / "v")
     assert len(list((tmp_path / "v" / "images").glob("val-*.png"))) == 3
-    for query in (0, 17, sheets.SHEET_SIZE - 1, sheets.SHEET_SIZE, n - 1):
+    for query in (0, 17, pictures.SHEET_SIZE - 1, pictures.SHEET_SIZE, n - 1):
         expected = np.rint((made.images["val"][query].astype(np.float64) + 1) * 127.5)
         found = tile(tmp_path / "v", "val", query)
         np.testing.assert_array_equal(found, expected.transpose(1, 2, 0).astype(np.uint8))
@@ -236,81 +315,62 @@ def test_large_images_are_scaled_down(made, tmp_path):
     assert np.abs(tile(tmp_path / "v", "val", 6).astype(int) - 128).max() <= 2
 
 
-def test_maps_are_kept_to_a_byte(made, tmp_path):
+def test_maps_are_shares_of_the_largest_value_kept_to_a_byte(made, tmp_path):
     rng = np.random.default_rng(3)
-    given = {}
-
-    def maps(method, split, query, positions):
-        if method != "trak-4":
-            return None
-        given[split, query] = positions, rng.uniform(0, 1, (len(positions), 3, 2))
-        return given[split, query][1]
-
-    made.maps = maps
+    for split in SIZES:
+        # Of more images than are shown, and in another order.
+        positions = np.array([rng.permutation(N_TRAIN) for _ in range(SIZES[split])])
+        maps = rng.uniform(0, 7, (*positions.shape, 3, 2)).astype(np.float32)
+        made.maps["trak-4", split] = {"positions": positions, "maps": maps}
     made.write(tmp_path / "v")
     for split in ("val", "planted"):
         for query, (with_maps, *others) in enumerate(queries(tmp_path / "v", split)):
-            positions, expected = given[split, query]
-            assert with_maps[0] == positions
+            stored = {name: array[query] for name, array in made.maps["trak-4", split].items()}
             height, width, text = with_maps[2]
             found = np.frombuffer(base64.b64decode(text), np.uint8).reshape(-1, height, width)
-            # Rounding to 8 bits.
-            assert np.abs(found / 255 - expected).max() <= 0.5 / 255 + 1e-9
+            for position, levels in zip(with_maps[0], found, strict=True):
+                (own,) = stored["maps"][stored["positions"] == position]
+                # Rounding to 8 bits.
+                expected = own / stored["maps"].max()
+                assert np.abs(levels / 255 - expected).max() <= 0.5 / 255 + 1e-7
             assert [entry[2] for entry in others] == [None, None]
     assert 'id="maps"' in (tmp_path / "v" / "queries.html").read_text()
+
+
+def every_map(split: str, maps: np.ndarray) -> dict[str, np.ndarray]:
+    """Return one map as that of each training image for each query."""
+    positions = np.tile(np.arange(N_TRAIN), (SIZES[split], 1))
+    return {"positions": positions, "maps": np.broadcast_to(maps, (*positions.shape, *maps.shape))}
 
 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (np.zeros((2, 4, 4)), r"maps of trak-4 on val, query 0: found shape \(2, 4, 4\)"),
-        (np.full((6, 4, 4), np.nan), "query 0: a value is not in"),
-        (np.full((6, 4, 4), 1.5), "query 0: a value is not in"),
-        (np.zeros((6, 65, 4)), "allowed are up to 64 cells a side"),
+        (np.full((4, 4), np.nan), "maps of trak-4 on val, query 0: a value is not in"),
+        (np.array([[1, -1.0]]), "query 0: a value is not in"),
+        (np.zeros((65, 4)), "found 65 x 4, allowed are up to 64 cells a side"),
     ],
 )
 def test_bad_maps_are_refused(made, tmp_path, found, words):
-    made.maps = lambda *_: found
+    made.maps["trak-4", "val"] = every_map("val", found)
     with pytest.raises(ValueError, match=words):
         made.write(tmp_path / "v")
 
 
-def test_scores_are_loaded_once_and_one_at_a_time(made, tmp_path):
+def test_scores_are_loaded_once_and_one_at_a_time(made, tmp_path, monkeypatch):
     asked, last = [], lambda: None
 
-    def load(method, split):
+    def load(self, kind, *key):
         nonlocal last
         assert last() is None
-        asked.append((method, split))
-        scores = made.scores[method, split].copy()
+        asked.append(key)
+        scores = made.scores[key].copy()
         last = weakref.ref(scores)
-        return scores
+        return Arrays(Path(kind, *key), {"scores": scores}, {})
 
-    viewer.write(tmp_path / "v", "t", made.methods, made.train, made.splits, made.images, load)
-    assert asked == [(name, split.name) for split in made.splits for name in split.methods]
-
-
-@pytest.mark.parametrize("name", ["train", "../up", "a-1", "", "a b"])
-def test_a_split_that_cannot_be_part_of_an_address_is_refused(made, tmp_path, name):
-    made.splits[0] = replace(made.splits[0], name=name)
-    with pytest.raises(ValueError, match="cannot be part of an address"):
-        made.write(tmp_path / "v")
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"ids": [1]}, "split val: found 7 labels, expected 1"),
-        ({"labels": [1]}, "split val: found 1 labels, expected 7"),
-        ({"lds": {"trak-4": [0.5]}}, "split val: found 1 lds of trak-4, expected 7"),
-        ({"methods": ["unknown"]}, "split val: method 'unknown' is not among"),
-    ],
-)
-def test_what_does_not_fit_together_is_refused(made, tmp_path, change, words):
-    made.splits[0] = replace(made.splits[0], **change)
-    with pytest.raises(ValueError, match=words):
-        made.write(tmp_path / "v")
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(Stored, "arrays", load)
+    made.write(tmp_path / "v")
+    assert asked == [(name, split) for split, names in made.splits.items() for name in names]
 
 
 def test_bad_scores_are_refused_and_the_old_folder_stays(made, tmp_path):
@@ -319,36 +379,35 @@ def test_bad_scores_are_refused_and_the_old_folder_stays(made, tmp_path):
     made.scores["datamodel", "planted"][2, 5] = math.nan
     with pytest.raises(ValueError, match="scores of datamodel on planted: query 2 has one that"):
         made.write(tmp_path / "v")
-    made.scores["datamodel", "planted"] = np.zeros((4, 3), np.float32)
-    with pytest.raises(ValueError, match=r"found shape \(4, 3\), expected \(4, 30\)"):
+    made.scores["datamodel", "gen"] = np.zeros((5, 3), np.float32)
+    with pytest.raises(ValueError, match=r"found shape \(5, 3\), expected \(5, 30\)"):
         made.write(tmp_path / "v")
     assert artifacts.checksum(tmp_path / "v") == before
     assert [path.name for path in tmp_path.iterdir()] == ["v"]
 
 
-def test_the_same_inputs_give_the_same_bytes(made, tmp_path):
-    made.write(tmp_path / "a")
-    made_up().write(tmp_path / "b")
+def test_the_same_inputs_give_the_same_bytes(make, tmp_path):
+    make().write(tmp_path / "a")
+    make().write(tmp_path / "b")
     assert artifacts.checksum(tmp_path / "a") == artifacts.checksum(tmp_path / "b")
 
 
 def with_hostile_words(made: Made) -> Made:
-    made.methods[0] = Method(HOSTILE, HOSTILE, HOSTILE)
+    made.methods = {HOSTILE: ("computed elsewhere", HOSTILE), **made.methods}
+    del made.methods["trak-4"]
     made.scores |= {(HOSTILE, split): made.scores["trak-4", split] for split in SIZES}
-    for place, split in enumerate(made.splits):
-        made.splits[place] = replace(
-            split,
-            words=HOSTILE,
-            id_words=HOSTILE,
-            methods=[HOSTILE if name == "trak-4" else name for name in split.methods],
-            labels=[HOSTILE] * SIZES[split.name],
-        )
-    made.train = Train(made.train.ids, [HOSTILE] * N_TRAIN)
+    for split, names in made.splits.items():
+        made.splits[split] = [HOSTILE if name == "trak-4" else name for name in names]
+    for lds in made.lds.values():
+        if "trak-4" in lds:
+            lds[HOSTILE] = lds.pop("trak-4")
+    made.labels = {split: [HOSTILE] * len(ids) for split, ids in made.ids.items()}
     return made
 
 
 def test_hostile_words_are_text(made, tmp_path):
-    with_hostile_words(made).write(tmp_path / "v", title=HOSTILE, report=f'"{HOSTILE}')
+    made.title = HOSTILE
+    with_hostile_words(made).write(tmp_path / "v")
     html = (tmp_path / "v" / "queries.html").read_text(encoding="utf-8")
     read = Read(html)
     tags = [tag for tag, _ in read.elements]
@@ -363,7 +422,7 @@ def test_hostile_words_are_text(made, tmp_path):
 
 
 def test_nothing_refers_to_the_network_and_the_policy_forbids_it(made, tmp_path):
-    made.write(tmp_path / "v", report="../index.html")
+    made.write(tmp_path / "v")
     html = (tmp_path / "v" / "queries.html").read_text(encoding="utf-8")
     assert "://" not in html
     assert not any("://" in path.read_text() for path in (tmp_path / "v" / "data").iterdir())
@@ -392,24 +451,20 @@ def test_nothing_refers_to_the_network_and_the_policy_forbids_it(made, tmp_path)
     }
 
 
-def test_sizes_stay_bounded(tmp_path):
+def test_sizes_stay_bounded(made, tmp_path):
     rng = np.random.default_rng(4)
     names = [f"method-number-{number}" for number in range(20)]
-    methods = [Method(name, "gradients") for name in names]
-    lds = {name: rng.uniform(-1, 1, 200).tolist() for name in names}
-    images = {
-        split: rng.uniform(-1, 1, (n, 1, 8, 8)).astype(np.float32)
-        for split, n in {"train": 512, "val": 200}.items()
+    made.methods = dict.fromkeys(names, ("gradients", None))
+    made.splits = {"val": names}
+    made.lds = {"val": {name: rng.uniform(-1, 1, 200).tolist() for name in names}}
+    made.ids = {"train": list(range(512)), "val": list(range(200))}
+    made.labels = {"train": ["0"] * 512, "val": ["0"] * 200}
+    made.images = {
+        split: rng.uniform(-1, 1, (len(ids), 1, 8, 8)).astype(np.float32)
+        for split, ids in made.ids.items()
     }
-    viewer.write(
-        tmp_path / "v",
-        "large",
-        methods,
-        Train(list(range(512)), [0] * 512),
-        [Split("val", "held-out images", names, list(range(200)), [0] * 200, lds)],
-        images,
-        lambda *_: rng.normal(size=(200, 512)).astype(np.float32),
-    )
+    made.scores = {(name, "val"): rng.normal(size=(200, 512)).astype(np.float32) for name in names}
+    made.write(tmp_path / "v")
     assert (tmp_path / "v" / "queries.html").stat().st_size < 100_000
     files = list((tmp_path / "v" / "data").iterdir())
     assert max(path.stat().st_size for path in files) < 110_000
@@ -460,22 +515,25 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 @pytest.mark.slow
 @needs_chromium
 def test_a_browser_shows_a_query_from_the_disk(made, tmp_path):
-    made.maps = lambda _, __, ___, positions: np.full((len(positions), 2, 2), 0.5)
-    with_hostile_words(made).write(tmp_path / "v")
+    with_hostile_words(made)
+    for name in made.methods:
+        made.maps[name, "val"] = every_map("val", np.full((2, 2), 0.5))
+    made.write(tmp_path / "v")
     dom, console = opened(tmp_path / "v" / "queries.html", "#val-3", tmp_path)
     assert console == ""
     read = Read(dom)
-    # Methods stand in the order of what they need: unknown needs come last.
-    assert read.texts["h3"] == ["Needs no gradients", "Needs retraining", f"Needs {HOSTILE}"]
-    names = [text for text in read.texts["code"] if text in {*made.splits[0].methods}]
+    # Methods stand in the order of what they need.
+    needs = ["Needs no gradients", "Needs retraining", "Needs computed elsewhere"]
+    assert read.texts["h3"] == needs
+    names = [text for text in read.texts["code"] if text in made.methods]
     # Once in the list of methods to hide, once with their images.
     assert names == ["pixel-dot", "datamodel", HOSTILE] * 2
-    lds = [f"LDS {made.splits[0].lds[name][3]:.3f}" for name in ("pixel-dot", "datamodel")]
+    lds = [f"LDS {made.lds['val'][name][3]:.3f}" for name in names[:3]]
     assert [text for text in read.texts["p"] if text.startswith("LDS ")] == lds
     labels = [found.get("aria-label") or "" for _, found in read.elements]
     positions = [int(text.split()[2][:-1]) for text in labels if text.startswith("training image")]
     expected = []
-    for name in ("pixel-dot", "datamodel", HOSTILE):
+    for name in names[:3]:
         order = np.argsort(-made.scores[name, "val"][3], kind="stable")
         lowest = np.argsort(made.scores[name, "val"][3], kind="stable")
         expected += [*order[:TOP].tolist(), *lowest[:TOP].tolist()]

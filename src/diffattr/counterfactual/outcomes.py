@@ -12,8 +12,6 @@ from diffattr.artifacts import Arrays, ArtifactError, read_array, read_arrays, r
 from diffattr.config import EmbeddingOptions
 from diffattr.features.embeddings import EMBEDDINGS, make
 
-PIXELS, LOSS = "pixel-l2", "loss-change"
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -29,9 +27,6 @@ class Outcome:
 
 Embed = Callable[[Outcome], Float[np.ndarray, "query dim"]]
 """Turns the queries of an outcome into vectors."""
-
-
-# --- reading ----------------------------------------------------------------------------------
 
 
 def read_original(
@@ -81,24 +76,20 @@ def _read_of(
 ) -> Arrays:
     """Return arrays that hold one entry of a known shape for each of some queries."""
     stored = read_arrays(path)
-    values = {name: stored[name] for name in shapes}
     with readable(path, "evaluation of queries"):
         if stored.attribute("queries") != list(queries):
             raise ValueError(f"of queries {stored.attribute('queries')}, expected {list(queries)}")
         for name, shape in shapes.items():
             expected = (len(queries), *shape)
-            if values[name].shape != expected:
-                raise ValueError(f"{name} of shape {values[name].shape}, expected {expected}")
+            if stored[name].shape != expected:
+                raise ValueError(f"{name} of shape {stored[name].shape}, expected {expected}")
     for name in shapes:
-        if not np.isfinite(values[name]).all():
+        if not np.isfinite(stored[name]).all():
             raise ArtifactError(
                 f"{path}: holds {name} that are not finite numbers: the training of its models"
                 " diverged; lower training.learning_rate"
             )
     return stored
-
-
-# --- distances --------------------------------------------------------------------------------
 
 
 def pixel_distances(
@@ -153,8 +144,8 @@ def moves(
 
     def moved(outcome: Outcome) -> dict[str, Float64[np.ndarray, " query"]]:
         return {
-            PIXELS: pixel_distances(original.samples, outcome.samples),
-            LOSS: outcome.losses.mean(axis=1, dtype=np.float64) - before,
+            "pixel-l2": pixel_distances(original.samples, outcome.samples),
+            "loss-change": outcome.losses.mean(axis=1, dtype=np.float64) - before,
             **{
                 f"{name}-cosine": cosines(embedded[name], embed(outcome))
                 for name, embed in embeddings.items()

@@ -49,9 +49,8 @@ def own_losses(
     device: str = "cpu",
 ) -> Float32[np.ndarray, "query timestep"]:
     """Return the losses of each query under its own network, with the noise of the measurement."""
-    rows = []
-    for query, network in enumerate(networks):
-        table = loss_tables(
+    tables = [
+        loss_tables(
             [network],
             images[query : query + 1],
             np.array(numbers[query : query + 1]),
@@ -64,5 +63,6 @@ def own_losses(
             batch_size=batch_size,
             device=device,
         )
-        rows.append(table["loss"][0, :, 0])
-    return np.stack(rows)
+        for query, network in enumerate(networks)
+    ]
+    return np.stack([table["loss"][0, :, 0] for table in tables])

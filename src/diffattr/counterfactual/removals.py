@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -18,7 +18,7 @@ from diffattr.artifacts import read_arrays, readable
 from diffattr.config import Config, present
 
 Side = Literal["proponents", "opponents"]
-SIDES: tuple[Side, ...] = ("proponents", "opponents")
+SIDES: tuple[Side, ...] = get_args(Side)
 PATTERN = r"counterfactual/[a-z0-9-]+/(?:proponents|opponents)-[0-9.]+"
 """Matches the name of every group of removals."""
 
@@ -38,11 +38,6 @@ class Removal:
         share = np.format_float_positional(self.fraction, trim="-")
         return f"counterfactual/{self.method}/{self.side}-{share}"
 
-    @property
-    def word(self) -> str:
-        """The group's name as one word, for the names of rules."""
-        return self.group.replace("/", "_")
-
     @classmethod
     def of(cls, group: str) -> "Removal":
         """Return the removal of a group, from its name."""
@@ -54,9 +49,6 @@ class Removal:
 def is_removal(group: str) -> bool:
     """Return whether a group is one of removals."""
     return re.fullmatch(PATTERN, group) is not None
-
-
-# --- what a config asks for -------------------------------------------------------------------
 
 
 def removals(config: Config) -> list[Removal]:
@@ -128,9 +120,6 @@ def removal_errors(config: Config) -> Iterator[str]:
         if name not in config.embeddings:
             defined = ", ".join(config.embeddings) or "none; add one under embeddings"
             yield f"counterfactual.embeddings: found {name!r}, defined: {defined}"
-
-
-# --- in which order ---------------------------------------------------------------------------
 
 
 def removal_order(

@@ -1,5 +1,6 @@
 """The result of the counterfactual evaluation."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -129,7 +130,6 @@ def overlaps(
     n_train: int,
 ) -> tuple[Overlap, ...]:
     """Return the mean overlap of every pair of methods' proponents, for every size of removal."""
-    names = list(removed)
     return tuple(
         Overlap(
             fraction=fraction,
@@ -139,8 +139,7 @@ def overlaps(
             chance=chance_overlap(n, n_train),
         )
         for fraction, n in sizes.items()
-        for i, first in enumerate(names)
-        for second in names[i + 1 :]
+        for first, second in itertools.combinations(removed, 2)
     )
 
 
@@ -159,28 +158,27 @@ def summary(
     generator = rng.generator(seed, "bootstrap", "counterfactual")
     rows = generator.integers(len(values), size=(n_resamples, len(values)))
 
-    def around(mean: float, values: Float64[np.ndarray, " query"]) -> Interval:
-        return interval(mean, values[rows].mean(axis=1), confidence)
+    def around(values: Float64[np.ndarray, " query"]) -> Interval:
+        return interval(float(values.mean()), values[rows].mean(axis=1), confidence)
 
-    versus, mean = None, float(values.mean())
+    versus = None
     if control is not None:
         difference = values - control
         n_higher, n_lower = int((difference > 0).sum()), int((difference < 0).sum())
         n_decided = n_higher + n_lower
-        mean_difference = float(difference.mean())
         versus = VersusRandom(
-            difference=mean_difference,
+            difference=float(difference.mean()),
             median_difference=float(np.median(difference)),
-            interval=around(mean_difference, difference),
+            interval=around(difference),
             n_higher=n_higher,
             n_lower=n_lower,
             sign_test_p=float(binomtest(n_higher, n_decided).pvalue) if n_decided else 1.0,
         )
     return Measure(
         per_query=tuple(values.tolist()),
-        mean=mean,
+        mean=float(values.mean()),
         median=float(np.median(values)),
-        interval=around(mean, values),
+        interval=around(values),
         versus_random=versus,
     )
 

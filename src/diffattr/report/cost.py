@@ -1,9 +1,10 @@
-"""What the artifacts cost and who made them, from the provenance beside them.
+"""What artifacts and methods cost, and who made them, from the provenance beside them.
 
 Only jobs that the report descends from count: what an older config left in the folder does not.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from diffattr.artifacts import PROVENANCE_SUFFIX, Result, read_provenance
+from diffattr.benchmark import Benchmark
 
 Records = Mapping[str, Mapping[str, Any]]
 """The provenance of every artifact, by its path."""
@@ -173,32 +175,73 @@ def _cost(records: list[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def method_costs(benchmark: Benchmark, records: Records) -> dict[str, MethodCost]:
+    """Return the cost of every method on its most expensive split, by name.
+
+    It counts the jobs that its predictions (or scores) descend from, without those that every
+    benchmark needs: data, the full model, generated queries, subsets. A job that several methods
+    share counts fully for each of them, so the result is what the method alone would cost. For a
+    retraining method that learns from the first few retrained models, only their blocks count.
+
+    It is unknown for a method whose artifacts do not exist or whose scores were computed elsewhere.
+    """
+    paths, splits = benchmark.paths, benchmark.splits
+    groups = ("lds", "retrain") if splits.lds else ()
+    given = [
+        *(paths.samples(split) for split in ("train", *splits.queries)),
+        *benchmark.models.network_files.values(),
+        *(path for group in groups for path in benchmark.inputs.subsets(group)),
+    ]
+    jobs = {path: job_of(record) for path, record in records.items()}
+    record_of = {jobs[path]: record for path, record in records.items()}
+
+    def jobs_behind(roots: Iterable[str]) -> set[str]:
+        return {jobs[path] for path in ancestors(records, roots)}
+
+    def first_retrained(job: str) -> int:
+        wildcards = record_of[job]["wildcards"]
+        block = wildcards.get("block", 0) if wildcards.get("group") == "retrain" else 0
+        return int(block) * benchmark.config.jobs.models_per_block
+
+    shared = jobs_behind(given)
+    found: dict[str, MethodCost] = {}
+    for name, method in benchmark.methods.items():
+        # Where nothing is measured, nothing is predicted.
+        ends = [paths.predictions(name, split) for split in splits.lds_of(name)]
+        ends = ends or [paths.scores(name, split) for split in splits.of(name)]
+        per_split = []
+        for path in ends:
+            if path in records and method.needs != "computed elsewhere":
+                n_retrained = math.inf if method.n_retrained is None else method.n_retrained
+                behind = jobs_behind([path]) - shared
+                needed = [job for job in behind if first_retrained(job) < n_retrained]
+                seconds = round(math.fsum(record_of[job]["seconds"] for job in needed), 3)
+                per_split.append(MethodCost(seconds=seconds, jobs=len(needed)))
+        unknown = MethodCost(seconds=None, jobs=0)
+        found[name] = max(per_split, key=lambda cost: cost.seconds or 0, default=unknown)
+    return found
+
+
 def origin(records: Records, roots: Iterable[str]) -> Origin:
     """Return when and by what the artifacts were made; `roots` are the report's inputs."""
     jobs = {job_of(record): record for record in records.values()}.values()
     links = [
-        (path, parent, digest)
+        (path, records[parent]["checksum"]["sha256"], digest)
         for path, record in records.items()
         for parent, digest in record["inputs"].items()
         if parent in records
     ]
-    started = sorted(record["started"] for record in jobs)
+    started = [record["started"] for record in jobs]
     return Origin(
         commits=_tally(record["commit"] for record in jobs),
         hosts=_tally({**record["host"], "device": record["device"]} for record in jobs),
         versions=_tally(record["versions"] for record in jobs),
-        first_started=started[0] if started else None,
-        last_started=started[-1] if started else None,
+        first_started=min(started, default=None),
+        last_started=max(started, default=None),
         links=len(links),
-        stale=sorted(
-            {path for path, parent, digest in links if _digest(records[parent]) != digest}
-        ),
+        stale=sorted({path for path, now, recorded in links if now != recorded}),
         unknown=sorted(set(roots) - set(records)),
     )
-
-
-def _digest(record: Mapping[str, Any]) -> str:
-    return record["checksum"]["sha256"]
 
 
 def _tally(values: Iterable[Any]) -> list[Tally]:

@@ -1,19 +1,19 @@
 """The report's plots, as SVG texts whose bytes depend on the report alone."""
 
 import io
+import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from diffattr.counterfactual.result import CounterfactualResult
 from diffattr.evaluation.ceiling import Ceiling
 from diffattr.report import formats
-from diffattr.report.lds import LdsTable
+from diffattr.report.lds import LdsSummary, LdsTable
 from diffattr.report.structs import Method, Report
 from diffattr.report.sweeps import CellLds, SweepTable
 
@@ -54,25 +54,20 @@ def lambda_curves(report: Report, table: LdsTable) -> str | None:
         figure, axes = _canvas(4.0 + 0.11 * len(paths))
         for row, curve in paths:
             method = methods[row.name]
-            colour, dash = styles[method.method].colour, dashes[method.gradient_pass or ""]
+            colour, dash = styles[method.method][0], dashes[method.gradient_pass or ""]
             lambdas, lds = np.array(curve.lambdas, np.float64), curve.lds
             axes.plot(lambdas, lds, label=row.name, lw=1.8, color=colour, ls=dash)
             chosen = curve.lambdas.index(row.selected_lambda)
             axes.plot(lambdas[chosen], lds[chosen], marker="o", ms=7, color=colour)
         _ceiling(axes.axhline, table.ceiling)
         axes.set(xscale="log", xlabel="lambda (in units of the mean |phi|^2)", ylabel="LDS")
-        _legend(figure)
         return _svg(figure)
 
 
 def intervals(report: Report, table: LdsTable) -> str:
     """Return the LDS of every method with its interval, and the ceiling."""
     rows = table.methods[::-1]
-    points = [row.lds for row in rows]
-    errors = [
-        [row.lds - row.interval[0] for row in rows],
-        [row.interval[1] - row.lds for row in rows],
-    ]
+    points, errors = [row.lds for row in rows], _errors(rows)
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(1.4 + 0.28 * len(rows))
         axes.errorbar(points, range(len(rows)), xerr=errors, fmt="o", color=COLOURS[0], capsize=3)
@@ -82,24 +77,22 @@ def intervals(report: Report, table: LdsTable) -> str:
         axes.set_ylim(-0.8, len(rows) - 0.2)
         axes.grid(False, axis="y")
         axes.set_xlabel(f"LDS with {formats.level(report.confidence)} interval")
-        if table.ceiling is not None:
-            _legend(figure)
-        return _svg(figure)
+        return _svg(figure, legend=table.ceiling is not None)
 
 
 def lds_against_gradients(report: Report, table: LdsTable) -> str | None:
     """Return LDS against gradients per image; None where no type of method has two amounts."""
     rows = {row.name: row for row in table.methods}
-    kinds: dict[str, list[tuple[int, str]]] = {}
-    for method in report.methods:
-        if method.name in rows and method.gradients_per_image is not None:
-            member = method.gradients_per_image, method.name
-            kinds.setdefault(method.method, []).append(member)
-    kinds = {
-        kind: sorted(members)
-        for kind, members in sorted(kinds.items())
-        if len({amount for amount, _ in members}) > 1
+    found = sorted(
+        (method.method, method.gradients_per_image, method.name)
+        for method in report.methods
+        if method.name in rows and method.gradients_per_image is not None
+    )
+    of_kind = {
+        kind: [(amount, rows[name]) for _, amount, name in members]
+        for kind, members in itertools.groupby(found, key=lambda member: member[0])
     }
+    kinds = {kind: members for kind, members in of_kind.items() if len(dict(members)) > 1}
     if not kinds:
         return None
     styles = looks(report)
@@ -109,20 +102,18 @@ def lds_against_gradients(report: Report, table: LdsTable) -> str | None:
         for number, (kind, members) in enumerate(kinds.items()):
             # Side by side, since intervals at the same amount would overlap.
             shift = 1.03 ** (number - (len(kinds) - 1) / 2)
-            found = [rows[name] for _, name in members]
+            colour, marker = styles[kind]
             places = [amount * shift for amount, _ in members]
+            shown = [row for _, row in members]
             # A line through variants of the same cost would zigzag.
             joined = len(set(places)) == len(places)
             axes.errorbar(
                 places,
-                [row.lds for row in found],
-                yerr=[
-                    [row.lds - row.interval[0] for row in found],
-                    [row.interval[1] - row.lds for row in found],
-                ],
+                [row.lds for row in shown],
+                yerr=_errors(shown),
                 label=kind,
-                color=styles[kind].colour,
-                marker=styles[kind].marker,
+                color=colour,
+                marker=marker,
                 linestyle=DASHES[number % len(DASHES)] if joined else "none",
                 capsize=3,
             )
@@ -130,7 +121,6 @@ def lds_against_gradients(report: Report, table: LdsTable) -> str | None:
         axes.set(xscale="log", xlabel="gradients per image (timesteps x noise draws)", ylabel="LDS")
         axes.set_xticks(amounts, [str(amount) for amount in amounts])
         axes.minorticks_off()
-        _legend(figure)
         return _svg(figure)
 
 
@@ -146,18 +136,18 @@ def lds_against_seconds(report: Report, table: LdsTable) -> str | None:
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(3.6 + 0.1 * len(shown))
         for kind in shown:
+            colour, marker = styles[kind]
             of_kind = [row for row in rows if kinds[row.name] == kind]
             axes.plot(
                 [costs[row.name] for row in of_kind],
                 [row.lds for row in of_kind],
                 label=kind,
-                color=styles[kind].colour,
-                marker=styles[kind].marker,
+                color=colour,
+                marker=marker,
                 linestyle="none",
             )
         _ceiling(axes.axhline, table.ceiling)
         axes.set(xscale="log", xlabel="seconds, summed over its jobs", ylabel="LDS")
-        _legend(figure)
         return _svg(figure)
 
 
@@ -182,7 +172,7 @@ def pairs(table: LdsTable) -> str:
         figure.colorbar(
             shown, label="confidence that row is above column", location="top", shrink=0.7
         )
-        return _svg(figure)
+        return _svg(figure, legend=False)
 
 
 def of_sweep(report: Report, sweep: SweepTable) -> Iterator[tuple[str, str, str]]:
@@ -194,8 +184,7 @@ def of_sweep(report: Report, sweep: SweepTable) -> Iterator[tuple[str, str, str]
         axes.append("gradients_per_image")
     for axis in axes:
         for table in report.lds:
-            svg = sweep_lines(sweep, table.split, axis)
-            if svg is not None:
+            if (svg := sweep_lines(sweep, table.split, axis)) is not None:
                 yield axis, table.split, svg
 
 
@@ -221,13 +210,11 @@ def sweep_lines(sweep: SweepTable, split: str, axis: str) -> str | None:
         figure, axes = _canvas(3.4 + 0.12 * len(lines))
         for number, (label, points) in enumerate(lines.items()):
             ordered = sorted(points, key=lambda point: point[0])
+            shown = [found for _, found in ordered]
             axes.errorbar(
                 [place for place, _ in ordered],
-                [found.lds for _, found in ordered],
-                yerr=[
-                    [found.lds - found.interval[0] for _, found in ordered],
-                    [found.interval[1] - found.lds for _, found in ordered],
-                ],
+                [found.lds for found in shown],
+                yerr=_errors(shown),
                 label=label,
                 color=COLOURS[number % len(COLOURS)],
                 marker=MARKERS[number % len(MARKERS)],
@@ -241,7 +228,6 @@ def sweep_lines(sweep: SweepTable, split: str, axis: str) -> str | None:
         axes.set_xticks(places, [str(place) for place in places])
         axes.minorticks_off()
         axes.set(xlabel=axis.replace("_", " "), ylabel="LDS")
-        _legend(figure)
         return _svg(figure)
 
 
@@ -268,24 +254,17 @@ def moves(counterfactual: CounterfactualResult, measure: str, fraction: float) -
             axes.axvline(0, color="#999999", lw=0.8)
         axes.grid(False, axis="y")
         axes.set_xlabel(measure.replace("-", " "))
-        return _svg(figure)
+        return _svg(figure, legend=False)
 
 
-class Look(NamedTuple):
-    """How a type of method is drawn in every plot."""
-
-    colour: str
-    marker: str
-
-
-def looks(report: Report) -> dict[str, Look]:
-    """Return the look of each type of method; kernel methods come first.
+def looks(report: Report) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of each type of method in every plot; kernel methods come first.
 
     The numbers of colours and of markers have no common factor, so 35 types look different.
     """
     kinds = sorted({(not method.has_lambda, method.method) for method in report.methods})
     return {
-        kind: Look(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+        kind: (COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
         for place, (_, kind) in enumerate(kinds)
     }
 
@@ -300,7 +279,6 @@ def _dashes(methods: Sequence[Method]) -> dict[str, str]:
 
 def _canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasSVG(figure)
     return figure, figure.add_subplot()
 
 
@@ -316,11 +294,17 @@ def _ceiling(line: Any, ceiling: Ceiling | None) -> None:
         )
 
 
-def _legend(figure: Figure) -> None:
-    figure.legend(loc="outside lower center", ncols=2)
+def _errors(rows: Sequence[LdsSummary]) -> list[list[float]]:
+    """Return how far intervals reach below and above the LDS."""
+    return [
+        [row.lds - row.interval[0] for row in rows],
+        [row.interval[1] - row.lds for row in rows],
+    ]
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure, *, legend: bool = True) -> str:
+    if legend:
+        figure.legend(loc="outside lower center", ncols=2)
     file = io.StringIO()
     # Metadata would carry the date, and links to vocabularies on the web.
     figure.savefig(

@@ -4,7 +4,7 @@ Rule build_report declares them from here, and the report reads its inputs throu
 no artifact is read that Snakemake does not know of.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -23,35 +23,27 @@ def input_files(benchmark: Benchmark) -> dict[str, dict[Key, str]]:
 
     Keys are (method, split) for `lds`, `scores`, `audits` and `maps`; (split,) for `images`,
     `indices` and `labels`; (gradient pass,) for `checks`; (group, block) for `outcomes`, those of
-    the first training seed; and () for `names`, `planted` and
-    `counterfactual`. Sweep cells have LDS only.
+    the first training seed; and () for `names`, `planted` and `counterfactual`. Sweep cells have
+    LDS only.
     """
     paths, named = benchmark.paths, benchmark.splits.named
     splits = ("train", *benchmark.splits.queries)
     measurement = benchmark.config.measurement
     audited = named if measurement is not None and measurement.lds.powers else []
     removals = benchmark.counts.removals
+
+    def of_methods(
+        path: Callable[[str, str], str],
+        methods: Iterable[str],
+        splits_of: Callable[[str], list[str]],
+    ) -> dict[Key, str]:
+        return {(name, split): path(name, split) for name in methods for split in splits_of(name)}
+
     return {
-        "lds": {
-            (method, split): paths.lds(method, split)
-            for method in benchmark.methods
-            for split in benchmark.splits.lds_of(method)
-        },
-        "scores": {
-            (method, split): paths.scores(method, split)
-            for method in named
-            for split in benchmark.splits.of(method)
-        },
-        "audits": {
-            (method, split): paths.audit(method, split)
-            for method in audited
-            for split in benchmark.splits.lds_of(method)
-        },
-        "maps": {
-            (method, split): paths.maps(method, split)
-            for method in named
-            for split in benchmark.splits.mapped_of(method)
-        },
+        "lds": of_methods(paths.lds, benchmark.methods, benchmark.splits.lds_of),
+        "scores": of_methods(paths.scores, named, benchmark.splits.of),
+        "audits": of_methods(paths.audit, audited, benchmark.splits.lds_of),
+        "maps": of_methods(paths.maps, named, benchmark.splits.mapped_of),
         "checks": {(name,): paths.check(name) for name in benchmark.passes.used},
         "images": {(split,): benchmark.inputs.images(split) for split in splits},
         "indices": {(split,): paths.indices(split) for split in splits},
@@ -95,21 +87,6 @@ class Inputs:
 
     files: Mapping[str, Mapping[Key, str]]
 
-    @classmethod
-    def of(cls, benchmark: Benchmark, declared: Iterable[str]) -> "Inputs":
-        """Return the inputs of a benchmark's report.
-
-        Raises:
-            ValueError: the job declares other files than these.
-        """
-        inputs = cls(input_files(benchmark))
-        if unlike := set(inputs.paths) ^ set(declared):
-            raise ValueError(
-                f"{min(unlike)}: expected as an input of both rule build_report and the report,"
-                " found in one of them; both take their inputs from diffattr.report.files"
-            )
-        return inputs
-
     @property
     def paths(self) -> list[str]:
         """Every file."""
@@ -140,6 +117,10 @@ class Inputs:
     def names(self) -> Mapping[str, list[str]]:
         """The names of images, by split; generated images have none."""
         return self._names["images"]
+
+    def ids(self, split: str) -> list[str] | list[int]:
+        """Return the names of a split's images, the numbers of their noise if they have none."""
+        return self.names.get(split) or self.array("indices", split).tolist()
 
     def labels(self, split: str) -> list[str | None] | None:
         """Return the class name of each image of a split, None for an image without a class.

@@ -2,15 +2,14 @@
 
 MISSING = "–"
 
-SPLIT_WORDS = {"val": "held-out images", "gen": "generated images", "planted": "planted copies"}
-
 
 def split_words(is_measured: bool) -> dict[str, str]:
     """Return what the queries of each split are, in the plural.
 
     Where nothing is measured, `val` is a folder that the user names.
     """
-    return SPLIT_WORDS if is_measured else {**SPLIT_WORDS, "val": "your queries"}
+    val = "held-out images" if is_measured else "your queries"
+    return {"val": val, "gen": "generated images", "planted": "planted copies"}
 
 
 def fixed(value: float | None) -> str:

@@ -1,19 +1,20 @@
 """Everything that the report says, gathered from its inputs."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from diffattr.benchmark import Benchmark
 from diffattr.counterfactual.result import CounterfactualResult
 from diffattr.evaluation.comparison import verdict_counts
+from diffattr.evaluation.controls import TOLERANCE, is_chance, is_invariant
 from diffattr.evaluation.planted import Planted
 from diffattr.evaluation.result import LdsResult
 from diffattr.report import cost, published
-from diffattr.report.checks import control, feature_checks
 from diffattr.report.files import Inputs
 from diffattr.report.lds import lds_table
-from diffattr.report.method_cost import method_costs
 from diffattr.report.queries import query_groups
-from diffattr.report.structs import Method, QueryList, Report
+from diffattr.report.structs import Control, FeatureCheck, Method, QueryList, Report
 from diffattr.report.sweeps import sweep_tables
 
 
@@ -27,7 +28,7 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
     """
     config, splits = benchmark.config, benchmark.splits.lds
     records = cost.lineage(cost.read_records(benchmark.paths.root), inputs.paths)
-    costs = method_costs(benchmark, records)
+    costs = cost.method_costs(benchmark, records)
     results = {
         split: {
             name: inputs.struct(LdsResult, "lds", name, split)
@@ -36,11 +37,7 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
         }
         for split in splits
     }
-    named = {
-        split: {name: results[split][name] for name in benchmark.splits.methods_of(split)}
-        for split in splits
-    }
-    tables = [lds_table(benchmark, inputs, split, named[split]) for split in splits]
+    tables = [lds_table(benchmark, inputs, split, results[split]) for split in splits]
     per_query = {
         table.split: {row.name: row.per_query for row in table.methods} for table in tables
     }
@@ -60,9 +57,15 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
         published=published.beside(benchmark, results),
         planted=planted,
         queries=list(query_groups(benchmark, inputs, per_query, planted)),
-        checks=list(feature_checks(benchmark, inputs)),
+        checks=list(_feature_checks(benchmark, inputs)),
         controls=[
-            control(table.split, row.name, row.lds, row.interval)
+            Control(
+                split=table.split,
+                name=row.name,
+                lds=row.lds,
+                interval=row.interval,
+                passed=is_chance(row.interval),
+            )
             for table in tables
             for row in table.methods
             if benchmark.methods[row.name].kind == "random"
@@ -79,6 +82,20 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
         costs=cost.costs(records),
         origin=cost.origin(records, inputs.paths),
     )
+
+
+def _feature_checks(benchmark: Benchmark, inputs: Inputs) -> Iterator[FeatureCheck]:
+    for gradient_pass in benchmark.passes.used:
+        check = inputs.json("checks", gradient_pass)
+        for output_function, error in check["largest_relative_error"].items():
+            yield FeatureCheck(
+                gradient_pass=gradient_pass,
+                output_function=output_function,
+                n_images=check["n_images"],
+                largest_relative_error=error,
+                tolerance=TOLERANCE,
+                passed=is_invariant(error),
+            )
 
 
 def _method(benchmark: Benchmark, name: str, method_cost: cost.MethodCost) -> Method:

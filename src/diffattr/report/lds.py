@@ -1,6 +1,6 @@
 """The tables of LDS: every method on every measured split, and every comparison of two."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,9 +15,6 @@ from diffattr.evaluation.comparison import Difference, Pairs
 from diffattr.evaluation.powers import PowerAudit
 from diffattr.evaluation.result import LambdaCurve, LdsResult, MeasuredLds, QueryListLds
 from diffattr.report.files import Inputs
-
-Results = Mapping[str, LdsResult]
-"""The LDS artifact of every method on one split."""
 
 
 class LdsSummary(Result, frozen=True):
@@ -104,12 +101,15 @@ class LdsTable(Result, frozen=True):
     d_trak: Sequence[ClaimedDifference]
 
 
-def lds_table(benchmark: Benchmark, inputs: Inputs, split: str, results: Results) -> LdsTable:
+def lds_table(
+    benchmark: Benchmark, inputs: Inputs, split: str, results: Mapping[str, LdsResult]
+) -> LdsTable:
     """Return one split's table, best method first, with its comparisons.
 
-    `results` are those of the methods that the config names, without the cells of sweeps.
+    `results` are by method; the cells of sweeps among them are left out.
     """
-    ranking = sorted(results, key=lambda name: (-results[name].lds, name))
+    named = benchmark.splits.methods_of(split)
+    ranking = sorted(named, key=lambda name: (-results[name].lds, name))
     best, first = ranking[0], results[ranking[0]]
     methods, confidence = benchmark.methods, benchmark.measurement.lds.confidence
 
@@ -124,8 +124,10 @@ def lds_table(benchmark: Benchmark, inputs: Inputs, split: str, results: Results
         methods=[_row(benchmark, inputs, name, split, results[name]) for name in ranking],
         best=best,
         sole_best={
-            needs: comparison.sole_best(results, names, confidence)
-            for needs, names in _by_needs(benchmark, ranking).items()
+            needs: comparison.sole_best(
+                results, [name for name in ranking if methods[name].needs == needs], confidence
+            )
+            for needs in dict.fromkeys(methods[name].needs for name in ranking)
         },
         pairs=comparison.pairs(results, ranking, confidence),
         to_best=[compared(name, best) for name in ranking[1:]],
@@ -149,14 +151,6 @@ def summary(found: LdsResult) -> dict[str, Any]:
         "oracle_lambda": found.oracle.lam,
         "oracle_lds": found.oracle.lds,
     }
-
-
-def _by_needs(benchmark: Benchmark, names: Iterable[str]) -> dict[str, list[str]]:
-    """Return methods by what they need, in the order of `names`."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(benchmark.methods[name].needs, []).append(name)
-    return groups
 
 
 def _row(benchmark: Benchmark, inputs: Inputs, name: str, split: str, found: LdsResult) -> LdsRow:

@@ -1,17 +1,19 @@
 """The pages: HTML files that need nothing else, made from the report and the images alone."""
 
 import base64
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any, get_args
 
-import numpy as np
 import yaml
-from jaxtyping import Float, UInt8
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from diffattr.benchmark.methods import Needs
 from diffattr.counterfactual.result import CounterfactualResult
-from diffattr.report import figures, formats, pictures, rendering
+from diffattr.report import figures, formats, pictures
+from diffattr.report.pictures import Images
 from diffattr.report.structs import Report
 
 _MEANINGS = {
@@ -25,11 +27,6 @@ _COSINE = (
     "Cosine between the embeddings of the original and the redrawn image: the lower, the more the"
     " image changed."
 )
-Images = Mapping[
-    str,
-    Float[np.ndarray, "_ channel height width"] | UInt8[np.ndarray, "_ channel height width"],
-]
-"""Each split's images, in [-1, 1] or 8-bit, `train` among them."""
 
 
 def html(report: Report, images: Images) -> str:
@@ -86,8 +83,8 @@ def counterfactual_html(report: Report, found: CounterfactualResult, images: Ima
 
 
 def _rendered(template: str, report: Report, images: str, **values: Any) -> str:
-    styles = (rendering.packaged("templates", f"{name}.css") for name in ("base", "page"))
-    return rendering.render(
+    styles = (packaged("templates", f"{name}.css") for name in ("base", "page"))
+    return render(
         template,
         report=report,
         styles=[*map(Markup, (_vendored("sortable-base.min.css"), *styles, images))],
@@ -97,7 +94,25 @@ def _rendered(template: str, report: Report, images: str, **values: Any) -> str:
 
 
 def _vendored(name: str) -> str:
-    return rendering.packaged("vendor", "sortable-tablesort", name)
+    return packaged("vendor", "sortable-tablesort", name)
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page made from a template; every format is a filter there."""
+    environment = Environment(
+        loader=PackageLoader("diffattr.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= inspect.getmembers(formats, inspect.isfunction)
+    return environment.get_template(template).render(**values)
+
+
+def packaged(*parts: str) -> str:
+    """Return the text of a file that comes with this package."""
+    return files("diffattr.report").joinpath(*parts).read_text(encoding="utf-8")
 
 
 def _figures(report: Report) -> dict[str, dict[str, str]]:
@@ -128,8 +143,8 @@ def _shown(report: Report) -> Iterator[tuple[str, int]]:
         for query in group.queries:
             yield group.split, query.index
             for method in query.methods:
-                yield from (("train", image.train) for image in method.proponents)
-                yield from (("train", image.train) for image in method.opponents)
+                for image in (*method.proponents, *method.opponents):
+                    yield "train", image.train
 
 
 def _opened(report: Report) -> Iterator[tuple[str, str]]:

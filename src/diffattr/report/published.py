@@ -5,7 +5,7 @@ same measurement: `differences` lists where the benchmarks differ, and theirs is
 lambda that is best in hindsight, with an interval over subsets only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Annotated, Literal
 
@@ -88,39 +88,39 @@ class Construction(Result, frozen=True):
     lds: Correlation
 
 
-class Curve(Result, frozen=True):
+class OfPath(Result, frozen=True):
+    """What was published of one method along the published path of lambda.
+
+    Attributes:
+        method: our name of it.
+        n_timesteps: timesteps per gradient.
+        split: `val` or `gen`.
+        source: a key of `sources`.
+    """
+
+    method: str
+    n_timesteps: int
+    split: Split
+    source: str
+
+
+class Curve(OfPath, frozen=True):
     """The published LDS of one method along the published path of lambda.
 
     Attributes:
-        method: our name of it.
-        n_timesteps: timesteps per gradient.
-        split: `val` or `gen`.
-        source: a key of `sources`.
         lds: at each lambda.
     """
 
-    method: str
-    n_timesteps: int
-    split: Split
-    source: str
     lds: tuple[Correlation, ...]
 
 
-class BestLambda(Result, frozen=True, rename={"lam": "lambda"}):
+class BestLambda(OfPath, frozen=True, rename={"lam": "lambda"}):
     """The published lambda of the highest LDS of one method.
 
     Attributes:
-        method: our name of it.
-        n_timesteps: timesteps per gradient.
-        split: `val` or `gen`.
-        source: a key of `sources`.
         lambda: as added to the kernel's diagonal.
     """
 
-    method: str
-    n_timesteps: int
-    split: Split
-    source: str
     lam: float
 
 
@@ -223,8 +223,8 @@ def read(name: str) -> Published:
 def beside(benchmark: Benchmark, results: Mapping[str, Mapping[str, LdsResult]]) -> Beside | None:
     """Return published figures with ours beside them, None where the config names none.
 
-    `results` are by split and method, sweep cells included. A figure that
-    several methods repeat (on passes that differ in noise or projection) has one row for each.
+    `results` are by split and method, sweep cells included. A figure that several methods repeat
+    (on passes that differ in noise or projection) has one row for each.
     """
     name = benchmark.config.report.published
     if name is None:
@@ -234,7 +234,7 @@ def beside(benchmark: Benchmark, results: Mapping[str, Mapping[str, LdsResult]])
         data_set=published.data_set,
         work=published.work,
         sources=published.sources,
-        differences=list(_differences(benchmark, published.protocol)),
+        differences=_differences(benchmark, published.protocol),
         rows=[
             FigureBeside(**msgspec.structs.asdict(figure), ours=ours)
             for figure in published.lds
@@ -315,9 +315,9 @@ def _n_timesteps(benchmark: Benchmark, name: str) -> int | None:
     return features.n_timesteps if plain else 0
 
 
-def _differences(benchmark: Benchmark, protocol: Protocol) -> Iterator[KeyDifference]:
-    """Yield what differs from the published benchmark."""
-    config, subsets = benchmark.config, benchmark.measurement.subsets.lds
+def _differences(benchmark: Benchmark, protocol: Protocol) -> list[KeyDifference]:
+    config, measurement = benchmark.config, benchmark.measurement
+    subsets, losses = measurement.subsets.lds, measurement.losses
     here = {
         "data.n_train": (protocol.n_train, config.data.n_train),
         "data.n_val": (protocol.n_val, config.data.n_val),
@@ -326,16 +326,15 @@ def _differences(benchmark: Benchmark, protocol: Protocol) -> Iterator[KeyDiffer
         "measurement.subsets.lds.count": (protocol.n_subsets, subsets.count),
         "measurement.subsets.lds.fraction": (protocol.subset_fraction, subsets.fraction),
         "measurement.subsets.lds.seeds": (protocol.n_seeds, len(subsets.seeds)),
-        "measurement.losses.n_timesteps": (
-            protocol.n_timesteps,
-            benchmark.measurement.losses.n_timesteps,
-        ),
-        "measurement.losses.draws": (protocol.draws, benchmark.measurement.losses.draws),
+        "measurement.losses.n_timesteps": (protocol.n_timesteps, losses.n_timesteps),
+        "measurement.losses.draws": (protocol.draws, losses.draws),
         **{
             f"features.{name}.projector.k": (protocol.k, config.features[name].projector.k)
             for name in benchmark.passes.used
         },
     }
-    for key, (published, value) in here.items():
-        if published != value:
-            yield KeyDifference(key=key, published=published, here=value)
+    return [
+        KeyDifference(key=key, published=published, here=value)
+        for key, (published, value) in here.items()
+        if published != value
+    ]

@@ -3,16 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from diffattr.artifacts import Result
 from diffattr.benchmark import Benchmark
 from diffattr.evaluation.planted import Planted
 from diffattr.report.files import Inputs
-from diffattr.report.viewer.extremes import highest
-
-PerQuery = Mapping[str, Mapping[str, Sequence[float]]]
-"""The LDS of each query, by split and method."""
 
 
 class Neighbour(Result, frozen=True):
@@ -87,26 +83,44 @@ class QueryGroup(Result, frozen=True):
 
 
 def query_groups(
-    benchmark: Benchmark, inputs: Inputs, lds: PerQuery, planted: Planted | None
+    benchmark: Benchmark,
+    inputs: Inputs,
+    lds: Mapping[str, Mapping[str, Sequence[float]]],
+    planted: Planted | None,
 ) -> Iterator[QueryGroup]:
-    """Yield the queries of each split that the page shows."""
+    """Yield the queries of each split that the page shows.
+
+    `lds` holds the LDS of each query, by split and method.
+    """
     options = benchmark.config.report
-    neighbours = _Neighbours(inputs)
+    train = inputs.array("indices", "train").tolist()
+    train_names, train_labels = inputs.names["train"], inputs.labels("train")
+    ranks = {row.name: row.ranks for row in planted.methods} if planted else {}
+
+    def neighbours(
+        positions: list[int], scores: Float[np.ndarray, " train"], copy: int | None
+    ) -> list[Neighbour]:
+        return [
+            Neighbour(
+                train=position,
+                id=train[position],
+                name=train_names[position],
+                label=None if train_labels is None else train_labels[position],
+                score=scores[position].item(),
+                is_copy=position == copy,
+            )
+            for position in positions
+        ]
+
     for split in benchmark.splits.queries:
         ids, names = inputs.array("indices", split).tolist(), inputs.names.get(split)
         labels = inputs.labels(split)
-        copies, ranks = None, {}
-        if planted is not None and split == "planted":
-            copies = planted.copies
-            ranks = {row.name: row.ranks for row in planted.methods}
+        copies = planted.copies if planted and split == "planted" else None
         shown = evenly_spaced(len(ids), options.queries)
         answers: dict[int, list[QueryMethod]] = {query: [] for query in shown}
         for method in benchmark.splits.methods_of(split):
             scores = inputs.arrays("scores", method, split)["scores"][shown]
-            sides = {
-                "proponents": highest(scores, options.top),
-                "opponents": highest(-scores, options.top),
-            }
+            first, last = highest(scores, options.top), highest(-scores, options.top)
             for row, query in enumerate(shown):
                 copy = None if copies is None else copies[query]
                 answers[query].append(
@@ -114,10 +128,8 @@ def query_groups(
                         name=method,
                         lds=lds[split][method][query] if split in lds else None,
                         copy_rank=None if copies is None else ranks[method][query],
-                        **{
-                            side: neighbours.of(positions[row].tolist(), scores[row], copy)
-                            for side, positions in sides.items()
-                        },
+                        proponents=neighbours(first[row].tolist(), scores[row], copy),
+                        opponents=neighbours(last[row].tolist(), scores[row], copy),
                     )
                 )
         queries = [
@@ -133,28 +145,18 @@ def query_groups(
         yield QueryGroup(split=split, n_queries=len(ids), queries=queries)
 
 
-class _Neighbours:
-    """What is known of the training images."""
+def highest(scores: Float[np.ndarray, "query train"], count: int) -> Int64[np.ndarray, "query _"]:
+    """Return (query, count) positions, highest score first, the earlier position first in a tie.
 
-    def __init__(self, inputs: Inputs):
-        self._ids = inputs.array("indices", "train").tolist()
-        self._names = inputs.names["train"]
-        self._labels = inputs.labels("train")
-
-    def of(
-        self, positions: list[int], scores: Float[np.ndarray, " train"], copy: int | None
-    ) -> list[Neighbour]:
-        return [
-            Neighbour(
-                train=position,
-                id=self._ids[position],
-                name=self._names[position],
-                label=None if self._labels is None else self._labels[position],
-                score=scores[position].item(),
-                is_copy=position == copy,
-            )
-            for position in positions
-        ]
+    The first `count` of a stable argsort, without sorting the rest.
+    """
+    count = min(count, scores.shape[1])
+    least = np.partition(scores, -count, axis=1)[:, -count]
+    rows = []
+    for row, bound in zip(scores, least, strict=True):
+        candidates = np.flatnonzero(row >= bound)
+        rows.append(candidates[np.argsort(-row[candidates], kind="stable")][:count])
+    return np.array(rows, np.int64).reshape(len(scores), count)
 
 
 def evenly_spaced(n: int, count: int) -> list[int]:

@@ -13,9 +13,9 @@ import msgspec
 from diffattr.artifacts import Result, readable
 from diffattr.benchmark.methods import Needs
 from diffattr.counterfactual.result import CounterfactualResult
+from diffattr.evaluation.bootstrap import Interval
 from diffattr.evaluation.comparison import VerdictCounts
 from diffattr.evaluation.planted import Planted
-from diffattr.report.checks import Control, FeatureCheck
 from diffattr.report.cost import Costs, MethodCost, Origin
 from diffattr.report.lds import LdsTable
 from diffattr.report.published import Beside
@@ -56,6 +56,44 @@ class Method(Result, frozen=True, rename={"lam": "lambda"}):
     lam: float | None
     lambda_by_rule: bool
     cost: MethodCost
+
+
+class FeatureCheck(Result, frozen=True):
+    """Whether the features of one gradient pass depend on batch size and order.
+
+    Attributes:
+        gradient_pass: the pass.
+        output_function: the scalar whose gradients these are.
+        n_images: training images whose gradients were computed again.
+        largest_relative_error: of |again - stored| / |stored|, the largest over images.
+        tolerance: the largest error that passes.
+        passed: whether the error is within the tolerance.
+    """
+
+    gradient_pass: str
+    output_function: str
+    n_images: int
+    largest_relative_error: float
+    tolerance: float
+    passed: bool
+
+
+class Control(Result, frozen=True):
+    """The LDS of a random method on one split, which should not differ from zero.
+
+    Attributes:
+        split: the split.
+        name: the method.
+        lds: mean over queries.
+        interval: bootstrap over subsets and queries.
+        passed: whether the interval contains zero.
+    """
+
+    split: str
+    name: str
+    lds: float
+    interval: Interval
+    passed: bool
 
 
 class QueryList(Result, frozen=True):

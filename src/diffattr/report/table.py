@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
-from diffattr.evaluation.ceiling import Ceiling
 from diffattr.report import formats
-from diffattr.report.lds import LdsRow
 from diffattr.report.structs import Report
 
 
@@ -25,8 +23,23 @@ def _lines(report: Report) -> Iterator[str]:
         )
         ci = f"{formats.level(report.confidence)} CI"
         headers = ["method", "LDS", ci, "of bound", "lambda", "oracle lambda", "oracle LDS"]
-        yield _table(headers, [*map(_lds_row, table.methods), *_ceiling_rows(table.ceiling)])
-        if table.ceiling is None:
+        rows = [
+            [
+                row.name,
+                formats.fixed(row.lds),
+                formats.between(row.interval),
+                formats.percent(row.of_bound),
+                formats.short(row.selected_lambda),
+                formats.short(row.oracle_lambda),
+                formats.fixed(row.oracle_lds),
+            ]
+            for row in table.methods
+        ]
+        if (ceiling := table.ceiling) is not None:
+            rows.append(["(bound)", formats.fixed(ceiling.bound)])
+            rows.append(["(one more retraining)", formats.fixed(ceiling.one_more_retraining)])
+        yield _table(headers, rows)
+        if ceiling is None:
             yield "The ceiling is unavailable: it requires at least two training seeds per subset."
     if report.planted is not None:
         yield ""
@@ -44,24 +57,3 @@ def _lines(report: Report) -> Iterator[str]:
 def _table(headers: list[str], rows: list[list[str]]) -> str:
     align = ["left", *["right"] * (len(headers) - 1)]
     return tabulate(rows, headers, disable_numparse=True, colalign=align)
-
-
-def _lds_row(row: LdsRow) -> list[str]:
-    return [
-        row.name,
-        formats.fixed(row.lds),
-        formats.between(row.interval),
-        formats.percent(row.of_bound),
-        formats.short(row.selected_lambda),
-        formats.short(row.oracle_lambda),
-        formats.fixed(row.oracle_lds),
-    ]
-
-
-def _ceiling_rows(ceiling: Ceiling | None) -> list[list[str]]:
-    if ceiling is None:
-        return []
-    return [
-        ["(bound)", formats.fixed(ceiling.bound), *[""] * 5],
-        ["(one more retraining)", formats.fixed(ceiling.one_more_retraining), *[""] * 5],
-    ]

@@ -1,20 +1,23 @@
 """Writes the whole report."""
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from diffattr.artifacts import write_json, write_text
+from diffattr.artifacts import atomic_write, write_json, write_text
 from diffattr.benchmark import Benchmark
 from diffattr.report import page, table
-from diffattr.report.files import Inputs
+from diffattr.report.files import Inputs, input_files
 from diffattr.report.gather import gather
-from diffattr.report.proponents import write_proponents
-from diffattr.report.viewer.source import write_viewer
+from diffattr.report.pictures import Images
+from diffattr.report.queries import highest
+from diffattr.report.viewer import write_viewer
 
 
-def write_report(benchmark: Benchmark, inputs: Inputs, outputs: Mapping[str, str]) -> None:
+def write_report(benchmark: Benchmark, outputs: Mapping[str, str]) -> None:
     """Write pages for people, the same numbers for machines, and tables.
 
     `outputs` are those of `diffattr.report.files.output_files`.
@@ -22,6 +25,7 @@ def write_report(benchmark: Benchmark, inputs: Inputs, outputs: Mapping[str, str
     Raises:
         ArtifactError: an input is missing or damaged.
     """
+    inputs = Inputs(input_files(benchmark))
     report = gather(benchmark, inputs)
     images = {
         str(split): inputs.array("images", split, mmap=True) for (split,) in inputs.files["images"]
@@ -39,7 +43,32 @@ def write_report(benchmark: Benchmark, inputs: Inputs, outputs: Mapping[str, str
         write_text(outputs["redrawn"], page.counterfactual_html(report, found, shown))
 
 
-def _redrawn(benchmark: Benchmark, inputs: Inputs) -> page.Images:
+def write_proponents(path: str | Path, benchmark: Benchmark, inputs: Inputs) -> None:
+    """Write a CSV file with the `report.top` images at either end of every query and method.
+
+    `query` and `image` are names as in report.json (the number of a generated query's noise),
+    `position` is the image's position in the training set, `rank` 1 is the end of the scores.
+    """
+    train, top = inputs.names["train"], benchmark.config.report.top
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("split", "query", "method", "side", "rank", "image", "position", "score"))
+        for split in benchmark.splits.queries:
+            names = inputs.ids(split)
+            for method in benchmark.splits.methods_of(split):
+                scores = inputs.arrays("scores", method, split)["scores"]
+                for side, signed in (("proponent", scores), ("opponent", -scores)):
+                    for query, row in enumerate(highest(signed, top).tolist()):
+                        table.writerows(
+                            (
+                                *(split, names[query], method, side, rank),
+                                *(train[position], position, scores[query, position]),
+                            )
+                            for rank, position in enumerate(row, start=1)
+                        )
+
+
+def _redrawn(benchmark: Benchmark, inputs: Inputs) -> Images:
     """Return the chosen queries redrawn after each removal, with the first training seed.
 
     Keys are `redrawn-0`, `redrawn-1`, ... in the order of the benchmark's removals.

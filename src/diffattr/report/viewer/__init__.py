@@ -10,79 +10,118 @@
 The same inputs give the same bytes.
 """
 
-from collections.abc import Sequence
+import base64
+import hashlib
 from pathlib import Path
+from typing import get_args
+
+from markupsafe import Markup
 
 from diffattr.artifacts import atomic_write
-from diffattr.report.viewer import page
-from diffattr.report.viewer.content import Images, LoadScores, Maps, Method, Split, Train, check
-from diffattr.report.viewer.data_files import (
-    described,
-    split_index,
-    write_data,
-    write_queries,
-    write_text,
-)
-from diffattr.report.viewer.extremes import extremes_of
-from diffattr.report.viewer.sheets import write_sheets
+from diffattr.benchmark.methods import Needs
+from diffattr.report import formats
+from diffattr.report.files import Inputs
+from diffattr.report.page import packaged, render
+from diffattr.report.pictures import Images, write_sheets
+from diffattr.report.structs import Report
+from diffattr.report.viewer.data_files import as_json, described, extremes, write, write_queries
+
+SCRIPTS = ("state", "loading", "drawing", "words", "bar", "views", "show", "start")
+"""Files of static/, in the order in which they run. They become one script, so that the page's
+content security policy can allow it by its hash, and need no server, as modules would."""
 
 
-def write(
-    directory: str | Path,
-    title: str,
-    methods: Sequence[Method],
-    train: Train,
-    splits: Sequence[Split],
-    images: Images,
-    load_scores: LoadScores,
-    *,
-    maps: Maps | None = None,
-    top: int = 5,
-    report: str | None = None,
+def write_viewer(
+    directory: str | Path, report: Report, inputs: Inputs, images: Images, top: int
 ) -> None:
     """Write the folder, whole or not at all; what was there is replaced.
 
-    Args:
-        directory: where; nothing else may lie there.
-        title: the benchmark's name.
-        methods: every method that some split names.
-        train: what is known of the training images.
-        splits: what is known of the queries.
-        images: each split's images in [-1, 1] or 8-bit, `train` among them.
-        load_scores: gives one method's scores on one split. The scores of all methods together
-            would not fit into memory, so only their extremes are kept.
-        maps: gives a method's maps of a query's proponents, then opponents.
-        top: how many proponents, and how many opponents.
-        report: where the report lies, as a link from the folder.
+    Every method's `top` proponents and as many opponents are shown. The scores of all methods
+    together would not fit into memory, so only these are kept.
 
     Raises:
-        ValueError: a split's name cannot be part of an address, or lengths, scores or maps are not
-            as expected.
+        ArtifactError: an input is missing or damaged.
+        ValueError: scores or maps are not as expected.
     """
-    check(methods, train, splits, images)
+    names = [method.name for method in report.methods]
+    ranks = {row.name: row.ranks for row in report.planted.methods} if report.planted else {}
+    # Rounded to the digits that are shown, so that they sort as seen.
+    lds = {
+        table.split: {row.name: [*map(_as_shown, row.per_query)] for row in table.methods}
+        for table in report.lds
+    }
+    shown: set[int] = set()
     with atomic_write(directory) as folder:
         for part in ("data", "images"):
             (folder / part).mkdir(parents=True)
-        shown: set[int] = set()
-        for split in splits:
-            found = [
-                extremes_of(split, method, len(train.ids), load_scores, maps, top)
-                for method in split.methods
-            ]
-            for method in found:
-                shown.update(method.positions.ravel().tolist())
+        for group in report.queries:
+            split, methods, answers = group.split, report.ranking(group.split), []
+            for method in methods:
+                shape = group.n_queries, report.n_train
+                positions, texts = extremes(inputs, method, split, shape, top)
+                shown.update(positions.ravel().tolist())
+                answers.append(texts)
+            planted = report.planted if split == "planted" else None
             index = {
-                **split_index(methods, split, found),
-                "starts": write_queries(folder / "data", split, found),
-                "sheets": write_sheets(folder / "images", split.name, images[split.name]),
+                **described(inputs, split),
+                "methods": [names.index(method) for method in methods],
+                "lds": [lds[split][method] for method in methods] if split in lds else None,
+                "ranks": planted and [ranks[method] for method in methods],
+                "copies": planted and planted.copies,
+                "starts": write_queries(folder, split, group.n_queries, answers),
+                "sheets": write_sheets(folder / "images", split, images[split]),
             }
-            write_data(folder / "data", split.name, index)
+            write(folder, split, as_json(index))
         positions = sorted(shown)
         index = {
-            **described(train.ids, train.labels, positions),
+            **described(inputs, "train", positions),
             "positions": positions,
             "sheets": write_sheets(folder / "images", "train", images["train"], positions),
         }
-        write_data(folder / "data", "train", index)
-        html = page.html(title, methods, splits, len(train.ids), maps is not None, report)
-        write_text(folder / "queries.html", html)
+        write(folder, "train", as_json(index))
+        html = _html(report, has_maps=bool(inputs.files["maps"]))
+        (folder / "queries.html").write_text(html, encoding="utf-8")
+
+
+def _as_shown(lds: float) -> float:
+    return float(formats.fixed(lds))
+
+
+def _html(report: Report, has_maps: bool) -> str:
+    """Return the page, which holds no data."""
+    groups, words = get_args(Needs), formats.split_words(report.is_measured)
+    about = {
+        "title": report.name,
+        "n_train": report.n_train,
+        "groups": groups,
+        "methods": [
+            {"name": m.name, "group": groups.index(m.needs), "features": m.features}
+            for m in report.methods
+        ],
+        "splits": [
+            {
+                "name": group.split,
+                "words": words[group.split],
+                "id_words": "noise number" if group.queries[0].name is None else "image",
+            }
+            for group in report.queries
+        ],
+    }
+    style = packaged("templates", "base.css") + packaged("viewer", "static", "viewer.css")
+    parts = [packaged("viewer", "static", f"{name}.js") for name in SCRIPTS]
+    script = "\n".join(['"use strict";\n(() => {', *parts, "})();\n"])
+    return render(
+        "viewer.html.jinja",
+        title=report.name,
+        about=Markup(as_json(about)),
+        has_maps=has_maps,
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _hash(text: str) -> str:
+    """Return what lets this inline text, and no other, past the page's content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
