@@ -23,6 +23,10 @@ class ArtifactError(ValueError):
     """A file is missing, damaged, or not what its reader expects."""
 
 
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A JSON object with exactly these keys; docstrings are part of report.json's schema."""
+
+
 @dataclass(frozen=True)
 class Arrays:
     """The named arrays and the attributes of one store."""
@@ -219,9 +223,7 @@ def read_arrays(path: str | Path) -> Arrays:
 
 
 def write_tensors(
-    path: str | Path,
-    tensors: Mapping[str, "torch.Tensor"],
-    metadata: Mapping[str, str] | None = None,
+    path: str | Path, tensors: Mapping[str, "torch.Tensor"], metadata: dict[str, str] | None = None
 ) -> None:
     """Write named tensors as safetensors.
 
@@ -229,6 +231,6 @@ def write_tensors(
     """
     from safetensors.torch import save_file
 
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-        save_file(contiguous, temporary, metadata=None if metadata is None else dict(metadata))
+        save_file(contiguous, temporary, metadata)
