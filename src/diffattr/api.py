@@ -21,7 +21,7 @@ from torch import Tensor
 from diffattr.attribution import method_of
 from diffattr.attribution.base import VectorMethod
 from diffattr.attribution.lambda_rule import named_lambda
-from diffattr.config import ConfigError, Pass, ProjectorOptions
+from diffattr.config import ConfigError, Pass, ProjectorOptions, refuse
 from diffattr.data.image_files import to_uint8
 from diffattr.diffusion.families.sd_lora import CaptionedUNet
 from diffattr.diffusion.latents import Vae, embedded
@@ -129,8 +129,7 @@ def _prepared(
             errors.append(f"pipeline: its {part} is {dtype}; load it with torch_dtype=float32")
     if unet.config["sample_size"] is None:
         errors.append("pipeline: unet.config has no sample_size; set it")
-    if errors:
-        raise ConfigError("\n".join(errors))
+    refuse(errors)
     height, width = np.broadcast_to(unet.config["sample_size"], 2).tolist()
     if not conditional:
         if given := [side for side, texts in prompts.items() if texts is not None]:

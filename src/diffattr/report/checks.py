@@ -49,7 +49,7 @@ class Control(Result, frozen=True):
 
 def feature_checks(benchmark: Benchmark, inputs: Inputs) -> Iterator[FeatureCheck]:
     """Yield how far features depend on batch size and order, by pass and output function."""
-    for gradient_pass in benchmark.passes.used:
+    for gradient_pass in benchmark.passes:
         check = inputs.json("checks", gradient_pass)
         for output_function, error in check["largest_relative_error"].items():
             yield FeatureCheck(

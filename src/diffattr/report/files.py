@@ -52,7 +52,7 @@ def input_files(benchmark: Benchmark) -> dict[str, dict[Key, str]]:
             for method in named
             for split in benchmark.splits.mapped_of(method)
         },
-        "checks": {(name,): paths.check(name) for name in benchmark.passes.used},
+        "checks": {(name,): paths.check(name) for name in benchmark.passes},
         "images": {(split,): benchmark.inputs.images(split) for split in splits},
         "indices": {(split,): paths.indices(split) for split in splits},
         # Queries that were generated without conditioning have no class.

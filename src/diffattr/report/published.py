@@ -333,7 +333,7 @@ def _differences(benchmark: Benchmark, protocol: Protocol) -> Iterator[KeyDiffer
         "measurement.losses.draws": (protocol.draws, benchmark.measurement.losses.draws),
         **{
             f"features.{name}.projector.k": (protocol.k, config.features[name].projector.k)
-            for name in benchmark.passes.used
+            for name in benchmark.passes
         },
     }
     for key, (published, value) in here.items():
