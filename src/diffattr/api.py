@@ -73,14 +73,11 @@ def attribute_images(
     if chosen.follows_trajectory:
         raise ConfigError(f"method: {method} follows the sampler, whose trajectories are unknown")
     output_function = chosen.output_function or "loss"
-    projector = ProjectorOptions(kind="none")
-    if k is not None:
-        projector = ProjectorOptions(kind="sjlt", k=k, seed=seed)
     options = Pass(
         n_timesteps=n_timesteps,
         noise=noise,
         output_functions=(output_function,),
-        projector=projector,
+        projector=ProjectorOptions(kind="none" if k is None else "sjlt", k=k, seed=seed),
         unit_gradients=chosen.unit_gradients,
     )
     if not chosen.has_lambda and lam is not None:
@@ -151,11 +148,7 @@ def _prepared(
 
 
 def _texts(side: str, prompts: Sequence[str] | None, n: int) -> Sequence[str]:
-    """Return the prompts of some images.
-
-    Raises:
-        ConfigError: there is not one text per image.
-    """
+    """Return the prompts of some images; raises ConfigError if there is not one per image."""
     found = [] if prompts is None or isinstance(prompts, str) else prompts
     if len(found) != n or not all(isinstance(text, str) for text in found):
         raise ConfigError(

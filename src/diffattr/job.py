@@ -104,11 +104,7 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 
 def _checked_inputs(this: Job) -> dict[str, str]:
-    """Return the SHA-256 of every input.
-
-    Raises:
-        ArtifactError: an input differs from its recorded checksum.
-    """
+    """Return the SHA-256 of every input; raises ArtifactError if it is not the recorded one."""
     digests = {}
     for path in dict.fromkeys(this.input):
         if not artifacts.provenance_path(path).exists():

@@ -50,18 +50,15 @@ class Counts:
         return {number: list(subsets[s : s + size]) for number, s in enumerate(starts)}
 
     def members(self, group: str, block: int) -> list[int]:
-        """Return the subsets of one block.
-
-        Raises:
-            ConfigError: the group has no such block.
-        """
-        blocks, size = self.blocks(group), self.config.jobs.models_per_block
-        if block not in blocks:
+        """Return the subsets of one block; raises ConfigError if the group has no such block."""
+        size = self.config.jobs.models_per_block
+        subsets = range(self.group(group).count)[block * size : (block + 1) * size]
+        if not subsets:
             raise ConfigError(
-                f"block {block} of group {group}: does not exist; there are {len(blocks)} blocks of"
-                f" {size} models"
+                f"block {block} of group {group}: does not exist; there are"
+                f" {len(self.blocks(group))} blocks of {size} models"
             )
-        return blocks[block]
+        return list(subsets)
 
     def shards(self, split: str) -> dict[str, tuple[int, int]]:
         """Return the first and one-past-last image of every shard of a split, by its name."""
@@ -70,11 +67,7 @@ class Counts:
         return {f"{number:04d}": (start, min(start + size, n)) for number, start in starts}
 
     def shard(self, split: str, name: str) -> tuple[int, int]:
-        """Return the first and one-past-last image of one shard.
-
-        Raises:
-            ConfigError: the split has no such shard.
-        """
+        """Return the bounds of one shard; raises ConfigError if the split has no such shard."""
         shards, size = self.shards(split), self.config.jobs.images_per_shard
         if name not in shards:
             raise ConfigError(

@@ -142,7 +142,6 @@ def pipeline_errors(
         ConfigError: they cannot be read, or the pipeline is of another type.
     """
     pipeline = pipeline_of(model)
-    pipeline.check_kind()
     yield from schedule_errors(pipeline, schedule, sampling)
     if not MODEL_FAMILIES[model.family].text_conditioned:
         unet, where = pipeline.config("unet"), f"{pipeline.key}: the network of {pipeline.source}"
