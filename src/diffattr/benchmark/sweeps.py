@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from diffattr.attribution import method_of
+from diffattr.benchmark.checks import at_most
 from diffattr.benchmark.methods import checkpoint_errors
 from diffattr.config import Config, ConfigError, MethodOptions, Pass, Sweep, refuse
 from diffattr.features.projectors import check as check_projector
@@ -126,11 +127,8 @@ def _errors(config: Config, sweep: Sweep) -> Iterator[str]:
             f" {method.output_function}; method kernel accepts any"
         )
     for n in axes.get("n_timesteps", ()):
-        if n > config.noise_schedule.n_timesteps:
-            yield (
-                f"over.n_timesteps: found {n}, allowed: at most noise_schedule.n_timesteps ="
-                f" {config.noise_schedule.n_timesteps}"
-            )
+        limit = config.noise_schedule.n_timesteps
+        yield from at_most("over.n_timesteps", n, "noise_schedule.n_timesteps", limit)
     for values in _combinations(sweep):
         try:
             check_projector(_varied(config.features[name], values).projector)

@@ -58,11 +58,7 @@ def check(raw: Any, schema: dict[str, Any], source: str) -> None:
 
 
 def typed(raw: Any, kind: type[T], source: str) -> T:
-    """Return content that matches its schema as a `kind`.
-
-    Raises:
-        ConfigError: a key is missing that could not be completed.
-    """
+    """Return content that matches its schema as a `kind`; ConfigError if a key is missing."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
