@@ -28,11 +28,7 @@ from diffattr.data.image_folder import n_files
 from diffattr.diffusion.families import MODEL_FAMILIES, pipeline_of
 from diffattr.plugins import PluginError
 
-_DEFAULT_PASS = {
-    "n_timesteps": 10,
-    "noise": "common",
-    "projector": {"kind": "sjlt", "k": 4096},
-}
+_DEFAULT_PASS = {"n_timesteps": 10, "noise": "common", "projector": {"kind": "sjlt", "k": 4096}}
 
 
 def read_config(raw: Any, schema: dict[str, Any], source: str) -> Config:

@@ -127,11 +127,6 @@ class Splits:
         """Return the query splits on which a method has an LDS."""
         return [split for split in self.of(method) if split in self.lds]
 
-    def mapped_of(self, method: str) -> list[str]:
-        """Return the query splits for which a method has maps."""
-        is_shown = method in self.named and self.methods[method].method.has_maps
-        return self.of(method) if is_shown else []
-
     def methods_of(self, split: str) -> list[str]:
         """Return the methods, without cells of sweeps, that score a query split."""
         return [name for name in self.named if split in self.of(name)]

@@ -8,7 +8,7 @@ from diffattr.attribution.method import Files
 from diffattr.benchmark.counts import Counts, Splits
 from diffattr.benchmark.methods import PlannedMethod
 from diffattr.benchmark.models import Models
-from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths
+from diffattr.benchmark.paths import TRAJECTORY, Paths
 from diffattr.config import Config, ConfigError, present
 from diffattr.features.embeddings import EMBEDDINGS
 
@@ -28,10 +28,6 @@ class Inputs:
         """Return the file of a split's pixels, which are its samples unless these are latents."""
         paths, is_latent = self.paths, self.models.text_conditioned is not None
         return paths.images(split) if is_latent else paths.samples(split)
-
-    def has_labels(self, split: str) -> bool:
-        """Return whether each image of a split has a class."""
-        return split != "gen" or self.models.text_conditioned is not None
 
     def conditioning(self, split: str | None) -> dict[str, str]:
         """Return the captions of a conditioned network, and the labels of a split's images."""
@@ -64,7 +60,7 @@ class Inputs:
         fitted = {} if curvature is None else {"curvature": self.paths.curvature(curvature, model)}
         return {**self.models.files(model), **fitted}
 
-    def shards(self, gradient_pass: str, split: str, model: str = FULL) -> list[str]:
+    def shards(self, gradient_pass: str, split: str, model: str) -> list[str]:
         """Return every shard of one pass and split at one model."""
         return [
             self.paths.features(gradient_pass, split, shard, model)

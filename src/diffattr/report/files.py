@@ -50,14 +50,17 @@ def input_files(benchmark: Benchmark) -> dict[str, dict[Key, str]]:
         "maps": {
             (method, split): paths.maps(method, split)
             for method in named
-            for split in benchmark.splits.mapped_of(method)
+            if benchmark.methods[method].method.has_maps
+            for split in benchmark.splits.of(method)
         },
         "checks": {(name,): paths.check(name) for name in benchmark.passes},
         "images": {(split,): benchmark.inputs.images(split) for split in splits},
         "indices": {(split,): paths.indices(split) for split in splits},
         # Queries that were generated without conditioning have no class.
         "labels": {
-            (split,): paths.labels(split) for split in splits if benchmark.inputs.has_labels(split)
+            (split,): paths.labels(split)
+            for split in splits
+            if split != "gen" or benchmark.models.text_conditioned is not None
         },
         "names": {(): paths.names()},
         "planted": {(): paths.planted()} if "planted" in splits else {},
