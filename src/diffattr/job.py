@@ -109,14 +109,14 @@ def _checked_inputs(this: Job) -> dict[str, str]:
     for path in dict.fromkeys(this.input):
         if not artifacts.provenance_path(path).exists():
             digests[path] = artifacts.checksum(path)["sha256"]
-            continue
-        if problem := artifacts.damage(path):
+        elif problem := artifacts.damage(path):
             aside = artifacts.set_aside(path)
             raise ArtifactError(
                 f"{path}: {problem}. It was moved to {aside.name}; run snakemake again to rebuild"
                 " it alone"
             )
-        digests[path] = artifacts.read_provenance(path)["checksum"]["sha256"]
+        else:
+            digests[path] = artifacts.read_provenance(path)["checksum"]["sha256"]
     return digests
 
 

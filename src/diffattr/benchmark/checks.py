@@ -84,7 +84,7 @@ def _value_errors(config: Config) -> Iterator[str]:
         yield from _network_errors(config)
 
 
-def at_most(key: str, found: float, limit: str, value: float) -> Iterator[str]:
+def at_most(key: str, found: int | float, limit: str, value: int | float) -> Iterator[str]:
     """Yield that the value of a key exceeds a limit, if it does."""
     if found > value:
         yield f"{key}: found {found}, allowed: at most {limit} = {value}"

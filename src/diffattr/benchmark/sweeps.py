@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from diffattr.attribution import method_of
 from diffattr.benchmark.checks import at_most
@@ -35,8 +35,8 @@ class Cell:
 
 def axes_of(sweep: Sweep) -> dict[str, tuple[Any, ...]]:
     """Return the axes of the cells, by name; lambda is not one, since every cell has its path."""
-    named = {name: getattr(sweep.over, name) for name in sweep.over.__struct_fields__}
-    return {name: found for name, found in named.items() if found is not None and name != "lam"}
+    axes = asdict(sweep.over)
+    return {name: axis for name, axis in axes.items() if axis is not None and name != "lam"}
 
 
 def expanded(config: Config) -> tuple[Config, list[Cell]]:
