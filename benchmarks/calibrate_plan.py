@@ -5,9 +5,10 @@ from pathlib import Path
 import yaml
 from common import arguments, show
 
+from diffattr.artifacts import read_json
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
-from diffattr.config import extended, load_schema
+from diffattr.config import extended
 from diffattr.plan.calibration import calibration_of, unit_costs
 from diffattr.plan.dag import planned, read_jobs
 from diffattr.plan.network import network_size
@@ -15,7 +16,7 @@ from diffattr.plan.network import network_size
 options = arguments(__doc__)
 source = Path("configs/smoke.yaml" if options.tiny else "config.yaml")
 raw = extended(yaml.safe_load(source.read_text()), [source])
-benchmark = Benchmark(read_config(raw, load_schema("schemas/config.schema.json"), str(source)))
+benchmark = Benchmark(read_config(raw, read_json("schemas/config.schema.json"), str(source)))
 size = network_size(benchmark)
 costs = unit_costs(planned(benchmark, size, read_jobs("Snakefile", source)), size)
 show(

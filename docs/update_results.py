@@ -14,11 +14,11 @@ import msgspec
 import yaml
 from blocks import claim, github, replaced
 
-from diffattr.artifacts import write_text
-from diffattr.benchmark import LDS_SPLITS
+from diffattr.artifacts import read_json, write_text
 from diffattr.benchmark.completion import read_config
 from diffattr.benchmark.methods import Needs
-from diffattr.config import extended, load_schema
+from diffattr.benchmark.paths import LDS_SPLITS
+from diffattr.config import extended
 from diffattr.report import figures, formats
 from diffattr.report.lds import LdsRow, LdsTable
 from diffattr.report.structs import Report, read
@@ -45,7 +45,7 @@ def report_of(name: str) -> Report:
     if not (ROOT / path).exists():
         raise SystemExit(f"{path}: does not exist; run: snakemake --configfile {config}")
     report = read(ROOT / path)
-    schema = load_schema(ROOT / "schemas" / "config.schema.json")
+    schema = read_json(ROOT / "schemas" / "config.schema.json")
     raw = extended(yaml.safe_load((ROOT / config).read_text(encoding="utf-8")), [ROOT / config])
     written = msgspec.json.decode(msgspec.json.encode(read_config(raw, schema, str(config))))
     if report.config != written:

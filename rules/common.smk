@@ -5,17 +5,18 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from diffattr.artifacts import read_json
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
 from diffattr.benchmark.paths import FULL, TRAJECTORY
 from diffattr.cluster.requests import Requests
 from diffattr.cluster.site import placement, read_site
-from diffattr.config import ConfigError, extended, load_schema
+from diffattr.config import ConfigError, extended
 from diffattr.counterfactual.removals import PATTERN as REMOVAL_PATTERN
 from diffattr.plan.network import NetworkSize, kept_size, known_size
 
 CONFIG_FILES = workflow.overwrite_configfiles or ["config.yaml"]
-SCHEMA = load_schema(Path(workflow.basedir) / "schemas" / "config.schema.json")
+SCHEMA = read_json(Path(workflow.basedir) / "schemas" / "config.schema.json")
 
 try:
     benchmark = Benchmark(
@@ -59,22 +60,34 @@ resource_scopes:
 workflow.register_resource("in_turn", 1)
 
 
+def one_of(names):
+    """Return a pattern that matches each of some names, and nothing else."""
+    return "|".join(map(re.escape, names)) or "none"
+
+
 wildcard_constraints:
     group=f"lds|retrain|{REMOVAL_PATTERN}",
     removal=REMOVAL_PATTERN,
     seed=r"\d+",
     block=r"\d+",
     shard=r"\d+",
-    split="|".join(["train", *benchmark.splits.queries]),
-    source=f"train|{'|'.join(benchmark.splits.queries)}|{TRAJECTORY}",
+    split=one_of(["train", *benchmark.splits.queries]),
+    source=one_of(["train", *benchmark.splits.queries, TRAJECTORY]),
     model=r"full(-step-\d+)?(-seed-\d+)?|retrain-\d+-seed-\d+",
-    curvature="|".join(benchmark.config.curvatures) or "none",
-    embedding="|".join(benchmark.config.embeddings) or "none",
-    gradient_pass="|".join(benchmark.config.features) or "none",
-    output_function="|".join(map(re.escape, benchmark.passes.output_functions))
-    or "none",
-    method="|".join(benchmark.config.methods),
-    quantity="|".join(map(re.escape, benchmark.models.quantities("lds"))) or "none",
+    curvature=one_of(benchmark.config.curvatures),
+    embedding=one_of(benchmark.config.embeddings),
+    gradient_pass=one_of(benchmark.config.features),
+    output_function=one_of(
+        sorted(
+            {
+                function
+                for gradient_pass in benchmark.config.features.values()
+                for function in gradient_pass.output_functions
+            }
+        )
+    ),
+    method=one_of(benchmark.config.methods),
+    quantity=one_of(benchmark.models.quantities("lds")),
 
 
 def log_path(*parts):

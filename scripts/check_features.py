@@ -25,5 +25,5 @@ with job(snakemake) as this:
         for name in gradient_pass.output_functions
     }
     images, ids = read_array(this.input.samples), read_array(this.input.ids)
-    found = batch_invariance(gradients, images, ids, "train", stored, labels=this.labels())
+    found = batch_invariance(gradients, images, ids, "train", stored, labels=this.array("labels"))
     write_json(this.output[0], found)

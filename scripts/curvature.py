@@ -8,7 +8,7 @@ with job(snakemake) as this:
     from diffattr.diffusion.models import check_channels, read_model
     from diffattr.features.curvature import EkFac
 
-    network, model = read_model(this.input, this.config["member"], this.checksum)
+    network, model = read_model(this.input, this.config["member"], this.checksums)
     images = read_array(this.input.samples)
     check_channels(network, images.shape[1])
     ekfac = EkFac.fit(

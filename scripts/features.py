@@ -12,7 +12,7 @@ with job(snakemake) as this:
     from diffattr.features.store import write_shard
 
     schedule = this.section("noise_schedule", NoiseSchedule)
-    network, model = read_model(this.input, this.config["member"], this.checksum)
+    network, model = read_model(this.input, this.config["member"], this.checksums)
     gradients = GradientPass(
         network,
         schedule,
@@ -23,7 +23,7 @@ with job(snakemake) as this:
     )
     chosen = slice(*this.config["images"])
     every, split = read_array(this.input.ids), this.config["split"]
-    ids, labels = every[chosen], this.labels(chosen)
+    ids, labels = every[chosen], this.array("labels", chosen)
     sampling = this.config["sampling"]
     if sampling is None:
         images = read_array(this.input.samples)[chosen]

@@ -19,7 +19,7 @@ with job(snakemake) as this:
         this.section("losses", Losses),
         this.config["seed"],
         {name: output_function(name) for name in this.config["functions"]},
-        labels=this.labels(),
+        labels=this.array("labels"),
         batch_size=this.batch_size,
         device=this.device,
     )

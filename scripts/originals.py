@@ -17,7 +17,7 @@ with job(snakemake) as this:
         this.section("noise_schedule", NoiseSchedule),
         this.section("losses", Losses),
         this.config["seed"],
-        labels=this.labels(queries),
+        labels=this.array("labels", queries),
         batch_size=this.batch_size,
         device=this.device,
     )

@@ -17,7 +17,7 @@ with job(snakemake) as this:
         schedule,
         this.section("sampling", Sampling),
         seed,
-        labels=this.labels(),
+        labels=this.array("labels"),
         device=this.device,
     )
     losses = own_losses(
@@ -27,7 +27,7 @@ with job(snakemake) as this:
         schedule,
         this.section("losses", Losses),
         seed,
-        labels=this.labels(queries),
+        labels=this.array("labels", queries),
         batch_size=this.batch_size,
         device=this.device,
     )

@@ -15,9 +15,9 @@ with job(snakemake) as this:
             TrainingSet(
                 read_array(this.input.samples),
                 read_array(this.input.ids),
-                this.labels(),
+                this.array("labels"),
                 read_captions(this.input.get("captions")),
-                this.mirrored(),
+                this.array("mirrored"),
             ),
             read_subsets(this.input.subsets),
             int(this.wildcards.seed),

@@ -20,7 +20,11 @@ with job(snakemake) as this:
     with scratch(folder) as place:
         weights = train(
             TrainingSet(
-                images, read_array(this.input.ids), this.labels(), captions, this.mirrored()
+                images,
+                read_array(this.input.ids),
+                this.array("labels"),
+                captions,
+                this.array("mirrored"),
             ),
             [np.arange(len(images))],
             this.config["seed"],

@@ -15,7 +15,7 @@ with job(snakemake) as this:
         this.section("noise_schedule", NoiseSchedule),
         sampling,
         this.config["seed"],
-        labels=this.labels(),
+        labels=this.array("labels"),
         batch_size=this.batch_size,
         device=this.device,
     )

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from diffattr.artifacts import read_json
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
-from diffattr.config import Config, ConfigError, extended, load_schema
+from diffattr.config import Config, ConfigError, extended
 
 REPOSITORY = Path(__file__).parent.parent
 SCHEMA_FILE = REPOSITORY / "schemas" / "config.schema.json"
@@ -41,7 +42,7 @@ CONFIGS = [name for name in _WHOLE if name not in OWN_MODELS]
 
 @cache
 def schema() -> dict[str, Any]:
-    return load_schema(SCHEMA_FILE)
+    return read_json(SCHEMA_FILE)
 
 
 def raw(changes: dict[str, Any] | None = None, name: str = "configs/smoke.yaml") -> Any:

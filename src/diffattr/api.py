@@ -21,7 +21,7 @@ from torch import Tensor
 from diffattr.attribution import method_of
 from diffattr.attribution.base import VectorMethod
 from diffattr.attribution.lambda_rule import named_lambda
-from diffattr.config import ConfigError, Pass, ProjectorOptions
+from diffattr.config import ConfigError, Pass, ProjectorOptions, refuse
 from diffattr.data.image_files import to_uint8
 from diffattr.diffusion.families.sd_lora import CaptionedUNet
 from diffattr.diffusion.latents import Vae, embedded
@@ -73,14 +73,11 @@ def attribute_images(
     if chosen.follows_trajectory:
         raise ConfigError(f"method: {method} follows the sampler, whose trajectories are unknown")
     output_function = chosen.output_function or "loss"
-    projector = ProjectorOptions(kind="none")
-    if k is not None:
-        projector = ProjectorOptions(kind="sjlt", k=k, seed=seed)
     options = Pass(
         n_timesteps=n_timesteps,
         noise=noise,
         output_functions=(output_function,),
-        projector=projector,
+        projector=ProjectorOptions(kind="none" if k is None else "sjlt", k=k, seed=seed),
         unit_gradients=chosen.unit_gradients,
     )
     if not chosen.has_lambda and lam is not None:
@@ -129,8 +126,7 @@ def _prepared(
             errors.append(f"pipeline: its {part} is {dtype}; load it with torch_dtype=float32")
     if unet.config["sample_size"] is None:
         errors.append("pipeline: unet.config has no sample_size; set it")
-    if errors:
-        raise ConfigError("\n".join(errors))
+    refuse(errors)
     height, width = np.broadcast_to(unet.config["sample_size"], 2).tolist()
     if not conditional:
         if given := [side for side, texts in prompts.items() if texts is not None]:
@@ -152,11 +148,7 @@ def _prepared(
 
 
 def _texts(side: str, prompts: Sequence[str] | None, n: int) -> Sequence[str]:
-    """Return the prompts of some images.
-
-    Raises:
-        ConfigError: there is not one text per image.
-    """
+    """Return the prompts of some images; raises ConfigError if there is not one per image."""
     found = [] if prompts is None or isinstance(prompts, str) else prompts
     if len(found) != n or not all(isinstance(text, str) for text in found):
         raise ConfigError(

@@ -55,7 +55,7 @@ class Job:
         self.wildcards = snakemake.wildcards
         self.config: dict[str, Any] = json.loads(snakemake.params.config)
         self.threads: int = snakemake.threads
-        self.inputs: dict[str, str] = {}
+        self.checksums: dict[str, str] = {}
         self.device = "cuda" if snakemake.resources.get("gpu", 0) else "cpu"
         self.batch_size: int = snakemake.resources.get("batch_size", 128)
         self.save_state_every_s: float = snakemake.resources.get("save_state_every_s", 60)
@@ -64,19 +64,10 @@ class Job:
         """Return one section of the config values that this job depends on."""
         return msgspec.convert(self.config[name], kind)
 
-    def labels(self, chosen: Any = slice(None)) -> Any:
-        """Return the labels of some images, int64, for text-conditioned networks; else None."""
-        path = self.input.get("labels")
+    def array(self, name: str, chosen: Any = slice(None)) -> Any:
+        """Return some rows of an array that only some jobs have among their inputs, or None."""
+        path = self.input.get(name)
         return None if path is None else artifacts.read_array(path)[chosen]
-
-    def mirrored(self) -> Any:
-        """Return the flipped training images if flipping the array is not enough; else None."""
-        path = self.input.get("mirrored")
-        return None if path is None else artifacts.read_array(path)
-
-    def checksum(self, path: str) -> str:
-        """Return the SHA-256 of an input."""
-        return self.inputs[path]
 
 
 @contextlib.contextmanager
@@ -102,7 +93,7 @@ def job(snakemake: Any) -> Iterator[Job]:
             this = Job(snakemake)
             for path in this.output:
                 artifacts.remove_stale_temporaries(path)
-            this.inputs = _checked_inputs(this)
+            this.checksums = _checked_inputs(this)
             yield this
             _write_provenance(this, started, time.perf_counter() - clock)
         except Exception as error:
@@ -113,23 +104,19 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 
 def _checked_inputs(this: Job) -> dict[str, str]:
-    """Return the SHA-256 of every input.
-
-    Raises:
-        ArtifactError: an input differs from its recorded checksum.
-    """
+    """Return the SHA-256 of every input; raises ArtifactError if it is not the recorded one."""
     digests = {}
     for path in dict.fromkeys(this.input):
         if not artifacts.provenance_path(path).exists():
             digests[path] = artifacts.checksum(path)["sha256"]
-            continue
-        if problem := artifacts.damage(path):
+        elif problem := artifacts.damage(path):
             aside = artifacts.set_aside(path)
             raise ArtifactError(
                 f"{path}: {problem}. It was moved to {aside.name}; run snakemake again to rebuild"
                 " it alone"
             )
-        digests[path] = artifacts.read_provenance(path)["checksum"]["sha256"]
+        else:
+            digests[path] = artifacts.read_provenance(path)["checksum"]["sha256"]
     return digests
 
 
@@ -138,7 +125,7 @@ def _write_provenance(this: Job, started: datetime, seconds: float) -> None:
         "rule": this.rule,
         "wildcards": dict(this.wildcards.items()),
         "config": this.config,
-        "inputs": this.inputs,
+        "inputs": this.checksums,
         "started": started.isoformat(timespec="milliseconds"),
         "seconds": round(seconds, 3),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -151,7 +138,9 @@ def _write_provenance(this: Job, started: datetime, seconds: float) -> None:
     for path in this.output:
         sidecar = artifacts.provenance_path(path)
         found = artifacts.checksum(path)
-        before = _earlier_provenance(path)
+        before: dict[str, Any] = {}
+        with contextlib.suppress(ArtifactError):  # the first run, or its provenance is damaged
+            before = artifacts.read_provenance(path)
         if before.get("checksum") == found and "written_ns" in before:
             # Rebuilt with the same bytes: keep the time stamp, unless an input is newer.
             newest = max((os.stat(p).st_mtime_ns for p in this.input), default=0)
@@ -159,13 +148,6 @@ def _write_provenance(this: Job, started: datetime, seconds: float) -> None:
             os.utime(path, ns=(stamp, stamp))
         written = os.stat(path).st_mtime_ns
         artifacts.write_json(sidecar, {**record, "checksum": found, "written_ns": written})
-
-
-def _earlier_provenance(path: str) -> dict[str, Any]:
-    """Return the provenance of an earlier run, empty if it is missing or damaged."""
-    with contextlib.suppress(ArtifactError):
-        return artifacts.read_provenance(path)
-    return {}
 
 
 def host() -> dict[str, Any]:

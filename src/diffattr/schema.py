@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from diffattr.artifacts import write_text
-from diffattr.benchmark import registries
+from diffattr.benchmark.registries import REGISTRIES
 from diffattr.config import json_schema
 from diffattr.report.structs import Report
 
@@ -22,7 +22,7 @@ _FIELD = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 def schema_text() -> str:
     """Return the schema of configs, from the config's types and the registries."""
-    return json.dumps(json_schema(registries()), indent=2) + "\n"
+    return json.dumps(json_schema(REGISTRIES), indent=2) + "\n"
 
 
 def report_schema_text() -> str:

@@ -17,12 +17,12 @@ from dags import jobs_here
 from one_node import obstacle, one_node
 from running import NO_DELAY, REPOSITORY, Workflow
 
+from diffattr.artifacts import read_json
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
 from diffattr.cluster.groups import group_sizes, n_cluster_jobs
 from diffattr.cluster.requests import Requests
 from diffattr.cluster.site import Site
-from diffattr.config import load_schema
 from diffattr.plan.dag import planned
 from diffattr.plan.network import known_size
 
@@ -124,7 +124,7 @@ def test_a_cluster_makes_the_same_bytes(built, capsys):
 
 
 def test_as_many_cluster_jobs_are_submitted_as_the_plan_says(built, tmp_path, monkeypatch):
-    schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
+    schema = read_json(REPOSITORY / "schemas" / "config.schema.json")
     benchmark = Benchmark(read_config(built.cluster.config, schema, built.name))
     monkeypatch.chdir(built.cluster.directory)
     size = known_size(benchmark)

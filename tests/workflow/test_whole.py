@@ -10,10 +10,9 @@ from dags import jobs_here
 from jsonschema import Draft202012Validator
 from running import REPOSITORY
 
-from diffattr.artifacts import checksum, damage, provenance_path, read_provenance
+from diffattr.artifacts import checksum, damage, provenance_path, read_json, read_provenance
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
-from diffattr.config import load_schema
 from diffattr.plan.dag import planned
 from diffattr.plan.network import network_size
 
@@ -69,7 +68,7 @@ def test_the_plan_is_printed_and_runs_nothing(finished, empty):
 
 
 def test_the_plan_predicts_the_bytes_on_disk(each_finished):
-    schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
+    schema = read_json(REPOSITORY / "schemas" / "config.schema.json")
     benchmark = Benchmark(read_config(each_finished.config, schema, "test"))
     with contextlib.chdir(each_finished.directory):
         jobs = planned(benchmark, network_size(benchmark), jobs_here(each_finished.config))

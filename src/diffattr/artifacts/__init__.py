@@ -10,6 +10,7 @@ from diffattr.artifacts.atomic import atomic_write, remove_stale_temporaries, sc
 from diffattr.artifacts.formats import (
     Arrays,
     ArtifactError,
+    Result,
     as_list,
     read_array,
     read_arrays,
@@ -32,4 +33,3 @@ from diffattr.artifacts.provenance import (
     read_provenance,
     set_aside,
 )
-from diffattr.artifacts.results import Result

@@ -23,7 +23,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temporary = path.parent / f".{path.name}.tmp-{unique}"
     try:
         yield temporary
-        for file in [temporary, *files_below(temporary)] if temporary.is_dir() else [temporary]:
+        for file in [temporary, *files_below(temporary)]:
             _flush(file)
         if path.is_dir():
             shutil.rmtree(path)

@@ -23,6 +23,10 @@ class ArtifactError(ValueError):
     """A file is missing, damaged, or not what its reader expects."""
 
 
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A JSON object with exactly these keys; docstrings are part of report.json's schema."""
+
+
 @dataclass(frozen=True)
 class Arrays:
     """The named arrays and the attributes of one store."""
@@ -32,11 +36,7 @@ class Arrays:
     attributes: Mapping[str, Any]
 
     def attribute(self, name: str) -> Any:
-        """Return an attribute.
-
-        Raises:
-            ArtifactError: there is no such attribute.
-        """
+        """Return an attribute; raises ArtifactError if there is none."""
         if name not in self.attributes:
             raise ArtifactError(
                 f"{self.path}: has no attribute {name!r}; rebuild it: snakemake --force {self.path}"
@@ -44,11 +44,7 @@ class Arrays:
         return self.attributes[name]
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return an array.
-
-        Raises:
-            ArtifactError: there is no such array.
-        """
+        """Return an array; raises ArtifactError if there is none."""
         if name not in self.arrays:
             raise ArtifactError(
                 f"{self.path}: has no array {name!r}, only {', '.join(sorted(self.arrays))};"
@@ -62,12 +58,8 @@ def readable(path: str | Path, kind: str, rebuild: str | Path | None = None) -> 
     """Turn every exception inside the block into one sentence about the file.
 
     A file may hold anything, and parsers (numpy, zarr, zipfile, safetensors, diffusers) raise
-    nearly anything on a bad one, including MemoryError and RecursionError.
-
-    Args:
-        path: the file that the block reads.
-        kind: what it should be.
-        rebuild: what to rebuild instead of `path`.
+    nearly anything on a bad one, including MemoryError and RecursionError. `kind` is what the file
+    should be, `rebuild` what to rebuild instead of it.
 
     Raises:
         ArtifactError: the block raised; the message contains the reason and the remedy.
@@ -96,11 +88,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON.
-
-    Raises:
-        ValueError: the value holds NaN or an infinity, which JSON cannot represent.
-    """
+    """Write JSON; raises ValueError for NaN and infinities, which JSON cannot represent."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -125,11 +113,7 @@ def read_struct(path: str | Path, kind: type[T]) -> T:
 
 
 def write_array(path: str | Path, array: np.ndarray) -> None:
-    """Write one array as `.npy`.
-
-    Raises:
-        ValueError: the array holds Python objects, which only pickle can store.
-    """
+    """Write one array as `.npy`; raises ValueError for Python objects, which only pickle stores."""
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
 
@@ -219,9 +203,7 @@ def read_arrays(path: str | Path) -> Arrays:
 
 
 def write_tensors(
-    path: str | Path,
-    tensors: Mapping[str, "torch.Tensor"],
-    metadata: Mapping[str, str] | None = None,
+    path: str | Path, tensors: Mapping[str, "torch.Tensor"], metadata: dict[str, str] | None = None
 ) -> None:
     """Write named tensors as safetensors.
 
@@ -229,6 +211,6 @@ def write_tensors(
     """
     from safetensors.torch import save_file
 
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-        save_file(contiguous, temporary, metadata=None if metadata is None else dict(metadata))
+        save_file(contiguous, temporary, metadata)

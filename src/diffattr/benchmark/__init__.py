@@ -4,73 +4,57 @@ It has names and numbers only, loads no torch and reads no artifact: Snakemake u
 start.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-
 from diffattr.benchmark.checks import benchmark_errors
-from diffattr.benchmark.counts import Counts
+from diffattr.benchmark.counts import Counts, Splits
 from diffattr.benchmark.inputs import Inputs
-from diffattr.benchmark.methods import PlannedMethod, planned_method
+from diffattr.benchmark.methods import planned_method
 from diffattr.benchmark.models import Models
 from diffattr.benchmark.params import Params
-from diffattr.benchmark.passes import Passes
-from diffattr.benchmark.paths import LDS_SPLITS, Paths
-from diffattr.benchmark.registries import registries
-from diffattr.benchmark.splits import Splits
-from diffattr.benchmark.sweeps import Cell, expanded
+from diffattr.benchmark.paths import Paths
+from diffattr.benchmark.sweeps import expanded
 from diffattr.config import (
     Config,
-    ConfigError,
     Counterfactual,
     Measurement,
     Sampling,
     Training,
     present,
+    refuse,
 )
 
 
-@dataclass(frozen=True)
 class Benchmark:
     """A config and what follows from it, in parts.
 
     `written` is the completed config of a file; `config` has the passes and methods of its sweeps
-    as well.
+    as well, whose `cells` are listed. `passes` are those that a method reads: others are not
+    computed.
 
     Raises:
         ConfigError: the config is impossible; one line per error.
     """
 
-    written: Config
-
-    def __post_init__(self):
-        errors = list(benchmark_errors(self.config))
-        if not errors:
-            errors = [
-                f"methods: none scores split {split}; add one, such as {{method: random}}"
-                for split in self.splits.queries
-                if split != "planted" and not self.splits.methods_of(split)
-            ]
-        if errors:
-            raise ConfigError("\n".join(errors))
-
-    @cached_property
-    def _expanded(self) -> tuple[Config, list[Cell]]:
-        return expanded(self.written)
-
-    @property
-    def config(self) -> Config:
-        """The config with every sweep expanded."""
-        return self._expanded[0]
-
-    @property
-    def cells(self) -> list[Cell]:
-        """The cells of every sweep."""
-        return self._expanded[1]
-
-    @property
-    def name(self) -> str:
-        """The benchmark's name."""
-        return self.written.name
+    def __init__(self, written: Config):
+        self.written, self.name = written, written.name
+        self.config, self.cells = expanded(written)
+        config = self.config
+        refuse(benchmark_errors(config))
+        self.paths = Paths(f"results/{self.name}")
+        self.methods = {name: planned_method(config, name) for name in config.methods}
+        used = {method.gradient_pass for method in self.methods.values()}
+        self.passes = [name for name in config.features if name in used]
+        self.counts = Counts(config)
+        self.splits = Splits(config, self.counts, list(written.methods), self.methods)
+        self.models = Models(config, self.paths, self.counts)
+        self.inputs = Inputs(
+            config, self.paths, self.counts, self.splits, self.models, self.methods
+        )
+        self.params = Params(config, self.methods)
+        refuse(
+            f"methods: none scores split {split}; add one, such as {{method: random}}"
+            for split in self.splits.queries
+            if split != "planted" and not self.splits.methods_of(split)
+        )
 
     @property
     def training(self) -> Training:
@@ -91,43 +75,3 @@ class Benchmark:
     def counterfactual(self) -> Counterfactual:
         """The section `counterfactual`."""
         return present(self.config.counterfactual, "counterfactual")
-
-    @cached_property
-    def paths(self) -> Paths:
-        """The paths of the artifacts."""
-        return Paths(f"results/{self.name}")
-
-    @cached_property
-    def methods(self) -> dict[str, PlannedMethod]:
-        """The methods, by name."""
-        return {name: planned_method(self.config, name) for name in self.config.methods}
-
-    @cached_property
-    def counts(self) -> Counts:
-        """The numbers of images, subsets, blocks and shards."""
-        return Counts(self.config)
-
-    @cached_property
-    def splits(self) -> Splits:
-        """The splits, and the methods that score them."""
-        return Splits(self.config, self.counts, list(self.written.methods), self.methods)
-
-    @cached_property
-    def passes(self) -> Passes:
-        """The gradients that are computed."""
-        return Passes(self.config, self.methods)
-
-    @cached_property
-    def models(self) -> Models:
-        """The models that are needed."""
-        return Models(self.config, self.paths, self.counts)
-
-    @cached_property
-    def inputs(self) -> Inputs:
-        """The files that jobs read."""
-        return Inputs(self.config, self.paths, self.counts, self.splits, self.models, self.methods)
-
-    @cached_property
-    def params(self) -> Params:
-        """What jobs depend on in addition to their files."""
-        return Params(self.config, self.methods)

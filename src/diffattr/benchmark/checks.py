@@ -55,11 +55,8 @@ def _section_errors(config: Config) -> Iterator[str]:
 
 def _value_errors(config: Config) -> Iterator[str]:
     schedule = config.noise_schedule
-    if schedule.beta_start > schedule.beta_end:
-        yield (
-            f"noise_schedule.beta_start: found {schedule.beta_start}, allowed: at most"
-            f" beta_end = {schedule.beta_end}"
-        )
+    beta_start, beta_end = schedule.beta_start, schedule.beta_end
+    yield from at_most("noise_schedule.beta_start", beta_start, "beta_end", beta_end)
     if config.data.n_planted >= config.data.n_train:
         yield (
             f"data.n_planted: found {config.data.n_planted}, allowed: less than n_train ="
@@ -75,11 +72,7 @@ def _value_errors(config: Config) -> Iterator[str]:
     if config.measurement is not None:
         timesteps["measurement.losses.n_timesteps"] = config.measurement.losses.n_timesteps
     for key, n in timesteps.items():
-        if n > schedule.n_timesteps:
-            yield (
-                f"{key}: found {n}, allowed: at most noise_schedule.n_timesteps ="
-                f" {schedule.n_timesteps}"
-            )
+        yield from at_most(key, n, "noise_schedule.n_timesteps", schedule.n_timesteps)
     yield from _refusal("data.source: ", data_source, config.data.source)
     for name, gradient_pass in config.features.items():
         yield from _pass_errors(config, f"features.{name}", gradient_pass)
@@ -89,6 +82,12 @@ def _value_errors(config: Config) -> Iterator[str]:
         yield from _caption_errors(config)
     elif config.model.pretrained is None:
         yield from _network_errors(config)
+
+
+def at_most(key: str, found: int | float, limit: str, value: int | float) -> Iterator[str]:
+    """Yield that the value of a key exceeds a limit, if it does."""
+    if found > value:
+        yield f"{key}: found {found}, allowed: at most {limit} = {value}"
 
 
 def _refusal(prefix: str, function: Callable[..., Any], *arguments: Any) -> Iterator[str]:
@@ -148,10 +147,8 @@ def _measurement_errors(config: Config, measurement: Measurement) -> Iterator[st
                 f"measurement.lds.query_lists.{name}.queries: found {max(listed.queries)}, split"
                 f" {listed.split} has queries 0 to {n_queries[listed.split] - 1}"
             )
-    queries = {"data.n_val": config.data.n_val, "sampling.n_images": n_gen}
-    for key, n in queries.items():
-        if n < lds.folds:
-            yield f"measurement.lds.folds: found {lds.folds}, allowed: at most {key} = {n}"
+    for key, n in (("data.n_val", config.data.n_val), ("sampling.n_images", n_gen)):
+        yield from at_most("measurement.lds.folds", lds.folds, key, n)
 
 
 def _caption_errors(config: Config) -> Iterator[str]:

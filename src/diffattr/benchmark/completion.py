@@ -28,11 +28,7 @@ from diffattr.data.image_folder import n_files
 from diffattr.diffusion.families import MODEL_FAMILIES, pipeline_of
 from diffattr.plugins import PluginError
 
-_DEFAULT_PASS = {
-    "n_timesteps": 10,
-    "noise": "common",
-    "projector": {"kind": "sjlt", "k": 4096},
-}
+_DEFAULT_PASS = {"n_timesteps": 10, "noise": "common", "projector": {"kind": "sjlt", "k": 4096}}
 
 
 def read_config(raw: Any, schema: dict[str, Any], source: str) -> Config:
@@ -43,19 +39,15 @@ def read_config(raw: Any, schema: dict[str, Any], source: str) -> Config:
     """
     check(raw, schema, source)
     try:
-        filled = completed(raw)
+        filled = _completed(raw)
     except ConfigError as error:
         refuse(str(error).splitlines(), source)
         raise
     return typed(filled, Config, source)
 
 
-def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config that fits the schema, with the keys filled in that it leaves out.
-
-    Raises:
-        ConfigError: a file that it names cannot be read, or contradicts it.
-    """
+def _completed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config that fits the schema, with the keys filled in that it leaves out."""
     config = copy.deepcopy(dict(raw))
     data, model = config["data"], msgspec.convert(config["model"], Model)
     if MODEL_FAMILIES[model.family].text_conditioned:
@@ -106,13 +98,10 @@ def _add_pipeline(config: dict[str, Any], model: Model) -> None:
 
 
 def _in_pipeline(name: str, model: Model) -> dict[str, Any]:
-    """Return the values in a pipeline's files.
-
-    Every job completes the config, so those of a pipeline on the Hub are kept: the Hub is asked
-    once.
-    """
+    """Return the values in a pipeline's files."""
     if pipeline_of(model).is_local:
         return pipeline_values(model)
+    # Every job completes the config: the values are kept, so that the Hub is asked once.
     path, key = f"results/{name}/pipeline.json", msgspec.to_builtins(model)
     with contextlib.suppress(ArtifactError, KeyError, TypeError):
         kept = read_json(path)
@@ -138,5 +127,5 @@ def _add_passes(config: dict[str, Any]) -> None:
         if method.unit_gradients:
             chosen["unit_gradients"] = True
         if output_function not in chosen["output_functions"]:
-            chosen["output_functions"] = [*chosen["output_functions"], output_function]
+            chosen["output_functions"].append(output_function)
         options["features"] = f"{name}/{output_function}"

@@ -1,9 +1,11 @@
-"""The numbers of images, subsets, blocks and shards."""
+"""The numbers of images, subsets, blocks and shards, and the splits of images and of scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from diffattr.benchmark.paths import TRAJECTORY
+from diffattr.benchmark.methods import PlannedMethod
+from diffattr.benchmark.paths import LDS_SPLITS, TRAJECTORY
 from diffattr.config import Config, ConfigError, SubsetGroup, present
 from diffattr.counterfactual.removals import Removal, chosen_queries, is_removal, removals
 
@@ -17,14 +19,9 @@ class Counts:
     def n_images(self, split: str) -> int:
         """Return the number of images of a split."""
         data, sampling = self.config.data, self.config.sampling
-        n_gen = 0 if sampling is None else sampling.n_images
-        return {
-            "train": data.n_train,
-            "val": data.n_val,
-            "planted": data.n_planted,
-            "gen": n_gen,
-            TRAJECTORY: n_gen,
-        }[split]
+        if split in ("gen", TRAJECTORY):
+            return 0 if sampling is None else sampling.n_images
+        return {"train": data.n_train, "val": data.n_val, "planted": data.n_planted}[split]
 
     def group(self, name: str) -> SubsetGroup:
         """Return a group of subsets; a group of removals has a subset per query.
@@ -53,38 +50,29 @@ class Counts:
         return {number: list(subsets[s : s + size]) for number, s in enumerate(starts)}
 
     def members(self, group: str, block: int) -> list[int]:
-        """Return the subsets of one block.
-
-        Raises:
-            ConfigError: the group has no such block.
-        """
-        blocks = self.blocks(group)
-        if block not in blocks:
+        """Return the subsets of one block; raises ConfigError if the group has no such block."""
+        size = self.config.jobs.models_per_block
+        subsets = range(self.group(group).count)[block * size : (block + 1) * size]
+        if not subsets:
             raise ConfigError(
-                f"block {block} of group {group}: does not exist; there are {len(blocks)} blocks of"
-                f" {self.config.jobs.models_per_block} models"
+                f"block {block} of group {group}: does not exist; there are"
+                f" {len(self.blocks(group))} blocks of {size} models"
             )
-        return blocks[block]
+        return list(subsets)
 
     def shards(self, split: str) -> dict[str, tuple[int, int]]:
         """Return the first and one-past-last image of every shard of a split, by its name."""
         size, n = self.config.jobs.images_per_shard, self.n_images(split)
-        return {
-            f"{number:04d}": (start, min(start + size, n))
-            for number, start in enumerate(range(0, n, size))
-        }
+        starts = enumerate(range(0, n, size))
+        return {f"{number:04d}": (start, min(start + size, n)) for number, start in starts}
 
     def shard(self, split: str, name: str) -> tuple[int, int]:
-        """Return the first and one-past-last image of one shard.
-
-        Raises:
-            ConfigError: the split has no such shard.
-        """
-        shards = self.shards(split)
+        """Return the bounds of one shard; raises ConfigError if the split has no such shard."""
+        shards, size = self.shards(split), self.config.jobs.images_per_shard
         if name not in shards:
             raise ConfigError(
                 f"shard {name} of split {split}: does not exist; there are {len(shards)} shards of"
-                f" {self.config.jobs.images_per_shard} images"
+                f" {size} images"
             )
         return shards[name]
 
@@ -95,13 +83,50 @@ class Counts:
 
     @cached_property
     def removal_queries(self) -> list[int]:
-        """The generated queries that models retrained without some images draw again.
-
-        Raises:
-            ConfigError: there is no counterfactual evaluation.
-        """
+        """The queries that models retrained without some images draw again."""
         return chosen_queries(self.config)
 
     def n_removed(self, fraction: float) -> int:
         """Return the number of training images in a fraction of them."""
         return round(fraction * self.config.data.n_train)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Splits of images and of scores.
+
+    `named` are the methods of the config without the cells of sweeps; `methods` has both.
+    """
+
+    config: Config
+    counts: Counts
+    named: list[str]
+    methods: Mapping[str, PlannedMethod]
+
+    @property
+    def queries(self) -> list[str]:
+        """The splits of queries."""
+        return [split for split in (*LDS_SPLITS, "planted") if self.counts.n_images(split)]
+
+    @property
+    def real(self) -> list[str]:
+        """The splits whose images are not generated."""
+        return ["train", *(split for split in self.queries if split != "gen")]
+
+    @property
+    def lds(self) -> list[str]:
+        """The query splits on which LDS is measured; empty without measurement."""
+        return [] if self.config.measurement is None else list(LDS_SPLITS)
+
+    def of(self, method: str) -> list[str]:
+        """Return the query splits that a method can score."""
+        chosen = self.methods[method].method
+        return [split for split in self.queries if chosen.unanswered(split) is None]
+
+    def lds_of(self, method: str) -> list[str]:
+        """Return the query splits on which a method has an LDS."""
+        return [split for split in self.of(method) if split in self.lds]
+
+    def methods_of(self, split: str) -> list[str]:
+        """Return the methods, without cells of sweeps, that score a query split."""
+        return [name for name in self.named if split in self.of(name)]

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffattr.attribution.method import Files
-from diffattr.benchmark.counts import Counts
+from diffattr.benchmark.counts import Counts, Splits
 from diffattr.benchmark.methods import PlannedMethod
 from diffattr.benchmark.models import Models
-from diffattr.benchmark.paths import FULL, TRAJECTORY, Paths
-from diffattr.benchmark.splits import Splits
+from diffattr.benchmark.paths import TRAJECTORY, Paths
 from diffattr.config import Config, ConfigError, present
 from diffattr.features.embeddings import EMBEDDINGS
 
@@ -29,10 +28,6 @@ class Inputs:
         """Return the file of a split's pixels, which are its samples unless these are latents."""
         paths, is_latent = self.paths, self.models.text_conditioned is not None
         return paths.images(split) if is_latent else paths.samples(split)
-
-    def has_labels(self, split: str) -> bool:
-        """Return whether each image of a split has a class."""
-        return split != "gen" or self.models.text_conditioned is not None
 
     def conditioning(self, split: str | None) -> dict[str, str]:
         """Return the captions of a conditioned network, and the labels of a split's images."""
@@ -62,12 +57,10 @@ class Inputs:
     def gradients(self, gradient_pass: str, model: str) -> dict[str, str]:
         """Return the files of a pass's model and curvature."""
         curvature = self.config.features[gradient_pass].curvature
-        files = self.models.files(model)
-        if curvature is not None:
-            files["curvature"] = self.paths.curvature(curvature, model)
-        return files
+        fitted = {} if curvature is None else {"curvature": self.paths.curvature(curvature, model)}
+        return {**self.models.files(model), **fitted}
 
-    def shards(self, gradient_pass: str, split: str, model: str = FULL) -> list[str]:
+    def shards(self, gradient_pass: str, split: str, model: str) -> list[str]:
         """Return every shard of one pass and split at one model."""
         return [
             self.paths.features(gradient_pass, split, shard, model)
@@ -79,11 +72,7 @@ class Inputs:
         return [self.paths.subsets(group, block) for block in self.counts.blocks(group)]
 
     def subsets_of(self, group: str, block: str) -> str:
-        """Return the subsets of one block.
-
-        Raises:
-            ConfigError: the benchmark has no such group or block.
-        """
+        """Return the subsets of one block; raises ConfigError if there is no such block."""
         self.counts.members(group, int(block))
         return self.paths.subsets(group, block)
 
@@ -96,11 +85,7 @@ class Inputs:
         ]
 
     def lds(self) -> list[str]:
-        """Return the LDS of every method.
-
-        Raises:
-            ConfigError: nothing is measured.
-        """
+        """Return the LDS of every method; raises ConfigError without measurement."""
         present(self.config.measurement, "measurement")
         return [
             self.paths.lds(method, split)
@@ -109,11 +94,7 @@ class Inputs:
         ]
 
     def counterfactual(self) -> str:
-        """Return the result of the counterfactual evaluation.
-
-        Raises:
-            ConfigError: there is none.
-        """
+        """Return the result of the counterfactual evaluation; raises ConfigError without one."""
         present(self.config.counterfactual, "counterfactual")
         return self.paths.counterfactual()
 
@@ -135,11 +116,11 @@ class Inputs:
     def scores(self, method: str, split: str) -> dict[str, Any]:
         """Return the files of a method's scores, including the selected lambda."""
         files = self.method(method, split)
-        if self.config.measurement is None or not self.methods[method].has_lambda:
-            return files
-        # Planted queries have no measurements: they use the lambda selected on val.
-        measured = "val" if split == "planted" else split
-        return {**files, "selected": self.paths.selected(method, measured)}
+        if self.config.measurement is not None and self.methods[method].has_lambda:
+            # Planted queries have no measurements: they use the lambda selected on val.
+            measured = "val" if split == "planted" else split
+            files["selected"] = self.paths.selected(method, measured)
+        return files
 
     def method(self, method: str, split: str) -> dict[str, str | list[str]]:
         """Return the files from which a method computes its scores for one split.

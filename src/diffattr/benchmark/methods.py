@@ -3,14 +3,15 @@
 What a method needs and the benchmark lacks is refused here, with what to add to the config.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from diffattr.attribution import method_of
 from diffattr.attribution.lambda_rule import named_lambda
 from diffattr.attribution.method import KEYS, Method, Needs, Reading, with_options
-from diffattr.benchmark.paths import FULL, checkpoint_model, retrain_model, seed_model
-from diffattr.config import Config, ConfigError, MethodOptions, SubsetGroup, present
+from diffattr.benchmark.paths import FULL, checkpoint_model
+from diffattr.config import Config, ConfigError, MethodOptions, present
 from diffattr.plugins import PluginError
 
 
@@ -18,7 +19,6 @@ from diffattr.plugins import PluginError
 class PlannedMethod(Reading):
     """A method of the config with what follows from it; `kind` is its name in the registry."""
 
-    name: str
     kind: str
     method: Method
 
@@ -30,73 +30,58 @@ class PlannedMethod(Reading):
     @property
     def needs(self) -> Needs:
         """The group of the method in the report."""
-        if any(not model.startswith(FULL) for model in self.models):
+        # The models of subsets, and the full models of further seeds.
+        if any("-seed-" in model for model in self.models):
             return "retraining"
-        if len(self.models) < 2:
-            return self.method.needs
-        return "checkpoints" if all("-seed-" not in m for m in self.models) else "retraining"
+        return "checkpoints" if len(self.models) > 1 else self.method.needs
 
 
 def planned_method(config: Config, name: str) -> PlannedMethod:
     """Return a method of the config; `method_errors` must have found nothing wrong with it."""
     options = config.methods[name]
     method = with_options(method_of(options.method), options.options)
-    gradient_pass, output_function, models, weights, n_retrained = None, None, (), (), None
+    planned = PlannedMethod(kind=options.method, method=method, embedding=options.embedding)
     if options.features is not None:
         gradient_pass, _, output_function = options.features.partition("/")
-        models, weights = _models(config, name)
+        models, weights = _models(config, options)
+        return replace(
+            planned,
+            gradient_pass=gradient_pass,
+            output_function=output_function,
+            models=models,
+            weights=weights,
+        )
     if method.reads == "losses":
-        n_retrained = options.models or _retrained(config).count
-    return PlannedMethod(
-        name=name,
-        kind=options.method,
-        method=method,
-        gradient_pass=gradient_pass,
-        output_function=output_function,
-        embedding=options.embedding,
-        models=models,
-        weights=weights,
-        n_retrained=n_retrained,
-    )
+        retrained = present(config.measurement, "measurement").subsets.retrain
+        return replace(planned, n_retrained=options.models or retrained.count)
+    return planned
 
 
-def _models(config: Config, name: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _models(config: Config, options: MethodOptions) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Return the models at which features are computed, and their weights."""
-    options = config.methods[name]
     if options.ensemble is not None:
         count, seed = options.ensemble.count, config.full_model.seed
         if options.ensemble.of == "retrain":
-            first = _retrained(config).seeds[0]
-            models = tuple(retrain_model(subset, first) for subset in range(count))
+            first = present(config.measurement, "measurement").subsets.retrain.seeds[0]
+            models = tuple(f"retrain-{subset}-seed-{first}" for subset in range(count))
         else:
-            models = (FULL, *(seed_model(seed + number) for number in range(1, count)))
+            models = (FULL, *(f"{FULL}-seed-{seed + number}" for number in range(1, count)))
         return models, (1.0,) * count
     if options.checkpoints is None:
         return (FULL,), (1.0,)
     steps = sorted({config.step(share) for share in options.checkpoints})
     models = tuple(FULL if step == config.n_steps else checkpoint_model(step) for step in steps)
     if method_of(options.method).weights == "learning-rate":
-        return models, _mean_learning_rates(config, steps)
+        pairs = itertools.pairwise([0, *steps])
+        return models, tuple(_mean_learning_rate(config, start, stop) for start, stop in pairs)
     return models, (1.0,) * len(models)
 
 
-def _retrained(config: Config) -> SubsetGroup:
-    """Return the subsets for retraining-based methods, an empty group without measurement."""
-    if config.measurement is None:
-        return SubsetGroup(count=0, fraction=0.5, seeds=(0,))
-    return config.measurement.subsets.retrain
-
-
-def _mean_learning_rates(config: Config, steps: list[int]) -> tuple[float, ...]:
-    """Return the mean learning rate of the steps from each checkpoint to the next."""
-    weights, training = [], present(config.training, "training")
-    for start, stop in zip([0, *steps[:-1]], steps, strict=True):
-        factors = [
-            training.learning_rate_factor(step, config.n_steps) for step in range(start, stop)
-        ]
-        mean = sum(factors) / len(factors) if factors else 0.0
-        weights.append(training.learning_rate * mean)
-    return tuple(weights)
+def _mean_learning_rate(config: Config, start: int, stop: int) -> float:
+    """Return the mean learning rate of the steps from one checkpoint to the next."""
+    training = present(config.training, "training")
+    factors = [training.learning_rate_factor(step, config.n_steps) for step in range(start, stop)]
+    return training.learning_rate * (sum(factors) / len(factors) if factors else 0.0)
 
 
 def method_errors(config: Config, name: str) -> Iterator[str]:
@@ -149,22 +134,28 @@ def _model_errors(config: Config, options: MethodOptions, method: Method) -> Ite
             f"checkpoints: this key is missing; {options.method} averages over checkpoints of the"
             f" full model (kept: {kept}; set full_model.checkpoints)"
         )
-    kept_steps = {config.step(share) for share in (*config.full_model.checkpoints, 1.0)}
-    for share in options.checkpoints or ():
-        if config.step(share) not in kept_steps:
-            yield (
-                f"checkpoints: found {share}, which is not kept; add it to full_model.checkpoints"
-                f" = {list(config.full_model.checkpoints)}"
-            )
-    steps = [config.step(share) for share in options.checkpoints or ()]
-    if method.weights == "learning-rate" and steps and not any(steps):
+    shares = options.checkpoints or ()
+    yield from (f"checkpoints: {error}" for error in checkpoint_errors(config, shares))
+    if method.weights == "learning-rate" and shares and not any(map(config.step, shares)):
         yield (
             "checkpoints: found only the initial weights, which have no learning rate; add a later"
             " checkpoint"
         )
-    ensemble, count = options.ensemble, _retrained(config).count
+    ensemble = options.ensemble
+    count = 0 if config.measurement is None else config.measurement.subsets.retrain.count
     if ensemble is not None and ensemble.of == "retrain" and ensemble.count > count:
         yield (
             f"ensemble.count: found {ensemble.count}, but measurement.subsets.retrain.count is"
             f" {count}; raise it"
         )
+
+
+def checkpoint_errors(config: Config, shares: Iterable[float]) -> Iterator[str]:
+    """Yield which checkpoints, named by shares of the training, are not kept."""
+    kept = {config.step(share) for share in (*config.full_model.checkpoints, 1.0)}
+    for share in shares:
+        if config.step(share) not in kept:
+            yield (
+                f"found {share}, which is not kept; add it to full_model.checkpoints"
+                f" = {list(config.full_model.checkpoints)}"
+            )

@@ -67,18 +67,19 @@ class Params:
     def features(self, gradient_pass: str, source: str, **values: Any) -> str:
         """Return the params of a gradient job on a split, or on sampling trajectories."""
         config, chosen = self.config, self.config.features[gradient_pass]
-        follows = source == TRAJECTORY
-        sampling = present(config.sampling, "sampling") if follows else None
+        split, steps = source, None
+        if source == TRAJECTORY:
+            sampling = present(config.sampling, "sampling")
+            # Without the number of images, on which no gradient depends.
+            steps = {"n_steps": sampling.n_steps, "steps_offset": sampling.steps_offset}
+            split = "gen"
         return self(
             "features",
             noise_schedule=config.noise_schedule,
             gradient_pass=chosen,
             seed=config.seed,
-            split="gen" if follows else source,
-            # Without the number of images, on which no gradient depends.
-            sampling=None
-            if sampling is None
-            else {"n_steps": sampling.n_steps, "steps_offset": sampling.steps_offset},
+            split=split,
+            sampling=steps,
             plugins=self.plugins("output-functions", *chosen.output_functions),
             **values,
         )
@@ -98,15 +99,10 @@ class Params:
         return self("attribution", method=method, **values)
 
     def lambda_of(self, name: str) -> float | None:
-        """Return a method's lambda in the config, None if LDS selects it or the method has none.
-
-        Raises:
-            ConfigError: the method needs a lambda, and has neither a number nor a rule.
-        """
-        options = self.config.methods[name]
+        """Return a method's lambda in the config, None if LDS selects it or the method has none."""
         if self.config.measurement is not None or not self.methods[name].has_lambda:
             return None
-        return named_lambda(options.method, options.lam)
+        return named_lambda(self.methods[name].kind, self.config.methods[name].lam)
 
     def redrawing(self, **values: Any) -> str:
         """Return the params of a job that redraws queries or computes their losses."""
@@ -116,25 +112,6 @@ class Params:
             noise_schedule=config.noise_schedule,
             sampling=config.sampling,
             losses=present(config.measurement, "measurement").losses,
-            seed=config.seed,
-            **values,
-        )
-
-    def comparison(self, **values: Any) -> str:
-        """Return the params of the job that compares redrawn queries with the originals."""
-        config = self.config
-        chosen = present(config.counterfactual, "counterfactual")
-        measurement = present(config.measurement, "measurement")
-        random = [name for name in chosen.methods if self.methods[name].kind == "random"]
-        return self(
-            "counterfactual",
-            section=chosen,
-            embeddings={name: config.embeddings[name] for name in chosen.embeddings},
-            random=random[0],
-            n_train=config.data.n_train,
-            n_timesteps=measurement.losses.n_timesteps,
-            lds=measurement.lds,
-            noise_schedule=config.noise_schedule,
             seed=config.seed,
             **values,
         )

@@ -19,16 +19,6 @@ def checkpoint_model(step: int) -> str:
     return f"{FULL}-step-{step}"
 
 
-def seed_model(seed: int) -> str:
-    """Return the name of the full model of a seed."""
-    return f"{FULL}-seed-{seed}"
-
-
-def retrain_model(subset: int, seed: int) -> str:
-    """Return the name of a model of the group `retrain`."""
-    return f"retrain-{subset}-seed-{seed}"
-
-
 @dataclass(frozen=True)
 class Paths:
     """The path of each artifact. Arguments default to Snakemake's wildcards."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from diffattr.config import Config, ConfigError, Model, NoiseSchedule, Sampling
+from diffattr.config import Config, ConfigError, Model, NoiseSchedule, Sampling, refuse
 from diffattr.diffusion.families import MODEL_FAMILIES, pipeline_of
 from diffattr.diffusion.pipelines import (
     SAMPLER_KEYS,
@@ -93,8 +93,7 @@ def pipeline_values(model: Model) -> dict[str, Any]:
     pipeline = pipeline_of(model)
     sources = {"model.pretrained": model.pretrained, pipeline.key: pipeline.source}
     for key, source in sources.items():
-        if errors := list(source_errors(key, str(source))):
-            raise ConfigError("\n".join(errors))
+        refuse(source_errors(key, str(source)))
     files_of(model)  # refuses a folder without a LoRA before the pipeline is read
     scheduler = pipeline.config("scheduler")
     schedule = noise_schedule(scheduler, f"{pipeline.key}: {pipeline.source}")
@@ -143,7 +142,6 @@ def pipeline_errors(
         ConfigError: they cannot be read, or the pipeline is of another type.
     """
     pipeline = pipeline_of(model)
-    pipeline.check_kind()
     yield from schedule_errors(pipeline, schedule, sampling)
     if not MODEL_FAMILIES[model.family].text_conditioned:
         unet, where = pipeline.config("unet"), f"{pipeline.key}: the network of {pipeline.source}"

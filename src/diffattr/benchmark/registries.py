@@ -18,8 +18,3 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "projectors": PROJECTORS,
     "methods": METHODS,
 }
-
-
-def registries() -> dict[str, list[str]]:
-    """Return the names in every registry, without plug-ins."""
-    return {name: sorted(registry) for name, registry in REGISTRIES.items()}

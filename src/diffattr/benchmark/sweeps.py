@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+from msgspec.structs import asdict, replace
 
 from diffattr.attribution import method_of
-from diffattr.config import Config, ConfigError, MethodOptions, Pass, Sweep
+from diffattr.benchmark.checks import at_most
+from diffattr.benchmark.methods import checkpoint_errors
+from diffattr.config import Config, ConfigError, MethodOptions, Pass, Sweep, refuse
 from diffattr.features.projectors import check as check_projector
 from diffattr.plugins import PluginError
 
@@ -33,8 +35,8 @@ class Cell:
 
 def axes_of(sweep: Sweep) -> dict[str, tuple[Any, ...]]:
     """Return the axes of the cells, by name; lambda is not one, since every cell has its path."""
-    named = {name: getattr(sweep.over, name) for name in sweep.over.__struct_fields__}
-    return {name: found for name, found in named.items() if found is not None and name != "lam"}
+    axes = asdict(sweep.over)
+    return {name: axis for name, axis in axes.items() if axis is not None and name != "lam"}
 
 
 def expanded(config: Config) -> tuple[Config, list[Cell]]:
@@ -43,18 +45,14 @@ def expanded(config: Config) -> tuple[Config, list[Cell]]:
     Raises:
         ConfigError: a sweep is impossible; one line per error.
     """
-    errors = [
+    refuse(
         f"sweeps.{name}.{error}"
         for name, sweep in config.sweeps.items()
         for error in _errors(config, sweep)
-    ]
-    if errors:
-        raise ConfigError("\n".join(errors))
+    )
     features, methods, cells = dict(config.features), dict(config.methods), []
     for name, sweep in config.sweeps.items():
         for values in _combinations(sweep):
-            gradient_pass = _pass(features, name, sweep, values)
-            output_function = _output_function(sweep, values)
             share = values.get("checkpoint")
             cell = Cell(name, "-".join([name, *_words(values)]), values)
             if cell.method in methods:
@@ -64,11 +62,11 @@ def expanded(config: Config) -> tuple[Config, list[Cell]]:
                 )
             methods[cell.method] = MethodOptions(
                 method=sweep.method,
-                features=f"{gradient_pass}/{output_function}",
+                features=_feature_set(features, name, sweep, values),
                 checkpoints=None if share is None else (share,),
             )
             cells.append(cell)
-    return msgspec.structs.replace(config, features=features, methods=methods), cells
+    return replace(config, features=features, methods=methods), cells
 
 
 def _combinations(sweep: Sweep) -> Iterator[dict[str, Any]]:
@@ -77,35 +75,29 @@ def _combinations(sweep: Sweep) -> Iterator[dict[str, Any]]:
         yield dict(zip(axes, values, strict=True))
 
 
-def _output_function(sweep: Sweep, values: dict[str, Any]) -> str:
-    return values.get("output_function", sweep.features.partition("/")[2])
-
-
-def _pass(features: dict[str, Pass], name: str, sweep: Sweep, values: dict[str, Any]) -> str:
-    """Return the name of the pass with a cell's settings; add it to `features` if missing."""
-    output_function = _output_function(sweep, values)
-    wanted = _varied(features[sweep.features.partition("/")[0]], values)
+def _feature_set(features: dict[str, Pass], name: str, sweep: Sweep, values: dict[str, Any]) -> str:
+    """Return the feature set with a cell's settings; add its pass to `features` if missing."""
+    base, _, output_function = sweep.features.partition("/")
+    output_function = values.get("output_function", output_function)
+    wanted = _varied(features[base], values)
     for other, found in features.items():
-        if _settings(found) == _settings(wanted) and output_function in found.output_functions:
-            return other
+        if output_function in found.output_functions and _varied(found, {}) == wanted:
+            return f"{other}/{output_function}"
     added = "-".join([name, *_words({key: values[key] for key in _PASS_AXES if key in values})])
     before = features[added].output_functions if added in features else ()
-    features[added] = msgspec.structs.replace(wanted, output_functions=(*before, output_function))
-    return added
+    features[added] = replace(wanted, output_functions=(*before, output_function))
+    return f"{added}/{output_function}"
 
 
 def _varied(base: Pass, values: dict[str, Any]) -> Pass:
-    projector = msgspec.structs.replace(
+    """Return a pass with a cell's settings, without output functions."""
+    projector = replace(
         base.projector,
         k=values.get("k", base.projector.k),
         seed=values.get("projector_seed", base.projector.seed),
     )
     n_timesteps = values.get("n_timesteps", base.n_timesteps)
-    return msgspec.structs.replace(base, n_timesteps=n_timesteps, projector=projector)
-
-
-def _settings(gradient_pass: Pass) -> Pass:
-    return msgspec.structs.replace(gradient_pass, output_functions=())
+    return replace(base, n_timesteps=n_timesteps, projector=projector, output_functions=())
 
 
 def _words(values: dict[str, Any]) -> list[str]:
@@ -135,23 +127,15 @@ def _errors(config: Config, sweep: Sweep) -> Iterator[str]:
             f" {method.output_function}; method kernel accepts any"
         )
     for n in axes.get("n_timesteps", ()):
-        if n > config.noise_schedule.n_timesteps:
-            yield (
-                f"over.n_timesteps: found {n}, allowed: at most noise_schedule.n_timesteps ="
-                f" {config.noise_schedule.n_timesteps}"
-            )
+        limit = config.noise_schedule.n_timesteps
+        yield from at_most("over.n_timesteps", n, "noise_schedule.n_timesteps", limit)
     for values in _combinations(sweep):
         try:
             check_projector(_varied(config.features[name], values).projector)
         except ConfigError as error:
             yield f"over.{error}"
-    kept = {config.step(share) for share in (*config.full_model.checkpoints, 1.0)}
-    for share in axes.get("checkpoint", ()):
-        if config.step(share) not in kept:
-            yield (
-                f"over.checkpoint: found {share}, which is not kept; add it to"
-                f" full_model.checkpoints = {list(config.full_model.checkpoints)}"
-            )
+    shares = axes.get("checkpoint", ())
+    yield from (f"over.checkpoint: {error}" for error in checkpoint_errors(config, shares))
     for lam in sweep.over.lam or ():
         if not method.has_lambda:
             yield f"over.lambda: found, but {sweep.method} has no lambda"

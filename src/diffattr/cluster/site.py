@@ -7,7 +7,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from diffattr.config import ConfigError, Positive, Section, converted
+from diffattr.config import ConfigError, Positive, Section, check, typed
 from diffattr.plan.work import Kind, kind_of
 
 
@@ -51,7 +51,9 @@ def read_site(path: str | Path) -> Site:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    return converted({} if raw is None else raw, Site, msgspec.json.schema(Site), str(path))
+    raw = {} if raw is None else raw
+    check(raw, msgspec.json.schema(Site), str(path))
+    return typed(raw, Site, str(path))
 
 
 def placement(rule: str, n_gpus: int, site: Site) -> dict[str, Any]:

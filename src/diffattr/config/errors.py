@@ -3,14 +3,28 @@
 import difflib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from diffattr import plugins
 
+_BOUNDS = {
+    **dict.fromkeys(("minimum", "minItems", "minProperties"), "at least"),
+    **dict.fromkeys(("maximum", "maxItems"), "at most"),
+    "exclusiveMinimum": "more than",
+    "exclusiveMaximum": "less than",
+}
+
 
 class ConfigError(ValueError):
     """A config is invalid; the message has one line per error."""
+
+
+def refuse(lines: Iterable[str], source: str = "") -> None:
+    """Raise a ConfigError with these lines, if there are any, each after its source."""
+    prefix = f"{source}: " if source else ""
+    if lines := list(dict.fromkeys(lines)):
+        raise ConfigError("\n".join(f"{prefix}{line}" for line in lines))
 
 
 def sentences(error: Any) -> list[str]:
@@ -20,15 +34,15 @@ def sentences(error: Any) -> list[str]:
     match error.validator:
         case "additionalProperties":
             known = sorted(error.schema.get("properties", {}))
-            unknown = [key for key in found if key not in known]
             return [
                 f"{_where([*path, key])}: unknown key{_suggestion(key, known)}"
                 f" (known here: {', '.join(known)})"
-                for key in unknown
+                for key in found
+                if key not in known
             ]
         case "required":
-            missing = [key for key in rule if key not in found]
-            return [f"{_where([*path, key])}: this key is missing" for key in missing]
+            missing = (_where([*path, key]) for key in rule if key not in found)
+            return [f"{key}: this key is missing" for key in missing]
         case "enum":
             allowed = [str(value) for value in rule]
             return [
@@ -39,17 +53,10 @@ def sentences(error: Any) -> list[str]:
             types = [rule] if isinstance(rule, str) else rule
             return [f"{place}: found {_shown(found)}, expected {' or '.join(types)}{_hint(found)}"]
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
-            words = {
-                "minimum": "at least",
-                "maximum": "at most",
-                "exclusiveMinimum": "more than",
-                "exclusiveMaximum": "less than",
-            }
-            return [f"{place}: found {found}, allowed: {words[error.validator]} {rule}"]
-        case "minItems" | "minProperties":
-            return [f"{place}: found {len(found)} entries, expected at least {rule}"]
-        case "maxItems":
-            return [f"{place}: found {len(found)} entries, expected at most {rule}"]
+            return [f"{place}: found {found}, allowed: {_BOUNDS[error.validator]} {rule}"]
+        case "minItems" | "minProperties" | "maxItems":
+            bound = f"{_BOUNDS[error.validator]} {rule}"
+            return [f"{place}: found {len(found)} entries, expected {bound}"]
         case "items" if rule is False:
             return []  # maxItems reports it
         case "uniqueItems":

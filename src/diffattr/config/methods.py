@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal
 
 from diffattr.config.base import (
     UNIQUE,
+    Integers,
     NonNegative,
+    OutputFunction,
     Positive,
     PositiveFloat,
     Section,
@@ -32,7 +34,7 @@ class Pass(Section, frozen=True):
 
     n_timesteps: Positive
     noise: Literal["common", "per-image"]
-    output_functions: Annotated[tuple[Annotated[str, registered("output-functions")], ...], UNIQUE]
+    output_functions: Annotated[tuple[OutputFunction, ...], UNIQUE]
     projector: ProjectorOptions
     timesteps: Literal["uniform", "cumulative"] = "uniform"
     draws: Positive = 1
@@ -105,12 +107,10 @@ class Axes(Section, frozen=True, rename={"lam": "lambda"}):
     measurement.lambdas.relative.
     """
 
-    output_function: (
-        Annotated[tuple[Annotated[str, registered("output-functions")], ...], UNIQUE] | None
-    ) = None
+    output_function: Annotated[tuple[OutputFunction, ...], UNIQUE] | None = None
     n_timesteps: Annotated[tuple[Positive, ...], UNIQUE] | None = None
     k: Annotated[tuple[Positive, ...], UNIQUE] | None = None
-    projector_seed: Annotated[tuple[NonNegative, ...], UNIQUE] | None = None
+    projector_seed: Integers | None = None
     checkpoint: Annotated[tuple[Share, ...], UNIQUE] | None = None
     lam: Annotated[tuple[PositiveFloat, ...], UNIQUE] | None = None
 

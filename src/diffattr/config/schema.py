@@ -1,24 +1,22 @@
 """The JSON schema of a config, and the conversion of raw content to typed sections."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from diffattr import plugins
-from diffattr.config.errors import ConfigError, sentences, unlike_json
+from diffattr.config.errors import ConfigError, refuse, sentences, unlike_json
 from diffattr.config.sections import Config
 
 T = TypeVar("T")
 
 
-def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the JSON schema of a config; `registries` maps registries to the names in them.
+def json_schema(registries: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    """Return the JSON schema of a config; `registries` has the built-in names of each registry.
 
     If plug-ins can extend a registry, `module:object` is allowed too. Names of installed plug-ins
-    differ between machines; only `converted` accepts them. Keys that `diffattr.benchmark` completes
+    differ between machines; only `check` accepts them. Keys that `diffattr.benchmark` completes
     are optional.
     """
 
@@ -43,11 +41,6 @@ def json_schema(registries: dict[str, list[str]]) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def load_schema(path: str | Path) -> dict[str, Any]:
-    """Return the JSON schema of a config from its file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
 def check(raw: Any, schema: dict[str, Any], source: str) -> None:
     """Check a file's content (as read from YAML) against a schema.
 
@@ -64,22 +57,8 @@ def check(raw: Any, schema: dict[str, Any], source: str) -> None:
     refuse(lines, source)
 
 
-def converted(raw: Any, kind: type[T], schema: dict[str, Any], source: str) -> T:
-    """Return a file's content (as read from YAML), checked against a schema, as a `kind`.
-
-    Raises:
-        ConfigError: as for `check`.
-    """
-    check(raw, schema, source)
-    return typed(raw, kind, source)
-
-
 def typed(raw: Any, kind: type[T], source: str) -> T:
-    """Return content that matches its schema as a `kind`.
-
-    Raises:
-        ConfigError: a key is missing that could not be completed.
-    """
+    """Return content that matches its schema as a `kind`; ConfigError if a key is missing."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
@@ -96,9 +75,3 @@ def yaml_text(config: Config) -> str:
 
     builtins = msgspec.to_builtins(config)
     return yaml.safe_dump(builtins, sort_keys=False, default_flow_style=None, width=100)
-
-
-def refuse(lines: Iterator[str] | list[str], source: str) -> None:
-    """Raise a ConfigError with these lines, if there are any, each after its source."""
-    if lines := list(dict.fromkeys(lines)):
-        raise ConfigError("\n".join(f"{source}: {line}" for line in lines))

@@ -13,14 +13,16 @@ from msgspec import Meta
 from diffattr.config.base import (
     COMPLETED,
     UNIQUE,
+    UNIQUE_IF_ANY,
     Fraction,
+    Integers,
     Name,
     NonNegative,
     NonNegativeFloat,
+    OutputFunction,
     Positive,
     PositiveFloat,
     Section,
-    Seeds,
     Share,
     Text,
     registered,
@@ -32,11 +34,7 @@ S = TypeVar("S", bound=Section)
 
 
 def present(section: S | None, name: str) -> S:
-    """Return an optional section of a config.
-
-    Raises:
-        ConfigError: the config does not have it.
-    """
+    """Return an optional section of a config; raises ConfigError if the config lacks it."""
     if section is None:
         raise ConfigError(
             f"{name}: this section is missing; add it (config.yaml explains every section)"
@@ -130,10 +128,7 @@ class Training(Section, frozen=True):
         return self.epochs * math.ceil(n_images / self.batch_size)
 
     def learning_rate_factor(self, step: int, n_steps: int) -> float:
-        """Return the factor on the peak learning rate in a step; the first step is 0.
-
-        Linear warm-up, then a cosine to zero.
-        """
+        """Return the factor on the peak learning rate in a step, counted from 0."""
         warmup = math.ceil(self.warmup_fraction * n_steps)
         if step < warmup:
             return step / max(1, warmup)
@@ -182,7 +177,7 @@ class SubsetGroup(Section, frozen=True):
 
     count: NonNegative
     fraction: Fraction
-    seeds: Seeds
+    seeds: Integers
 
 
 class Subsets(Section, frozen=True):
@@ -212,7 +207,7 @@ class QueryList(Section, frozen=True):
     """Some queries of one split, by their position."""
 
     split: Literal["val", "gen"]
-    queries: Annotated[tuple[NonNegative, ...], UNIQUE]
+    queries: Integers
 
 
 PRIMARY = "loss"
@@ -230,12 +225,9 @@ class Lds(Section, frozen=True):
     folds: Annotated[int, Meta(ge=2)] = 5
     resamples: Annotated[int, Meta(ge=100)] = 1000
     confidence: Fraction = 0.95
-    also_measured: Annotated[
-        tuple[Annotated[str, registered("output-functions")], ...],
-        Meta(extra_json_schema={"uniqueItems": True}),
-    ] = ()
+    also_measured: Annotated[tuple[OutputFunction, ...], UNIQUE_IF_ANY] = ()
     query_lists: dict[Name, QueryList] = {}
-    powers: Annotated[tuple[PositiveFloat, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
+    powers: Annotated[tuple[PositiveFloat, ...], UNIQUE_IF_ANY] = ()
 
 
 class Measurement(Section, frozen=True):
@@ -261,8 +253,8 @@ class Counterfactual(Section, frozen=True):
     fractions: Annotated[tuple[Fraction, ...], UNIQUE]
     retrain: Annotated[tuple[Fraction, ...], UNIQUE]
     opponents: bool
-    seeds: Seeds
-    embeddings: Annotated[tuple[Name, ...], Meta(extra_json_schema={"uniqueItems": True})] = ()
+    seeds: Integers
+    embeddings: Annotated[tuple[Name, ...], UNIQUE_IF_ANY] = ()
 
 
 class Report(Section, frozen=True):

@@ -1,7 +1,7 @@
 """Building, evaluating, writing and reading networks of any family."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -240,7 +240,7 @@ def read_captions(path: str | Path | None) -> Captions | None:
 
 
 def read_model(
-    files: Any, member: int | None, checksum: Callable[[str], str]
+    files: Any, member: int | None, checksums: Mapping[str, str]
 ) -> tuple["torch.nn.Module", str]:
     """Return a model of a benchmark from its files, and its identity.
 
@@ -249,6 +249,6 @@ def read_model(
     """
     captions = read_captions(files.get("captions"))
     if member is None:
-        return read_network(files.network, captions), checksum(files.network)
+        return read_network(files.network, captions), checksums[files.network]
     network = read_member(files.block, member, captions)
-    return network, f"{checksum(files.block)}, subset {member}"
+    return network, f"{checksums[files.block]}, subset {member}"

@@ -30,6 +30,7 @@ def input_files(benchmark: Benchmark) -> dict[str, dict[Key, str]]:
     splits = ("train", *benchmark.splits.queries)
     measurement = benchmark.config.measurement
     audited = named if measurement is not None and measurement.lds.powers else []
+    mapped = [name for name in named if benchmark.methods[name].method.has_maps]
     removals = benchmark.counts.removals
 
     def of_methods(
@@ -43,13 +44,15 @@ def input_files(benchmark: Benchmark) -> dict[str, dict[Key, str]]:
         "lds": of_methods(paths.lds, benchmark.methods, benchmark.splits.lds_of),
         "scores": of_methods(paths.scores, named, benchmark.splits.of),
         "audits": of_methods(paths.audit, audited, benchmark.splits.lds_of),
-        "maps": of_methods(paths.maps, named, benchmark.splits.mapped_of),
-        "checks": {(name,): paths.check(name) for name in benchmark.passes.used},
+        "maps": of_methods(paths.maps, mapped, benchmark.splits.of),
+        "checks": {(name,): paths.check(name) for name in benchmark.passes},
         "images": {(split,): benchmark.inputs.images(split) for split in splits},
         "indices": {(split,): paths.indices(split) for split in splits},
         # Queries that were generated without conditioning have no class.
         "labels": {
-            (split,): paths.labels(split) for split in splits if benchmark.inputs.has_labels(split)
+            (split,): paths.labels(split)
+            for split in splits
+            if split != "gen" or benchmark.models.text_conditioned is not None
         },
         "names": {(): paths.names()},
         "planted": {(): paths.planted()} if "planted" in splits else {},

@@ -85,7 +85,7 @@ def gather(benchmark: Benchmark, inputs: Inputs) -> Report:
 
 
 def _feature_checks(benchmark: Benchmark, inputs: Inputs) -> Iterator[FeatureCheck]:
-    for gradient_pass in benchmark.passes.used:
+    for gradient_pass in benchmark.passes:
         check = inputs.json("checks", gradient_pass)
         for output_function, error in check["largest_relative_error"].items():
             yield FeatureCheck(

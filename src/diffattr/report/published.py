@@ -330,7 +330,7 @@ def _differences(benchmark: Benchmark, protocol: Protocol) -> list[KeyDifference
         "measurement.losses.draws": (protocol.draws, losses.draws),
         **{
             f"features.{name}.projector.k": (protocol.k, config.features[name].projector.k)
-            for name in benchmark.passes.used
+            for name in benchmark.passes
         },
     }
     return [
