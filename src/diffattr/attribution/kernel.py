@@ -20,12 +20,13 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Float, Float64
 
-from diffattr.attribution.scores import Attribution
+from diffattr.attribution.scores import Attribution, Masks, Predictions, Scores
 from diffattr.config import ConfigError
 
 Form = Literal["primal", "dual"]
+TrainWeights = Float64[np.ndarray, " train"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class KernelAttribution(Attribution):
 
     query_factor: Float[np.ndarray, "query rank"]
     train: TrainSide
-    train_weights: Callable[[TrainSide, float], np.ndarray]
+    train_weights: Callable[[TrainSide, float], TrainWeights]
     fixed_ridge: float | None = None
 
     @property
@@ -150,7 +151,7 @@ class KernelAttribution(Attribution):
             )
         return self.train.kernel.ridge(lam)
 
-    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+    def scores(self, lam: float | None) -> Scores:
         """Return tau at one lambda, in units of the mean |phi|^2; None for a fixed ridge.
 
         Raises:
@@ -161,9 +162,7 @@ class KernelAttribution(Attribution):
         solved = self.query_factor / (self.train.kernel.eigenvalues + ridge)
         return (solved @ self.train.factor.T) * weights
 
-    def predictions(
-        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
-    ) -> Float32[np.ndarray, "lambda subset query"]:
+    def predictions(self, masks: Masks, lams: Sequence[float | None]) -> Predictions:
         """Return the sum of the scores of each subset, for every lambda.
 
         A (subset, rank) by (rank, query) product per lambda; no (query, train) matrix is formed.
