@@ -151,16 +151,19 @@ class KernelAttribution(Attribution):
             )
         return self.train.kernel.ridge(lam)
 
+    def _at(self, lam: float | None) -> tuple[TrainWeights, Float64[np.ndarray, " rank"]]:
+        """Return w and S + ridge of the module's formula at one lambda."""
+        ridge = self._ridge(lam)
+        return self.train_weights(self.train, ridge), self.train.kernel.eigenvalues + ridge
+
     def scores(self, lam: float | None) -> Scores:
         """Return tau at one lambda, in units of the mean |phi|^2; None for a fixed ridge.
 
         Raises:
             ConfigError: a lambda is missing, or is given to a method with a fixed ridge.
         """
-        ridge = self._ridge(lam)
-        weights = self.train_weights(self.train, ridge)
-        solved = self.query_factor / (self.train.kernel.eigenvalues + ridge)
-        return (solved @ self.train.factor.T) * weights
+        weights, spectrum = self._at(lam)
+        return ((self.query_factor / spectrum) @ self.train.factor.T) * weights
 
     def predictions(self, masks: Masks, lams: Sequence[float | None]) -> Predictions:
         """Return the sum of the scores of each subset, for every lambda.
@@ -170,11 +173,9 @@ class KernelAttribution(Attribution):
         """
         paths, before, sums = [], None, np.empty(0)
         for lam in lams:
-            ridge = self._ridge(lam)
-            weights = self.train_weights(self.train, ridge)
+            weights, spectrum = self._at(lam)
             if before is None or not np.array_equal(weights, before):
                 # Most methods have the same weights at every ridge: one product serves the path.
                 sums, before = (masks * weights) @ self.train.factor, weights
-            solved = sums / (self.train.kernel.eigenvalues + ridge)
-            paths.append(solved @ self.query_factor.T)
+            paths.append((sums / spectrum) @ self.query_factor.T)
         return np.stack(paths).astype(np.float32)
