@@ -304,7 +304,7 @@ def ask(contract, method):
             images = (np.zeros((n, 1, 2, 2), np.float32) for n in (5, 4))
             return method.top_maps(*images, np.ones((4, 5)), 3, 0.5)
     lam = 0.1 if method.has_lambda else None
-    return method.attribute(train, queries).predictions(np.ones((2, 5), bool), [lam])
+    return method.attribute(train, queries).predictions([np.arange(5)] * 2, [lam])
 
 
 @pytest.mark.parametrize("answered", WRONG)

@@ -37,7 +37,7 @@ def test_scores_are_read_unchanged(folder, dtype):
     np.save("val.npy", np.array([[3, 1, 2], [0, 7, 5]], dtype=dtype))
     found = attributed()
     assert np.array_equal(found.scores(None), [[3, 1, 2], [0, 7, 5]])
-    predictions = found.predictions(np.array([[True, True, False]]), [None])
+    predictions = found.predictions([np.array([0, 1])], [None])
     assert np.array_equal(predictions, [[[4, 7]]])
 
 

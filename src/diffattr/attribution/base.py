@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 from tqdm import tqdm
 
 from diffattr.artifacts import ArtifactError, as_list, read_array
@@ -22,7 +22,6 @@ from diffattr.attribution.method import OPTION, Files, Method, Reads, ScoringWor
 from diffattr.attribution.scores import (
     Attribution,
     DenseAttribution,
-    Masks,
     MeanAttribution,
     QueryRows,
     Scores,
@@ -36,6 +35,7 @@ TrainImages = Float32[np.ndarray, "train channel height width"]
 QueryImages = Float32[np.ndarray, "query channel height width"]
 QueryImage = Float32[np.ndarray, "channel height width"]
 Maps = Float64[np.ndarray, "position height width"]
+Masks = Bool[np.ndarray, "subset train"]
 SubsetLosses = Float64[np.ndarray, "subset query"]
 
 

@@ -22,8 +22,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float64
 
-from diffattr.attribution.scores import Attribution, Masks, Predictions, Scores
+from diffattr.attribution.scores import Attribution, Predictions, Scores, Subsets
 from diffattr.config import ConfigError
+from diffattr.data.subsets import membership
 
 Form = Literal["primal", "dual"]
 TrainWeights = Float64[np.ndarray, " train"]
@@ -131,11 +132,6 @@ class KernelAttribution(Attribution):
     train_weights: Callable[[TrainSide, float], TrainWeights]
     fixed_ridge: float | None = None
 
-    @property
-    def n_train(self) -> int:
-        """The number of training images."""
-        return len(self.train.factor)
-
     def _ridge(self, lam: float | None) -> float:
         if self.fixed_ridge is not None:
             if lam is not None:
@@ -165,12 +161,13 @@ class KernelAttribution(Attribution):
         weights, spectrum = self._at(lam)
         return ((self.query_factor / spectrum) @ self.train.factor.T) * weights
 
-    def predictions(self, masks: Masks, lams: Sequence[float | None]) -> Predictions:
+    def predictions(self, subsets: Subsets, lams: Sequence[float | None]) -> Predictions:
         """Return the sum of the scores of each subset, for every lambda.
 
         A (subset, rank) by (rank, query) product per lambda; no (query, train) matrix is formed.
         Errors are those of `scores`.
         """
+        masks = membership(subsets, len(self.train.factor))
         paths, before, sums = [], None, np.empty(0)
         for lam in lams:
             weights, spectrum = self._at(lam)

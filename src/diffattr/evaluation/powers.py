@@ -9,10 +9,9 @@ are comparable only if all are treated alike, which is what this audit does.
 """
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 
 from diffattr.artifacts import Result
-from diffattr.attribution.scores import Masks
 from diffattr.config import Lds
 from diffattr.evaluation.bootstrap import Interval, Resampled, interval, resampled
 from diffattr.evaluation.lds import Measurements, lds
@@ -50,7 +49,7 @@ def to_power(
 
 def audit(
     scores: Float[np.ndarray, "query train"],
-    masks: Masks,
+    masks: Bool[np.ndarray, "subset train"],
     measurements: Measurements,
     options: Lds,
     seed: int,
