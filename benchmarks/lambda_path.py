@@ -14,11 +14,14 @@ for n_train, k in [(40, 60)] if options.tiny else [(256, 4096), (2000, 1024)]:
     train = generator.standard_normal((n_train, k))
     queries = generator.standard_normal((200, k))
     masks = generator.random((32, n_train)) < 0.5
+    subsets = [np.flatnonzero(mask) for mask in masks]
 
-    def path(train=train, queries=queries, masks=masks):
+    def path(train=train, queries=queries, subsets=subsets):
         """One eigendecomposition, then products."""
         kernel = Kernel.from_features(train)
-        return METHODS["trak"].attribute(train, queries, kernel=kernel).predictions(masks, lambdas)
+        return (
+            METHODS["trak"].attribute(train, queries, kernel=kernel).predictions(subsets, lambdas)
+        )
 
     def inverses(train=train, queries=queries, masks=masks):
         """The reference's way: form and invert the k x k kernel for every lambda."""

@@ -17,13 +17,13 @@ lambdas = [base * 10.0**power for power in range(-5, 4) for base in (1, 2, 5)]
 generator = np.random.default_rng(0)
 train = generator.standard_normal((n_train, k), dtype=np.float32)
 queries = generator.standard_normal((n_queries, k), dtype=np.float32)
-masks = np.array([generator.permutation(n_train) < n_train // 2 for _ in range(n_subsets)])
+subsets = [generator.permutation(n_train)[: n_train // 2] for _ in range(n_subsets)]
 measurements = generator.standard_normal((2, n_subsets, n_queries))
 
 clock = [time.perf_counter()]
 kernel = Kernel.from_features(train)
 clock.append(time.perf_counter())
-predictions = METHODS["trak"].attribute(train, queries, kernel=kernel).predictions(masks, lambdas)
+predictions = METHODS["trak"].attribute(train, queries, kernel=kernel).predictions(subsets, lambdas)
 clock.append(time.perf_counter())
 lds = Lds(folds=5, resamples=1000, confidence=0.95)
 evaluate(predictions, lambdas, {"loss": measurements}, lds, 1, "val")

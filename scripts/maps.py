@@ -5,12 +5,10 @@ from diffattr.job import job
 with job(snakemake) as this:
     from diffattr.artifacts import read_array, read_arrays, write_arrays
     from diffattr.attribution import configured
-    from diffattr.attribution.maps import top_maps
 
     params = this.config["method"]
     method = configured(params)
-    positions, maps = top_maps(
-        method,
+    positions, maps = method.top_maps(
         read_array(this.input.train),
         read_array(this.input.queries),
         read_arrays(this.input.scores)["scores"],

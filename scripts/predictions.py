@@ -8,7 +8,7 @@ with job(snakemake) as this:
     from diffattr.artifacts import read_arrays, write_arrays
     from diffattr.attribution import configured
     from diffattr.attribution.scores import DenseAttribution
-    from diffattr.data.subsets import membership, read_subsets
+    from diffattr.data.subsets import read_subsets
 
     if "scores" in this.input.keys():  # noqa: SIM118 (Snakemake's named list)
         tau = read_arrays(this.input.scores)["scores"].astype(np.float64)
@@ -16,7 +16,6 @@ with job(snakemake) as this:
     else:
         params = this.config["method"]
         attribution = configured(params).attribution(params, this.input)
-    subsets = read_subsets(this.input.lds_subsets)
     lambdas = this.config["lambdas"]
-    predictions = attribution.predictions(membership(subsets, attribution.n_train), lambdas)
+    predictions = attribution.predictions(read_subsets(this.input.lds_subsets), lambdas)
     write_arrays(this.output[0], {"predictions": predictions}, {"lambdas": lambdas})

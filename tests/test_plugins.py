@@ -17,7 +17,6 @@ from data_sets import section
 from diffattr import plugins
 from diffattr.artifacts import write_array
 from diffattr.attribution import METHODS, configured, method_of
-from diffattr.attribution.maps import top_maps
 from diffattr.attribution.method import answer, with_options
 from diffattr.benchmark.completion import read_config
 from diffattr.config import ConfigError, NoiseSchedule, Pass, ProjectorOptions
@@ -303,9 +302,9 @@ def ask(contract, method):
             return answer(method, method.scores_from_losses, *given, shape=(4, 5))
         case "patches":
             images = (np.zeros((n, 1, 2, 2), np.float32) for n in (5, 4))
-            return top_maps(method, *images, np.ones((4, 5)), 3, 0.5)
+            return method.top_maps(*images, np.ones((4, 5)), 3, 0.5)
     lam = 0.1 if method.has_lambda else None
-    return method.attribute(train, queries).predictions(np.ones((2, 5), bool), [lam])
+    return method.attribute(train, queries).predictions([np.arange(5)] * 2, [lam])
 
 
 @pytest.mark.parametrize("answered", WRONG)
@@ -369,7 +368,7 @@ class Oldest(Method):
             yield f"method: {options.method} needs 10 timesteps"
     def unanswered(self, split):
         return "is for real queries" if split == "gen" else None
-    def inputs(self, reading, split, files):
+    def inputs(self, split, files):
         return {"ages": files.indices("train"), "asked": files.indices(split)}
     def attribution(self, params, inputs):
         ages, asked = read_array(inputs.ages), read_array(inputs.asked)

@@ -15,7 +15,7 @@ from diffattr.attribution.scores import MeanAttribution
 from diffattr.config import ConfigError
 
 N_TRAIN, N_QUERIES = 6, 2
-MASKS = np.ones((3, N_TRAIN), bool)
+SUBSETS = [np.arange(N_TRAIN)] * 3
 
 
 def vectors(n):
@@ -85,8 +85,8 @@ def test_a_lambda_that_a_method_does_not_have_is_refused_in_a_sentence(tmp_path,
     make, wrong, sentence, right = LAMBDAS[contract]
     found = make(tmp_path)
     assert found.scores(right).shape == (N_QUERIES, N_TRAIN)
-    assert found.predictions(MASKS, [right]).shape == (1, 3, N_QUERIES)
-    for ask in (lambda: found.scores(wrong), lambda: found.predictions(MASKS, [right, wrong])):
+    assert found.predictions(SUBSETS, [right]).shape == (1, 3, N_QUERIES)
+    for ask in (lambda: found.scores(wrong), lambda: found.predictions(SUBSETS, [right, wrong])):
         with pytest.raises(ConfigError) as caught:
             ask()
         assert str(caught.value).startswith(sentence)

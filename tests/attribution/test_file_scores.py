@@ -8,7 +8,6 @@ from changed_config import assert_refused, benchmark
 
 from diffattr.artifacts import ArtifactError, write_array
 from diffattr.attribution import METHODS
-from diffattr.attribution.file_scores import read_scores
 from diffattr.attribution.method import with_options
 from diffattr.config import ConfigError
 
@@ -25,16 +24,20 @@ def mine(**options):
     return {"methods.mine": {"method": "file", "options": options}}
 
 
-@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", "i1", "<u4"])
-def test_scores_are_read_unchanged(folder, dtype):
-    scores = np.array([[3, 1, 2], [0, 7, 5]], dtype=dtype)
-    np.save("val.npy", scores)
+def attributed():
+    """Read val.npy as the scores of 2 queries and 3 training images."""
     write_array("queries.npy", np.arange(2))
     write_array("train.npy", np.arange(3))
     inputs = SimpleNamespace(file="val.npy", queries="queries.npy", train="train.npy")
-    found = with_options(METHODS["file"], {"val": "val.npy"}).attribution({}, inputs)
+    return with_options(METHODS["file"], {"val": "val.npy"}).attribution({}, inputs)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", "i1", "<u4"])
+def test_scores_are_read_unchanged(folder, dtype):
+    np.save("val.npy", np.array([[3, 1, 2], [0, 7, 5]], dtype=dtype))
+    found = attributed()
     assert np.array_equal(found.scores(None), [[3, 1, 2], [0, 7, 5]])
-    predictions = found.predictions(np.array([[True, True, False]]), [None])
+    predictions = found.predictions([np.array([0, 1])], [None])
     assert np.array_equal(predictions, [[[4, 7]]])
 
 
@@ -76,7 +79,7 @@ def test_a_file_without_a_table_of_scores_is_refused_in_one_sentence(folder, con
     else:
         np.save("val.npy", content, allow_pickle=True)
     with pytest.raises(ArtifactError, match=f"^val.npy: {words}") as caught:
-        read_scores("val.npy", 2, 3)
+        attributed()
     assert "\n" not in str(caught.value)
     assert not (folder / "started").exists()
 

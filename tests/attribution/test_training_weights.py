@@ -64,7 +64,7 @@ def test_weights_multiply_the_scores_of_their_images(form, k, lam):
 def test_predictions_add_weighed_scores_for_any_masks(rows, form, k):
     train, queries = features(k)
     attribution = Weighed().attribute(train, queries, kernel=Kernel.from_features(train, form))
-    found = attribution.predictions(np.array(rows), LAMBDAS)
+    found = attribution.predictions([np.flatnonzero(mask) for mask in rows], LAMBDAS)
     for lam, sums in zip(LAMBDAS, found, strict=True):
         tau = weighed_by_inverse(train, queries, lam)
         for row, mask in zip(sums, rows, strict=True):

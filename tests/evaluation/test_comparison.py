@@ -4,18 +4,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from diffattr.config import Lds, Pass, ProjectorOptions
+from diffattr.config import Lds
 from diffattr.evaluation.comparison import (
-    OnGradients,
-    d_trak_pairs,
     difference,
     pairs,
     sole_best,
     verdict,
     verdict_counts,
 )
-from diffattr.evaluation.controls import is_chance
 from diffattr.evaluation.result import LdsResult, Resamples, evaluate
+from diffattr.report.checks import control
 
 GENERATOR = np.random.default_rng(0)
 EVALUATED = evaluate(
@@ -87,34 +85,9 @@ def test_the_best_stands_alone_only_if_no_other_may_be_as_good():
 )
 def test_an_interval_that_touches_zero_decides_nothing(interval, expected):
     assert verdict(interval) == expected
-    assert is_chance(interval) == (expected == "undecided")
+    assert control("val", "random", 0.1, interval).passed == (expected == "undecided")
 
 
 def test_verdicts_are_counted():
     found = verdict_counts(["higher", "undecided", "higher"])
     assert msgspec.structs.asdict(found) == {"higher": 2, "lower": 0, "undecided": 1}
-
-
-def test_d_trak_is_compared_with_trak_at_the_same_models_and_noise_on_no_fewer_timesteps():
-    base = Pass(
-        n_timesteps=10,
-        noise="common",
-        output_functions=("loss",),
-        projector=ProjectorOptions(kind="sjlt", k=64),
-    )
-    longer = msgspec.structs.replace(base, n_timesteps=100, output_functions=("square",))
-    noisier = msgspec.structs.replace(longer, noise="per-image")
-    methods = {
-        "trak-10": OnGradients(kind="trak", models=("full",), gradient_pass=base),
-        "trak-100": OnGradients(kind="trak", models=("full",), gradient_pass=longer),
-        "trak-noise": OnGradients(kind="trak", models=("full",), gradient_pass=noisier),
-        "trak-two": OnGradients(kind="trak", models=("full", "other"), gradient_pass=base),
-        "d-trak-10": OnGradients(kind="d-trak", models=("full",), gradient_pass=base),
-        "d-trak-100": OnGradients(kind="d-trak", models=("full",), gradient_pass=longer),
-        "tracin": OnGradients(kind="tracin", models=("full",), gradient_pass=base),
-    }
-    assert d_trak_pairs(methods) == [
-        ("d-trak-10", "trak-10"),
-        ("d-trak-10", "trak-100"),
-        ("d-trak-100", "trak-100"),
-    ]

@@ -13,15 +13,30 @@ from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
+from tqdm import tqdm
 
 from diffattr.artifacts import ArtifactError, as_list, read_array
-from diffattr.attribution.kernel import Kernel, KernelAttribution, Spectrum, TrainSide
-from diffattr.attribution.method import OPTION, Files, Method, Reading, Reads, ScoringWork, answer
-from diffattr.attribution.scores import Attribution, DenseAttribution, MeanAttribution
+from diffattr.attribution.kernel import Kernel, KernelAttribution, Spectrum, TrainSide, TrainWeights
+from diffattr.attribution.method import OPTION, Files, Method, Reads, ScoringWork, answer
+from diffattr.attribution.scores import (
+    Attribution,
+    DenseAttribution,
+    MeanAttribution,
+    QueryRows,
+    Scores,
+    TrainRows,
+)
 from diffattr.attribution.store import read_curvature, read_kernel, read_retrained, read_vectors
 from diffattr.config import Config, MethodOptions, NoiseSchedule
 from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, require_same_identity
+
+TrainImages = Float32[np.ndarray, "train channel height width"]
+QueryImages = Float32[np.ndarray, "query channel height width"]
+QueryImage = Float32[np.ndarray, "channel height width"]
+Maps = Float64[np.ndarray, "position height width"]
+Masks = Bool[np.ndarray, "subset train"]
+SubsetLosses = Float64[np.ndarray, "subset query"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,23 +81,10 @@ class VectorMethod(Method):
                 f" features.{name}.curvature"
             )
 
-    def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:
+    def inputs(self, split: str, files: Files) -> dict[str, str | list[str]]:
         """Return `train` and `queries`: a file each, or the shards of all models."""
-        if self.reads == "pixels":
-            return {"train": files.samples("train"), "queries": files.samples(split)}
-        if self.reads == "embedding":
-            assert reading.embedding is not None
-            sides = {"train": "train", "queries": split}
-            return {side: files.embedding(reading.embedding, of) for side, of in sides.items()}
-        name, _ = reading.feature_set
-        train, queries = [], []
-        for model in reading.models:
-            train += files.features(name, "train", model)
-            if self.follows_trajectory:
-                queries += files.trajectory_features(name, model)
-            else:
-                queries += files.features(name, split, model)
-        return {"train": train, "queries": queries}
+        find = {"pixels": files.samples, "embedding": files.embedding, "features": files.features}
+        return {"train": find[self.reads]("train"), "queries": find[self.reads](split)}
 
     def attribution(self, params: Mapping[str, Any], inputs: Any) -> Attribution:
         """Return the attribution of one split, the mean over its models."""
@@ -112,12 +114,7 @@ class VectorMethod(Method):
         return parts[0] if len(parts) == 1 else MeanAttribution(parts, weights)
 
     @abstractmethod
-    def attribute(
-        self,
-        train: Float[np.ndarray, "train dim"],
-        queries: Float[np.ndarray, "query dim"],
-        **further: Any,
-    ) -> Attribution:
+    def attribute(self, train: TrainRows, queries: QueryRows, **further: Any) -> Attribution:
         """Return the attribution of one query split at one model.
 
         Raises:
@@ -134,17 +131,10 @@ class Similarity(VectorMethod):
     """A method without lambda."""
 
     @abstractmethod
-    def scores(
-        self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores(self, train: TrainRows, queries: QueryRows) -> Scores:
         """Return tau from features, embeddings or flattened pixels."""
 
-    def attribute(
-        self,
-        train: Float[np.ndarray, "train dim"],
-        queries: Float[np.ndarray, "query dim"],
-        **further: Any,  # noqa: ARG002
-    ) -> DenseAttribution:
+    def attribute(self, train: TrainRows, queries: QueryRows, **further: Any) -> DenseAttribution:  # noqa: ARG002
         """Return `scores`."""
         shape = len(queries), len(train)
         return DenseAttribution(answer(self, self.scores, train, queries, shape=shape))
@@ -171,18 +161,14 @@ class KernelMethod(VectorMethod):
         """Whether there is a path; else the ridge is fixed."""
         return self.fixed_ridge is None
 
-    def train_weights(
-        self,
-        train: TrainSide,
-        ridge: float,  # noqa: ARG002
-    ) -> Float64[np.ndarray, " train"]:
+    def train_weights(self, train: TrainSide, ridge: float) -> TrainWeights:  # noqa: ARG002
         """Return w of the kernel's formula at an absolute ridge, 1 by default."""
         return np.ones(len(train.factor))
 
     def attribute(
         self,
-        train: Float[np.ndarray, "train dim"],
-        queries: Float[np.ndarray, "query dim"],
+        train: TrainRows,
+        queries: QueryRows,
         *,
         kernel: Spectrum | None = None,
         losses: Float[np.ndarray, "train timestep"] | None = None,
@@ -196,7 +182,7 @@ class KernelMethod(VectorMethod):
         kernel = kernel or Kernel.from_features(train)
         query_factor, train_factor = kernel.factors(train, queries)
 
-        def weights(train: TrainSide, ridge: float) -> Float64[np.ndarray, " train"]:
+        def weights(train: TrainSide, ridge: float) -> TrainWeights:
             return answer(self, self.train_weights, train, ridge, shape=(len(train.factor),))
 
         side = TrainSide(kernel, train_factor, losses)
@@ -212,16 +198,9 @@ class KernelMethod(VectorMethod):
                 " solves with a kernel of plain features; name another pass"
             )
 
-    def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:
+    def inputs(self, split: str, files: Files) -> dict[str, str | list[str]]:
         """Return `train`, `queries` and, per model, `kernels`, which may be curvatures."""
-        name, output_function = reading.feature_set
-        kernels = [
-            files.curvature(name, model)
-            if self.curvature
-            else files.kernel(name, output_function, model)
-            for model in reading.models
-        ]
-        return {**super().inputs(reading, split, files), "kernels": kernels}
+        return {**super().inputs(split, files), "kernels": files.kernels()}
 
     def _further(self, train: Features, files: Callable[[str], list[str]]) -> dict[str, Any]:
         read = read_curvature if self.curvature else read_kernel
@@ -250,22 +229,13 @@ class PatchMethod(Method):
     has_maps: ClassVar[bool] = True
 
     @abstractmethod
-    def scores_of_images(
-        self,
-        train: Float32[np.ndarray, "train channel height width"],
-        queries: Float32[np.ndarray, "query channel height width"],
-        abar: float,
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores_of_images(self, train: TrainImages, queries: QueryImages, abar: float) -> Scores:
         """Return tau; `abar` is the product of alphas up to `timestep`."""
 
     @abstractmethod
     def maps(
-        self,
-        train: Float32[np.ndarray, "train channel height width"],
-        query: Float32[np.ndarray, "channel height width"],
-        positions: Sequence[int],
-        abar: float,
-    ) -> Float64[np.ndarray, "position height width"]:
+        self, train: TrainImages, query: QueryImage, positions: Sequence[int], abar: float
+    ) -> Maps:
         """Return what each place of one query adds to the scores of some training images."""
 
     def errors(self, options: MethodOptions, config: Config) -> Iterator[str]:  # noqa: ARG002
@@ -276,7 +246,7 @@ class PatchMethod(Method):
                 f" noise_schedule.n_timesteps = {n}"
             )
 
-    def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:  # noqa: ARG002
+    def inputs(self, split: str, files: Files) -> dict[str, str | list[str]]:
         """Return the images, `train` and `queries`."""
         return {"train": files.samples("train"), "queries": files.samples(split)}
 
@@ -285,6 +255,32 @@ class PatchMethod(Method):
         train, queries = read_array(inputs.train), read_array(inputs.queries)
         arguments, shape = (train, queries, self.abar(params)), (len(queries), len(train))
         return DenseAttribution(answer(self, self.scores_of_images, *arguments, shape=shape))
+
+    def top_maps(
+        self,
+        train: TrainImages,
+        queries: QueryImages,
+        scores: Float[np.ndarray, "query train"],
+        top: int,
+        abar: float,
+    ) -> tuple[Int64[np.ndarray, "query shown"], Float32[np.ndarray, "query shown height width"]]:
+        """Return each query's highest and lowest scored training images, and their maps.
+
+        `top` of each, the highest first; ties are in order of position, as in the report.
+
+        Raises:
+            PluginError: the method is a plug-in, and raised or broke its contract.
+        """
+        top = min(top, len(train))
+        highest, lowest = (np.argsort(s, axis=1, kind="stable")[:, :top] for s in (-scores, scores))
+        positions = np.concatenate([highest, lowest], axis=1)
+        shape = positions.shape[1], *queries.shape[2:]
+        pairs = zip(tqdm(queries, desc="maps", mininterval=10), positions, strict=True)
+        maps = [
+            answer(self, self.maps, train, query, chosen.tolist(), abar, shape=shape)
+            for query, chosen in pairs
+        ]
+        return positions, np.stack(maps).astype(np.float32)
 
     def abar(self, params: Mapping[str, Any]) -> float:
         """Return the product of alphas up to `timestep`, by the params' noise schedule."""
@@ -308,11 +304,7 @@ class RetrainingMethod(Method):
         return 2
 
     @abstractmethod
-    def scores_from_losses(
-        self,
-        masks: Bool[np.ndarray, "subset train"],
-        losses: Float64[np.ndarray, "subset query"],
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores_from_losses(self, masks: Masks, losses: SubsetLosses) -> Scores:
         """Return tau from each query's loss under the model of each subset."""
 
     def errors(self, options: MethodOptions, config: Config) -> Iterator[str]:
@@ -332,7 +324,7 @@ class RetrainingMethod(Method):
         elif n_models < self.least_models:
             yield f"models: found {n_models}, {options.method} needs at least {self.least_models}"
 
-    def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:  # noqa: ARG002
+    def inputs(self, split: str, files: Files) -> dict[str, str | list[str]]:
         """Return the retrained models' `measurements` and `subsets`, and the indices of `train`."""
         return {
             "subsets": files.subsets(),

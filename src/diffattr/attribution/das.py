@@ -14,10 +14,9 @@ released code's `DAS1` leaves out the leverage (option `leverage: false`).
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float64
 
 from diffattr.attribution.base import OPTION, KernelMethod
-from diffattr.attribution.kernel import TrainSide
+from diffattr.attribution.kernel import TrainSide, TrainWeights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class Das(KernelMethod):
     unit_gradients: bool = True
     reads_losses: bool = True
 
-    def train_weights(self, train: TrainSide, ridge: float) -> Float64[np.ndarray, " train"]:
+    def train_weights(self, train: TrainSide, ridge: float) -> TrainWeights:
         """Return the residual, over one minus the leverage."""
         assert train.losses is not None
         roots = np.sqrt(train.losses.astype(np.float64))

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from diffattr.artifacts import ArtifactError, read_array
-from diffattr.attribution.method import OPTION, Files, Method, Reading, Reads
+from diffattr.attribution.method import OPTION, Files, Method, Reads
 from diffattr.attribution.scores import DenseAttribution
 from diffattr.config import Config, MethodOptions
 
@@ -54,7 +53,7 @@ class FileScores(Method):
         """Return why a split without a file gets no scores."""
         return None if split in self.files else "has a file of scores for some splits only"
 
-    def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:  # noqa: ARG002
+    def inputs(self, split: str, files: Files) -> dict[str, str | list[str]]:
         """Return the `file` of scores, and the indices of both sides, which give its shape."""
         return {
             "file": self.files[split],
@@ -68,33 +67,26 @@ class FileScores(Method):
         Raises:
             ArtifactError: the file does not hold finite real numbers of this shape.
         """
-        n_queries, n_train = (len(read_array(path)) for path in (inputs.queries, inputs.train))
-        return DenseAttribution(read_scores(inputs.file, n_queries, n_train))
-
-
-def read_scores(path: str, n_queries: int, n_train: int) -> Float64[np.ndarray, "query train"]:
-    """Return the scores of one file.
-
-    Raises:
-        ArtifactError: it does not hold finite real numbers of this shape.
-    """
-    try:
-        found = read_array(path)
-    except ArtifactError as error:
-        raise ArtifactError(
-            f"{path}: is not a readable .npy array of numbers ({error.__cause__}); write it anew"
-        ) from error
-    if found.shape != (n_queries, n_train):
-        raise ArtifactError(
-            f"{path}: found an array of shape {found.shape}, expected (query, train) ="
-            f" {(n_queries, n_train)}; write it in the order of the benchmark's images"
-        )
-    if found.dtype.kind not in "fiu":
-        raise ArtifactError(f"{path}: found {found.dtype}, expected real numbers")
-    # Scores are stored as float32.
-    if n_bad := np.count_nonzero(~(np.abs(found) <= np.finfo(np.float32).max)):
-        raise ArtifactError(
-            f"{path}: {n_bad} of {found.size} scores are NaN, infinite or too large for float32;"
-            " write a finite number for each"
-        )
-    return found.astype(np.float64)
+        path, sides = inputs.file, (inputs.queries, inputs.train)
+        shape = tuple(len(read_array(side)) for side in sides)
+        try:
+            found = read_array(path)
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"{path}: is not a readable .npy array of numbers ({error.__cause__});"
+                " write it anew"
+            ) from error
+        if found.shape != shape:
+            raise ArtifactError(
+                f"{path}: found an array of shape {found.shape}, expected (query, train) ="
+                f" {shape}; write it in the order of the benchmark's images"
+            )
+        if found.dtype.kind not in "fiu":
+            raise ArtifactError(f"{path}: found {found.dtype}, expected real numbers")
+        # Scores are stored as float32.
+        if n_bad := np.count_nonzero(~(np.abs(found) <= np.finfo(np.float32).max)):
+            raise ArtifactError(
+                f"{path}: {n_bad} of {found.size} scores are NaN, infinite or too large for"
+                " float32; write a finite number for each"
+            )
+        return DenseAttribution(found.astype(np.float64))

@@ -20,12 +20,14 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Float, Float64
 
-from diffattr.attribution.scores import Attribution
+from diffattr.attribution.scores import Attribution, Predictions, Scores, Subsets
 from diffattr.config import ConfigError
+from diffattr.data.subsets import membership
 
 Form = Literal["primal", "dual"]
+TrainWeights = Float64[np.ndarray, " train"]
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,8 @@ class KernelAttribution(Attribution):
 
     query_factor: Float[np.ndarray, "query rank"]
     train: TrainSide
-    train_weights: Callable[[TrainSide, float], np.ndarray]
+    train_weights: Callable[[TrainSide, float], TrainWeights]
     fixed_ridge: float | None = None
-
-    @property
-    def n_train(self) -> int:
-        """The number of training images."""
-        return len(self.train.factor)
 
     def _ridge(self, lam: float | None) -> float:
         if self.fixed_ridge is not None:
@@ -150,32 +147,32 @@ class KernelAttribution(Attribution):
             )
         return self.train.kernel.ridge(lam)
 
-    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+    def _at(self, lam: float | None) -> tuple[TrainWeights, Float64[np.ndarray, " rank"]]:
+        """Return w and S + ridge of the module's formula at one lambda."""
+        ridge = self._ridge(lam)
+        return self.train_weights(self.train, ridge), self.train.kernel.eigenvalues + ridge
+
+    def scores(self, lam: float | None) -> Scores:
         """Return tau at one lambda, in units of the mean |phi|^2; None for a fixed ridge.
 
         Raises:
             ConfigError: a lambda is missing, or is given to a method with a fixed ridge.
         """
-        ridge = self._ridge(lam)
-        weights = self.train_weights(self.train, ridge)
-        solved = self.query_factor / (self.train.kernel.eigenvalues + ridge)
-        return (solved @ self.train.factor.T) * weights
+        weights, spectrum = self._at(lam)
+        return ((self.query_factor / spectrum) @ self.train.factor.T) * weights
 
-    def predictions(
-        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
-    ) -> Float32[np.ndarray, "lambda subset query"]:
+    def predictions(self, subsets: Subsets, lams: Sequence[float | None]) -> Predictions:
         """Return the sum of the scores of each subset, for every lambda.
 
         A (subset, rank) by (rank, query) product per lambda; no (query, train) matrix is formed.
         Errors are those of `scores`.
         """
+        masks = membership(subsets, len(self.train.factor))
         paths, before, sums = [], None, np.empty(0)
         for lam in lams:
-            ridge = self._ridge(lam)
-            weights = self.train_weights(self.train, ridge)
+            weights, spectrum = self._at(lam)
             if before is None or not np.array_equal(weights, before):
                 # Most methods have the same weights at every ridge: one product serves the path.
                 sums, before = (masks * weights) @ self.train.factor, weights
-            solved = sums / (self.train.kernel.eigenvalues + ridge)
-            paths.append(solved @ self.query_factor.T)
+            paths.append((sums / spectrum) @ self.query_factor.T)
         return np.stack(paths).astype(np.float32)

@@ -32,56 +32,28 @@ KEYS: dict[Reads, tuple[str, ...]] = {
 """Keys of a config's method that only some methods accept, by what these methods read."""
 _NEEDS: dict[Reads, Needs] = {
     "features": "gradients",
-    "pixels": "no gradients",
-    "embedding": "no gradients",
     "losses": "retraining",
     "files": "computed elsewhere",
 }
 M = TypeVar("M", bound="Method")
-_Split = _Name = _Pass = _Function = _Model = str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What one method of a config reads.
-
-    `models` names where features are computed, with the weight of each in the mean of scores; both
-    are empty for a method that reads none. `n_retrained` is the number of retrained models that a
-    retraining-based method learns from, None for others.
-    """
-
-    gradient_pass: str | None = None
-    output_function: str | None = None
-    embedding: str | None = None
-    models: tuple[str, ...] = ()
-    weights: tuple[float, ...] = ()
-    n_retrained: int | None = None
-
-    @property
-    def feature_set(self) -> tuple[str, str]:
-        """Pass and output function of a method that reads features."""
-        assert self.gradient_pass is not None
-        assert self.output_function is not None
-        return self.gradient_pass, self.output_function
 
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """Where the artifacts lie that methods may read.
+    """Where the artifacts lie that one method of a config may read, most of them by split.
 
-    `features` and `trajectory_features` return shards, the latter of generated images along their
-    sampling trajectories. `measurements` are the retrained models' losses on a split, `subsets` the
-    training images of these models.
+    Of the models at which a method's features are computed, `features` returns all shards of the
+    first, then those of the next, and `kernels` a file each: a kernel, or the curvature in whose
+    eigenbasis the features are. `measurements` are the retrained models' losses, `subsets` their
+    training images.
     """
 
-    indices: Callable[[_Split], str]
-    samples: Callable[[_Split], str]
-    embedding: Callable[[_Name, _Split], str]
-    features: Callable[[_Pass, _Split, _Model], list[str]]
-    trajectory_features: Callable[[_Pass, _Model], list[str]]
-    kernel: Callable[[_Pass, _Function, _Model], str]
-    curvature: Callable[[_Pass, _Model], str]
-    measurements: Callable[[_Split], str]
+    indices: Callable[[str], str]
+    samples: Callable[[str], str]
+    embedding: Callable[[str], str]
+    features: Callable[[str], list[str]]
+    kernels: Callable[[], list[str]]
+    measurements: Callable[[str], str]
     subsets: Callable[[], list[str]]
 
 
@@ -132,7 +104,7 @@ class Method(ABC):
     @property
     def needs(self) -> Needs:
         """The method's group in the report, if it is computed at the full model alone."""
-        return _NEEDS[self.reads]
+        return _NEEDS.get(self.reads, "no gradients")
 
     def errors(self, options: MethodOptions, config: Config) -> Iterator[str]:  # noqa: ARG002
         """Yield what the method needs and the config lacks; each line starts with the key."""
@@ -145,11 +117,10 @@ class Method(ABC):
         return None
 
     @abstractmethod
-    def inputs(self, reading: Reading, split: str, files: Files) -> dict[str, str | list[str]]:
+    def inputs(self, split: str, files: Files) -> dict[str, str | list[str]]:
         """Return the files that the scores of one split are computed from, by name.
 
-        A list has all files of the first model, then those of the next. Splits that are
-        `unanswered` are never asked for.
+        Splits that are `unanswered` are never asked for.
         """
 
     @abstractmethod

@@ -24,14 +24,23 @@ share one noise, here each has another.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, product
 from math import prod
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 from numpy.lib.stride_tricks import sliding_window_view
 
 from diffattr import rng
-from diffattr.attribution.base import OPTION, PatchMethod
+from diffattr.attribution.base import (
+    OPTION,
+    Maps,
+    PatchMethod,
+    QueryImage,
+    QueryImages,
+    Scores,
+    TrainImages,
+)
 
 FLOATS = 2**20
 """Numbers in one array, apart from padded images and scores; the patches of one image may need
@@ -39,6 +48,9 @@ more."""
 
 Places = tuple[np.ndarray, ...]
 """Query, row and column of some query patches."""
+NoisyQueries = Float64[np.ndarray, "query channel height width"]
+TrainPatches = Float64[np.ndarray, "train row column channel down right"]
+PatchWeights = Float64[np.ndarray, "patch train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,25 +69,20 @@ class Nda(PatchMethod):
     draws: int = field(default=1, metadata=OPTION)
 
     def __post_init__(self):
-        if self.timestep < 0:
-            raise ValueError(f"timestep: found {self.timestep}, allowed: at least 0")
-        if self.patch < 1 or self.patch % 2 == 0:
-            raise ValueError(f"patch: found {self.patch}, allowed: odd numbers")
-        if self.top is not None and self.top < 1:
-            raise ValueError(f"top: found {self.top}, allowed: at least 1")
-        if self.coarse_patch is not None and (self.coarse_patch < 2 or self.coarse_patch % 2 == 1):
-            raise ValueError(f"coarse_patch: found {self.coarse_patch}, allowed: even numbers")
-        if not 0 <= self.alpha <= 1:
-            raise ValueError(f"alpha: found {self.alpha}, allowed: 0 to 1")
-        if self.draws < 1:
-            raise ValueError(f"draws: found {self.draws}, allowed: at least 1")
+        coarse_patch = 2 if self.coarse_patch is None else self.coarse_patch
+        allowed = (
+            ("timestep", self.timestep >= 0, "at least 0"),
+            ("patch", self.patch > 0 and self.patch % 2 == 1, "odd numbers"),
+            ("top", self.top is None or self.top > 0, "at least 1"),
+            ("coarse_patch", coarse_patch > 0 and coarse_patch % 2 == 0, "even numbers"),
+            ("alpha", 0 <= self.alpha <= 1, "0 to 1"),
+            ("draws", self.draws > 0, "at least 1"),
+        )
+        for name, is_allowed, words in allowed:
+            if not is_allowed:
+                raise ValueError(f"{name}: found {getattr(self, name)}, allowed: {words}")
 
-    def scores_of_images(
-        self,
-        train: Float32[np.ndarray, "train channel height width"],
-        queries: Float32[np.ndarray, "query channel height width"],
-        abar: float,
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores_of_images(self, train: TrainImages, queries: QueryImages, abar: float) -> Scores:
         """Return tau; `abar` is the product of alphas up to the option `timestep`.
 
         A query's noise is keyed by its bytes, so that its scores do not depend on other queries.
@@ -88,12 +95,8 @@ class Nda(PatchMethod):
         return scores
 
     def maps(
-        self,
-        train: Float32[np.ndarray, "train channel height width"],
-        query: Float32[np.ndarray, "channel height width"],
-        positions: Sequence[int],
-        abar: float,
-    ) -> Float64[np.ndarray, "position height width"]:
+        self, train: TrainImages, query: QueryImage, positions: Sequence[int], abar: float
+    ) -> Maps:
         """Return what each place of one query adds to the scores of some training images.
 
         A pixel gets what the fine patch around it adds, and a quarter of what each coarse patch
@@ -105,14 +108,13 @@ class Nda(PatchMethod):
             reach = (0, 1) if scale.coarse else (0,)
             for (_, row, column), weights in scale.weights(train, noisy, abar):
                 added = share / len(reach) ** 2 * weights[:, chosen].T
-                for down in reach:
-                    for right in reach:
-                        maps[:, row + down, column + right] += added
+                for down, right in product(reach, repeat=2):
+                    maps[:, row + down, column + right] += added
         return maps
 
     def _passes(
-        self, queries: Float32[np.ndarray, "query channel height width"], abar: float
-    ) -> Iterator[tuple[float, "_Scale", Float64[np.ndarray, "query channel height width"]]]:
+        self, queries: QueryImages, abar: float
+    ) -> Iterator[tuple[float, "_Scale", NoisyQueries]]:
         """Yield every scale with every noise: its share in the score, the scale, noisy queries."""
         scales = {_Scale(self.patch, self.top, coarse=False): 1.0}
         if self.coarse_patch is not None:
@@ -137,11 +139,8 @@ class _Scale:
     coarse: bool
 
     def weights(
-        self,
-        train: Float32[np.ndarray, "train channel height width"],
-        noisy: Float64[np.ndarray, "query channel height width"],
-        abar: float,
-    ) -> Iterator[tuple[Places, Float64[np.ndarray, "patch train"]]]:
+        self, train: TrainImages, noisy: NoisyQueries, abar: float
+    ) -> Iterator[tuple[Places, PatchWeights]]:
         """Yield the sum of every training image's top weights, for some query patches at a time.
 
         Each query patch appears once; within a batch, queries are in order.
@@ -149,14 +148,10 @@ class _Scale:
         # In units of the noise's standard deviation.
         x = self._patches(noisy / np.sqrt(1 - abar))
         y = self._patches(np.sqrt(abar / (1 - abar)) * train.astype(np.float64))
-        for rows in _alike(noisy.shape[2], self.side):
-            for columns in _alike(noisy.shape[3], self.side):
-                x_alike, y_alike = (
-                    patches[:, rows.start : rows.stop, columns.start : columns.stop]
-                    for patches in (x, y)
-                )
-                for (query, row, column), weights in self._weights_alike(x_alike, y_alike):
-                    yield (query, row + rows.start, column + columns.start), weights
+        for rows, columns in product(*(_alike(length, self.side) for length in noisy.shape[2:])):
+            alike = self._weights_alike(x[:, rows, columns], y[:, rows, columns])
+            for (query, row, column), weights in alike:
+                yield (query, row + rows.start, column + columns.start), weights
 
     def _patches(
         self, images: Float64[np.ndarray, "image channel height width"]
@@ -175,8 +170,8 @@ class _Scale:
     def _weights_alike(
         self,
         x: Float64[np.ndarray, "query row column channel down right"],
-        y: Float64[np.ndarray, "train row column channel down right"],
-    ) -> Iterator[tuple[Places, Float64[np.ndarray, "patch train"]]]:
+        y: TrainPatches,
+    ) -> Iterator[tuple[Places, PatchWeights]]:
         """Yield the same for patches that reach over the same borders.
 
         Distances are computed from the product of two matrices of patches.
@@ -192,11 +187,8 @@ class _Scale:
             yield places, self._image_weights(patches, y, images_at_once)
 
     def _image_weights(
-        self,
-        x: Float64[np.ndarray, "patch dim"],
-        y: Float64[np.ndarray, "train row column channel down right"],
-        images_at_once: int,
-    ) -> Float64[np.ndarray, "patch train"]:
+        self, x: Float64[np.ndarray, "patch dim"], y: TrainPatches, images_at_once: int
+    ) -> PatchWeights:
         """Return the sum of every training image's top weights, for every query patch.
 
         exp is relative to each training image's nearest patch, and at last to the nearest of all.
@@ -223,12 +215,13 @@ class _Scale:
         return relative * tops / (relative * sums).sum(axis=1, keepdims=True)
 
 
-def _alike(length: int, side: int) -> list[range]:
+def _alike(length: int, side: int) -> list[slice]:
     """Return the places along one axis, grouped by how far patches reach over its two ends."""
     before = (side - 1) // 2
-    parts: dict[tuple[int, int], list[int]] = {}
-    for place in range(length + 2 * before - side + 1):
-        first = place - before
-        over = max(0, -first), max(0, first + side - length)
-        parts.setdefault(over, []).append(place)
-    return [range(places[0], places[-1] + 1) for places in parts.values()]
+
+    def reach(place: int) -> tuple[int, int]:
+        return max(0, before - place), max(0, place - before + side - length)
+
+    groups = groupby(range(length + 2 * before - side + 1), reach)
+    alike = [list(places) for _, places in groups]
+    return [slice(places[0], places[-1] + 1) for places in alike]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt64
+from jaxtyping import Float, UInt64
 
 from diffattr import rng
-from diffattr.attribution.base import OPTION, Reads, Similarity
+from diffattr.attribution.base import OPTION, QueryRows, Reads, Scores, Similarity, TrainRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +19,7 @@ class RandomScores(Similarity):
     reads: Reads = "pixels"
     draw: int = field(default=0, metadata=OPTION)
 
-    def scores(
-        self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores(self, train: TrainRows, queries: QueryRows) -> Scores:
         """Return numbers in [0, 1) that do not depend on the order of the images."""
         bits = rng.mixed(self._words(queries, "query")[:, None] ^ self._words(train, "train"))
         return (bits >> np.uint64(11)) * 2.0**-53

@@ -14,18 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from diffattr.attribution.base import OPTION, RetrainingMethod
+from diffattr.attribution.base import OPTION, Masks, RetrainingMethod, Scores, SubsetLosses
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmpiricalInfluence(RetrainingMethod):
     """Means over models with and without the training image."""
 
-    def scores_from_losses(
-        self,
-        masks: Bool[np.ndarray, "subset train"],
-        losses: Float64[np.ndarray, "subset query"],
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores_from_losses(self, masks: Masks, losses: SubsetLosses) -> Scores:
         """Return the differences; 0 for an image in all subsets or in none."""
         inside = masks.astype(np.float64)
         outside = 1 - inside
@@ -60,15 +56,11 @@ class Datamodel(RetrainingMethod):
         """Two per fold, since R^2 of a single model is undefined."""
         return 2 * self.folds
 
-    def scores_from_losses(
-        self,
-        masks: Bool[np.ndarray, "subset train"],
-        losses: Float64[np.ndarray, "subset query"],
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores_from_losses(self, masks: Masks, losses: SubsetLosses) -> Scores:
         """Return minus the coefficients, at each query's chosen alpha."""
         design = masks.astype(np.float64)
         chosen = self.chosen_alphas(design, losses)
-        ridge = _Ridge.of(design, losses)
+        ridge = _Ridge(design, losses)
         scores = np.empty((losses.shape[1], design.shape[1]))
         for number, alpha in enumerate(self.alphas):
             queries = chosen == number
@@ -76,16 +68,14 @@ class Datamodel(RetrainingMethod):
         return scores
 
     def chosen_alphas(
-        self,
-        design: Float64[np.ndarray, "subset train"],
-        losses: Float64[np.ndarray, "subset query"],
+        self, design: Float64[np.ndarray, "subset train"], losses: SubsetLosses
     ) -> Int64[np.ndarray, " query"]:
         """Return the index of the alpha with the best mean R^2 over folds, per query."""
         from sklearn.model_selection import KFold
 
         r2 = np.zeros((len(self.alphas), losses.shape[1]))
         for kept, held_out in KFold(self.folds).split(design):
-            ridge = _Ridge.of(design[kept], losses[kept])
+            ridge = _Ridge(design[kept], losses[kept])
             truth = losses[held_out]
             spread = np.square(truth - truth.mean(axis=0)).sum(axis=0)
             for number, predicted in enumerate(ridge.predictions(design[held_out], self.alphas)):
@@ -94,7 +84,6 @@ class Datamodel(RetrainingMethod):
         return r2.argmax(axis=0)
 
 
-@dataclass(frozen=True)
 class _Ridge:
     """Ridge regressions of many responses on one design, for any alpha.
 
@@ -102,26 +91,16 @@ class _Ridge:
     beta = X' U (S + alpha)^-1 U' (y - mean y).
     """
 
-    design: Float64[np.ndarray, "row column"]
-    row_means: Float64[np.ndarray, " column"]
-    response_means: Float64[np.ndarray, " query"]
-    eigenvalues: Float64[np.ndarray, " row"]
-    eigenvectors: Float64[np.ndarray, "row row"]
-    rotated: Float64[np.ndarray, "row query"]
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         design: Float64[np.ndarray, "row column"],
         responses: Float64[np.ndarray, "row query"],
-    ) -> "_Ridge":
-        row_means, response_means = design.mean(axis=0), responses.mean(axis=0)
-        centred = design - row_means
-        eigenvalues, eigenvectors = np.linalg.eigh(centred @ centred.T)
-        rotated = eigenvectors.T @ (responses - response_means)
-        return cls(
-            centred, row_means, response_means, eigenvalues.clip(min=0), eigenvectors, rotated
-        )
+    ):
+        self.row_means, self.response_means = design.mean(axis=0), responses.mean(axis=0)
+        self.design = design - self.row_means
+        eigenvalues, self.eigenvectors = np.linalg.eigh(self.design @ self.design.T)
+        self.eigenvalues = eigenvalues.clip(min=0)
+        self.rotated = self.eigenvectors.T @ (responses - self.response_means)
 
     def coefficients(
         self, alpha: float, queries: Bool[np.ndarray, " query"]

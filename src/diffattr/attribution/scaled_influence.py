@@ -15,14 +15,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from diffattr.attribution.base import KernelMethod
-from diffattr.attribution.kernel import TrainSide
+from diffattr.attribution.kernel import TrainSide, TrainWeights
 
 
 @dataclass(frozen=True, kw_only=True)
 class RelativeInfluence(KernelMethod):
     """1 / |H^-1 phi_n|."""
 
-    def train_weights(self, train: TrainSide, ridge: float) -> Float64[np.ndarray, " train"]:
+    def train_weights(self, train: TrainSide, ridge: float) -> TrainWeights:
         """Return the inverse length of the training image's effect on the network's weights."""
         return _inverse(train.solved_lengths(ridge))
 
@@ -31,16 +31,12 @@ class RelativeInfluence(KernelMethod):
 class RenormalisedInfluence(KernelMethod):
     """1 / |phi_n|."""
 
-    def train_weights(
-        self,
-        train: TrainSide,
-        ridge: float,  # noqa: ARG002
-    ) -> Float64[np.ndarray, " train"]:
+    def train_weights(self, train: TrainSide, ridge: float) -> TrainWeights:  # noqa: ARG002
         """Return the inverse length of the training image's feature."""
         return _inverse(train.lengths())
 
 
-def _inverse(lengths: Float64[np.ndarray, " train"]) -> Float64[np.ndarray, " train"]:
+def _inverse(lengths: Float64[np.ndarray, " train"]) -> TrainWeights:
     """Return 1 / length, 0 for a feature of zero, which has no direction.
 
     In the dual form, the length of a zero feature is up to the root of the rounding error.

@@ -5,36 +5,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Int64
 
 from diffattr.config import ConfigError
+from diffattr.data.subsets import membership
+
+TrainRows = Float[np.ndarray, "train dim"]
+"""Features, embeddings or flattened pixels of the training images, one row each."""
+QueryRows = Float[np.ndarray, "query dim"]
+Subsets = list[Int64[np.ndarray, " _"]]
+"""Positions in the training set, an array per subset."""
+Scores = Float64[np.ndarray, "query train"]
+Predictions = Float32[np.ndarray, "lambda subset query"]
 
 
 class Attribution(ABC):
     """Scores of one method for one query split: positive = the image lowers the query's loss."""
 
-    @property
     @abstractmethod
-    def n_train(self) -> int:
-        """The number of training images."""
-
-    @abstractmethod
-    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+    def scores(self, lam: float | None) -> Scores:
         """Return tau; `lam` is None for a method without lambda.
 
         Raises:
             ConfigError: there are no scores at this lambda.
         """
 
-    def predictions(
-        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
-    ) -> Float32[np.ndarray, "lambda subset query"]:
+    def predictions(self, subsets: Subsets, lams: Sequence[float | None]) -> Predictions:
         """Return, per lambda, the sum of the scores of each subset's training images.
 
         Raises:
             ConfigError: there are no scores at one of the lambdas.
         """
-        sums = [masks.astype(np.float64) @ self.scores(lam).T for lam in lams]
+        sums = []
+        for tau in map(self.scores, lams):
+            masks = membership(subsets, tau.shape[1]).astype(np.float64)
+            sums.append(masks @ tau.T)
         return np.stack(sums).astype(np.float32)
 
 
@@ -42,14 +47,9 @@ class Attribution(ABC):
 class DenseAttribution(Attribution):
     """A stored matrix of scores, without lambda."""
 
-    tau: Float64[np.ndarray, "query train"]
+    tau: Scores
 
-    @property
-    def n_train(self) -> int:
-        """The number of training images."""
-        return self.tau.shape[1]
-
-    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+    def scores(self, lam: float | None) -> Scores:
         """Return tau; raise ConfigError if a lambda is given."""
         if lam is not None:
             raise ConfigError(f"lambda: found {lam}, but the scores of this method have none")
@@ -67,20 +67,13 @@ class MeanAttribution(Attribution):
     parts: Sequence[Attribution]
     weights: Sequence[float]
 
-    @property
-    def n_train(self) -> int:
-        """The number of training images."""
-        return self.parts[0].n_train
-
-    def scores(self, lam: float | None) -> Float64[np.ndarray, "query train"]:
+    def scores(self, lam: float | None) -> Scores:
         """Return the mean of tau; errors are those of the parts."""
         return self._mean([part.scores(lam) for part in self.parts])
 
-    def predictions(
-        self, masks: Bool[np.ndarray, "subset train"], lams: Sequence[float | None]
-    ) -> Float32[np.ndarray, "lambda subset query"]:
+    def predictions(self, subsets: Subsets, lams: Sequence[float | None]) -> Predictions:
         """Return the mean of the parts' predictions; errors are those of the parts."""
-        sums = [part.predictions(masks, lams).astype(np.float64) for part in self.parts]
+        sums = [part.predictions(subsets, lams).astype(np.float64) for part in self.parts]
         return self._mean(sums).astype(np.float32)
 
     def _mean(self, members: Sequence[np.ndarray]) -> np.ndarray:

@@ -20,16 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from diffattr.attribution.base import Similarity
+from diffattr.attribution.base import QueryRows, Scores, Similarity, TrainRows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dot(Similarity):
     """x' x_n."""
 
-    def scores(
-        self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores(self, train: TrainRows, queries: QueryRows) -> Scores:
         """Return the inner product of every query with every training row."""
         return queries.astype(np.float64) @ train.astype(np.float64).T
 
@@ -38,9 +36,7 @@ class Dot(Similarity):
 class Cosine(Similarity):
     """x' x_n / (|x| |x_n|)."""
 
-    def scores(
-        self, train: Float[np.ndarray, "train dim"], queries: Float[np.ndarray, "query dim"]
-    ) -> Float64[np.ndarray, "query train"]:
+    def scores(self, train: TrainRows, queries: QueryRows) -> Scores:
         """Return the cosine of the angle; 0 where a row is zero."""
         return _normalised(queries) @ _normalised(train).T
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from diffattr.attribution.method import Files
@@ -136,19 +137,29 @@ class Inputs:
                 f"methods.{method}: {planned.kind} {planned.method.unanswered(split)}; found split"
                 f" {split}, allowed: {', '.join(self.splits.of(method))}"
             )
-        return planned.method.inputs(planned, split, self._method_files)
+        return planned.method.inputs(split, self._files_of(planned))
 
-    @property
-    def _method_files(self) -> Files:
-        paths, features = self.paths, self.config.features
+    def _files_of(self, planned: PlannedMethod) -> Files:
+        paths, follows = self.paths, planned.method.follows_trajectory
+
+        def features(split: str) -> list[str]:
+            source = TRAJECTORY if follows and split == "gen" else split
+            of_model = partial(self.shards, planned.feature_set[0], source)
+            return [shard for model in planned.models for shard in of_model(model)]
+
+        def kernels() -> list[str]:
+            gradient_pass, output_function = planned.feature_set
+            curvature = self.config.features[gradient_pass].curvature
+            if curvature is not None:
+                return [paths.curvature(curvature, model) for model in planned.models]
+            return [paths.kernel(gradient_pass, output_function, m) for m in planned.models]
+
         return Files(
             indices=paths.indices,
             samples=paths.samples,
-            embedding=paths.embedding,
-            features=self.shards,
-            trajectory_features=lambda name, model: self.shards(name, TRAJECTORY, model),
-            kernel=paths.kernel,
-            curvature=lambda name, model: paths.curvature(features[name].curvature or "", model),
+            embedding=lambda split: paths.embedding(planned.embedding or "", split),
+            features=features,
+            kernels=kernels,
             measurements=lambda split: paths.measurements("retrain", split),
             subsets=lambda: self.subsets("retrain"),
         )

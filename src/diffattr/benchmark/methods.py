@@ -9,18 +9,36 @@ from dataclasses import dataclass, replace
 
 from diffattr.attribution import method_of
 from diffattr.attribution.lambda_rule import named_lambda
-from diffattr.attribution.method import KEYS, Method, Needs, Reading, with_options
+from diffattr.attribution.method import KEYS, Method, Needs, with_options
 from diffattr.benchmark.paths import FULL, checkpoint_model
 from diffattr.config import Config, ConfigError, MethodOptions, present
 from diffattr.plugins import PluginError
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannedMethod(Reading):
-    """A method of the config with what follows from it; `kind` is its name in the registry."""
+class PlannedMethod:
+    """A method of the config with what follows from it; `kind` is its name in the registry.
+
+    `models` names where features are computed, with the weight of each in the mean of scores; both
+    are empty for a method that reads none. `n_retrained` is the number of retrained models that a
+    retraining-based method learns from, None for others.
+    """
 
     kind: str
     method: Method
+    gradient_pass: str | None = None
+    output_function: str | None = None
+    embedding: str | None = None
+    models: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    n_retrained: int | None = None
+
+    @property
+    def feature_set(self) -> tuple[str, str]:
+        """Pass and output function of a method that reads features."""
+        assert self.gradient_pass is not None
+        assert self.output_function is not None
+        return self.gradient_pass, self.output_function
 
     @property
     def has_lambda(self) -> bool:

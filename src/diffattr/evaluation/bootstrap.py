@@ -11,27 +11,24 @@ from jaxtyping import Float, Float64
 from scipy.special import ndtri
 
 from diffattr import rng
-from diffattr.evaluation.lds import lds
+from diffattr.evaluation.lds import BySubset, lds
 
 Interval = tuple[float, float]
 """Lower and upper end of a confidence interval."""
+Resampled = Float64[np.ndarray, " resample"]
 
 
 @dataclass(frozen=True)
 class Draws:
     """The mean LDS of each resample, when subsets, queries, or both are drawn again."""
 
-    subsets: Float64[np.ndarray, " resample"]
-    queries: Float64[np.ndarray, " resample"]
-    both: Float64[np.ndarray, " resample"]
+    subsets: Resampled
+    queries: Resampled
+    both: Resampled
 
 
 def resampled(
-    predictions: Float[np.ndarray, "subset query"],
-    measurement: Float[np.ndarray, "subset query"],
-    n_resamples: int,
-    seed: int,
-    split: str,
+    predictions: BySubset, measurement: BySubset, n_resamples: int, seed: int, split: str
 ) -> Draws:
     """Return the mean LDS over resamples, each query at the lambda chosen for it."""
     n_subsets, n_queries = predictions.shape
@@ -72,7 +69,7 @@ def _correlation(
     first: Float64[np.ndarray, "resample subset"],
     second: Float64[np.ndarray, "resample subset"],
     counts: Float64[np.ndarray, "resample subset"],
-) -> Float64[np.ndarray, " resample"]:
+) -> Resampled:
     """Return Pearson's correlation, every subset as often as it was drawn; 0 for constants."""
     weighted = counts * first
     covariance = np.einsum("rm,rm->r", weighted, second)
@@ -82,7 +79,7 @@ def _correlation(
     return covariance / np.sqrt(np.where(variances <= 0, np.inf, variances))
 
 
-def interval(point: float, draws: Float64[np.ndarray, " resample"], confidence: float) -> Interval:
+def interval(point: float, draws: Resampled, confidence: float) -> Interval:
     """Return the interval point -+ z * (standard deviation of the draws).
 
     Not a percentile interval: repeated subsets are tied in both rankings, which moves the draws as

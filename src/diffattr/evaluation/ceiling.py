@@ -16,10 +16,10 @@ import itertools
 import math
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 
 from diffattr.artifacts import Result
-from diffattr.evaluation.lds import standardised_ranks
+from diffattr.evaluation.lds import Measurements, standardised_ranks
 
 
 class Ceiling(Result, frozen=True):
@@ -38,16 +38,14 @@ class Ceiling(Result, frozen=True):
     one_more_retraining: float
 
 
-def seed_correlations(
-    measurements: Float[np.ndarray, "seed subset query"],
-) -> Float64[np.ndarray, " query"]:
+def seed_correlations(measurements: Measurements) -> Float64[np.ndarray, " query"]:
     """Return Spearman's correlation between seeds, mean over pairs of seeds, per query."""
     ranks = standardised_ranks(measurements)
     pairs = list(itertools.combinations(range(len(ranks)), 2))
     return np.mean([np.einsum("mq,mq->q", ranks[a], ranks[b]) for a, b in pairs], axis=0)
 
 
-def noise_ceiling(measurements: Float[np.ndarray, "seed subset query"]) -> Ceiling | None:
+def noise_ceiling(measurements: Measurements) -> Ceiling | None:
     """Return the ceiling, or None where one seed leaves it unknown."""
     n_seeds = len(measurements)
     if n_seeds < 2:

@@ -7,19 +7,19 @@ difference, whose interval is narrower than the methods' own intervals suggest.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
 import numpy as np
 from scipy.special import ndtr
 
 from diffattr.artifacts import Result
-from diffattr.config import Pass
 from diffattr.evaluation.bootstrap import Interval, interval
 from diffattr.evaluation.result import LdsResult
 
 Verdict = Literal["higher", "lower", "undecided"]
+FEATURE_TOLERANCE = 1e-4
+"""Largest relative error at which features count as independent of batch size and order: float32
+sums over some hundred timesteps in another order differ by up to some 1e-5."""
 
 
 class Difference(Result, frozen=True):
@@ -130,35 +130,3 @@ def verdict_counts(verdicts: Iterable[Verdict]) -> VerdictCounts:
     """Return how often each verdict was reached."""
     count = Counter(verdicts)
     return VerdictCounts(higher=count["higher"], lower=count["lower"], undecided=count["undecided"])
-
-
-@dataclass(frozen=True)
-class OnGradients:
-    """What a gradient-based method of a config is computed from."""
-
-    kind: str
-    models: tuple[str, ...]
-    gradient_pass: Pass
-
-
-def d_trak_pairs(methods: Mapping[str, OnGradients]) -> list[tuple[str, str]]:
-    """Return each D-TRAK with each TRAK at the same models and noise, on as many timesteps or more.
-
-    The paper's claims: D-TRAK is better on the same pass, and with 10 timesteps than TRAK with 100.
-    """
-
-    def comparable(d_trak: OnGradients, trak: OnGradients) -> bool:
-        ours, theirs = d_trak.gradient_pass, trak.gradient_pass
-        same = msgspec.structs.replace(
-            theirs, n_timesteps=ours.n_timesteps, output_functions=ours.output_functions
-        )
-        return (
-            d_trak.models == trak.models and ours == same and ours.n_timesteps <= theirs.n_timesteps
-        )
-
-    return [
-        (d_trak, trak)
-        for d_trak, ours in methods.items()
-        for trak, theirs in methods.items()
-        if (ours.kind, theirs.kind) == ("d-trak", "trak") and comparable(ours, theirs)
-    ]

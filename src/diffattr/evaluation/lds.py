@@ -11,6 +11,10 @@ Source: Ilyas et al., "Datamodels" (ICML 2022); Park et al., "TRAK" (ICML 2023),
 import numpy as np
 from jaxtyping import Float, Float64
 
+BySubset = Float[np.ndarray, "subset query"]
+Measurements = Float[np.ndarray, "seed subset query"]
+"""A measured quantity of each query under the models of each subset, by training seed."""
+
 
 def mean_ranks(
     values: Float[np.ndarray, "*batch subset query"],
@@ -49,8 +53,7 @@ def standardised_ranks(
 
 
 def lds(
-    predictions: Float[np.ndarray, "*lambda subset query"],
-    measurement: Float[np.ndarray, "subset query"],
+    predictions: Float[np.ndarray, "*lambda subset query"], measurement: BySubset
 ) -> Float64[np.ndarray, "*lambda query"]:
     """Return the LDS of every query, for every lambda: ranked once, multiplied once."""
     predicted = standardised_ranks(predictions)

@@ -8,15 +8,13 @@ and lifts or lowers every method. Numbers of methods that ship with a power (DAS
 are comparable only if all are treated alike, which is what this audit does.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from diffattr.artifacts import Result
 from diffattr.config import Lds
-from diffattr.evaluation.bootstrap import Interval, interval, resampled
-from diffattr.evaluation.lds import lds
+from diffattr.evaluation.bootstrap import Interval, Resampled, interval, resampled
+from diffattr.evaluation.lds import Measurements, lds
 
 SQUARES = "squares"
 
@@ -52,7 +50,7 @@ def to_power(
 def audit(
     scores: Float[np.ndarray, "query train"],
     masks: Bool[np.ndarray, "subset train"],
-    measurements: Float[np.ndarray, "seed subset query"],
+    measurements: Measurements,
     options: Lds,
     seed: int,
     split: str,
@@ -60,27 +58,21 @@ def audit(
     """Return the LDS of each transformation: plain scores, the powers of the config, squares."""
     measurement, confidence = measurements.mean(axis=0), options.confidence
 
-    def judged(power: float | str) -> tuple[float, Float64[np.ndarray, " resample"]]:
+    def judged(power: float | str) -> tuple[float, Resampled]:
         predictions = masks.astype(np.float64) @ to_power(scores, power).T
         draws = resampled(predictions, measurement, options.resamples, seed, split)
         return float(lds(predictions, measurement).mean()), draws.both
 
-    plain, plain_draws = judged(1.0)
-
-    def row(
-        power: float | str, point: float, draws: Float64[np.ndarray, " resample"]
-    ) -> PowerAudit:
-        difference = point - plain
-        return PowerAudit(
+    powers: list[float | str] = [1.0, *options.powers, SQUARES]
+    found = [judged(power) for power in powers]
+    plain, plain_draws = found[0]
+    return [
+        PowerAudit(
             power=power,
             lds=point,
             interval=interval(point, draws, confidence),
-            difference=difference,
-            difference_interval=interval(difference, draws - plain_draws, confidence),
+            difference=point - plain,
+            difference_interval=interval(point - plain, draws - plain_draws, confidence),
         )
-
-    powers: Sequence[float | str] = [*options.powers, SQUARES]
-    return [
-        row(1.0, plain, plain_draws),
-        *(row(power, *judged(power)) for power in powers),
+        for power, (point, draws) in zip(powers, found, strict=True)
     ]

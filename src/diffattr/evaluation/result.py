@@ -1,18 +1,19 @@
 """The LDS result of one method on one split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 
 from diffattr.artifacts import Result
 from diffattr.config import PRIMARY, Lds
 from diffattr.evaluation.bootstrap import Draws, Interval, interval, resampled
 from diffattr.evaluation.ceiling import Ceiling, noise_ceiling
-from diffattr.evaluation.lds import lds
-from diffattr.evaluation.selection import Selection, cross_fitted
+from diffattr.evaluation.lds import Measurements, lds
+from diffattr.evaluation.selection import cross_fitted
+
+ALL = slice(None)
 
 
 class Selected(Result, frozen=True, rename={"lam": "lambda"}):
@@ -145,7 +146,7 @@ class LdsResult(Result, frozen=True):
 def evaluate(
     predictions: Float[np.ndarray, "lambda subset query"],
     lambdas: Sequence[float | None],
-    measurements: Mapping[str, Float[np.ndarray, "seed subset query"]],
+    measurements: Mapping[str, Measurements],
     options: Lds,
     seed: int,
     split: str,
@@ -156,10 +157,12 @@ def evaluate(
     but `measured`, where the others stand, is about. The measurement is the mean over training
     seeds.
     """
-    judged = _judge(predictions, measurements[PRIMARY], options, seed, split)
-    point = float(judged.per_query.mean())
-    draws = judged.draws(options, seed, split)
-    ceiling = noise_ceiling(measurements[PRIMARY])
+    by_quantity = {
+        name: _Judged(predictions, lambdas, values, options, seed, split)
+        for name, values in measurements.items()
+    }
+    judged = by_quantity.pop(PRIMARY)
+    point, ceiling, draws = float(judged.per_query.mean()), judged.ceiling, judged.draws()
     return LdsResult(
         lds=point,
         interval=Intervals(
@@ -167,97 +170,64 @@ def evaluate(
             subsets=interval(point, draws.subsets, options.confidence),
             queries=interval(point, draws.queries, options.confidence),
         ),
-        **judged.choices(lambdas),
+        selected=judged.selected,
+        oracle=judged.oracle,
         curve=LambdaCurve(lambdas=tuple(lambdas), lds=tuple(judged.path.mean(axis=1).tolist())),
         ceiling=ceiling,
         of_bound=point / ceiling.bound if ceiling and ceiling.bound > 0 else None,
         per_query=tuple(judged.per_query.tolist()),
         resamples=Resamples(both=tuple(draws.both.tolist()), subsets=tuple(draws.subsets.tolist())),
         n_subsets=predictions.shape[1],
-        n_queries=judged.path.shape[1],
+        n_queries=predictions.shape[2],
         measured={
-            name: _of_quantity(predictions, values, lambdas, options, seed, split)
-            for name, values in measurements.items()
-            if name != PRIMARY
+            name: MeasuredLds(
+                **other.mean(),
+                selected=other.selected,
+                oracle=other.oracle,
+                bound=other.ceiling and other.ceiling.bound,
+            )
+            for name, other in by_quantity.items()
         },
         query_lists={
-            name: _of_queries(judged, listed.queries, options, seed, split)
+            name: QueryListLds(n_queries=len(listed.queries), **judged.mean(list(listed.queries)))
             for name, listed in options.query_lists.items()
             if listed.split == split
         },
     )
 
 
-@dataclass(frozen=True)
 class _Judged:
-    """Predictions held against one measurement, each query at the lambda chosen for it."""
+    """Predictions held against one measured quantity, each query at the lambda chosen for it.
 
-    path: Float64[np.ndarray, "lambda query"]
-    selection: Selection
-    predictions: Float[np.ndarray, "subset query"]
-    measurement: Float[np.ndarray, "subset query"]
+    `path` is the LDS of (lambda, query); `predictions` and `measurement` are (subset, query).
+    """
 
-    @property
-    def per_query(self) -> Float64[np.ndarray, " query"]:
-        return self.path[self.selection.per_query, np.arange(self.path.shape[1])]
+    def __init__(
+        self,
+        predictions: Float[np.ndarray, "lambda subset query"],
+        lambdas: Sequence[float | None],
+        measurements: Measurements,
+        options: Lds,
+        seed: int,
+        split: str,
+    ):
+        self.measurement, self.ceiling = measurements.mean(axis=0), noise_ceiling(measurements)
+        self.path = lds(predictions, self.measurement)
+        found = cross_fitted(self.path, options.folds, seed, split)
+        columns = np.arange(self.path.shape[1])
+        self.selected = Selected(lam=lambdas[found.selected])
+        self.oracle = Oracle(lam=lambdas[found.oracle], lds=float(self.path[found.oracle].mean()))
+        self.per_query = self.path[found.per_query, columns]
+        self.predictions = predictions[found.per_query, :, columns].T
+        self.options, self.seed, self.split = options, seed, split
 
-    def choices(self, lambdas: Sequence[float | None]) -> dict[str, Any]:
-        """Return the fields `selected` and `oracle` of a result."""
-        selected, oracle = self.selection.selected, self.selection.oracle
-        return {
-            "selected": Selected(lam=lambdas[selected]),
-            "oracle": Oracle(lam=lambdas[oracle], lds=float(self.path[oracle].mean())),
-        }
+    def draws(self, queries: list[int] | slice = ALL) -> Draws:
+        """Return the mean LDS of some queries in each resample."""
+        predictions, measurement = self.predictions[:, queries], self.measurement[:, queries]
+        return resampled(predictions, measurement, self.options.resamples, self.seed, self.split)
 
-    def draws(
-        self, options: Lds, seed: int, split: str, queries: Sequence[int] | None = None
-    ) -> Draws:
-        chosen = slice(None) if queries is None else list(queries)
-        return resampled(
-            self.predictions[:, chosen], self.measurement[:, chosen], options.resamples, seed, split
-        )
-
-
-def _judge(
-    predictions: Float[np.ndarray, "lambda subset query"],
-    measurements: Float[np.ndarray, "seed subset query"],
-    options: Lds,
-    seed: int,
-    split: str,
-) -> _Judged:
-    measurement = measurements.mean(axis=0)
-    path = lds(predictions, measurement)
-    selection = cross_fitted(path, options.folds, seed, split)
-    columns = np.arange(path.shape[1])
-    return _Judged(path, selection, predictions[selection.per_query, :, columns].T, measurement)
-
-
-def _of_quantity(
-    predictions: Float[np.ndarray, "lambda subset query"],
-    measurements: Float[np.ndarray, "seed subset query"],
-    lambdas: Sequence[float | None],
-    options: Lds,
-    seed: int,
-    split: str,
-) -> MeasuredLds:
-    judged = _judge(predictions, measurements, options, seed, split)
-    point, ceiling = float(judged.per_query.mean()), noise_ceiling(measurements)
-    draws = judged.draws(options, seed, split)
-    return MeasuredLds(
-        lds=point,
-        interval=interval(point, draws.both, options.confidence),
-        **judged.choices(lambdas),
-        bound=None if ceiling is None else ceiling.bound,
-    )
-
-
-def _of_queries(
-    judged: _Judged, queries: Sequence[int], options: Lds, seed: int, split: str
-) -> QueryListLds:
-    point = float(judged.per_query[list(queries)].mean())
-    draws = judged.draws(options, seed, split, queries)
-    return QueryListLds(
-        n_queries=len(queries),
-        lds=point,
-        interval=interval(point, draws.both, options.confidence),
-    )
+    def mean(self, queries: list[int] | slice = ALL) -> dict[str, Any]:
+        """Return the fields `lds` and `interval` of a result over some queries."""
+        point = float(self.per_query[queries].mean())
+        draws = self.draws(queries).both
+        return {"lds": point, "interval": interval(point, draws, self.options.confidence)}

@@ -16,7 +16,7 @@ from jaxtyping import Float, Float64, Int64
 
 from diffattr import rng
 from diffattr.artifacts import read_json, readable
-from diffattr.evaluation.lds import lds
+from diffattr.evaluation.lds import Measurements, lds
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def read_selected(path: str | Path) -> float:
 def selected_lambda(
     predictions: Float[np.ndarray, "lambda subset query"],
     lambdas: Sequence[float],
-    measurements: Float[np.ndarray, "seed subset query"],
+    measurements: Measurements,
     n_folds: int,
     seed: int,
     split: str,
