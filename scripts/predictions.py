@@ -10,13 +10,11 @@ with job(snakemake) as this:
     from diffattr.attribution.scores import DenseAttribution
     from diffattr.data.subsets import membership, read_subsets
 
-    if "scores" in this.input.keys():  # noqa: SIM118 (Snakemake's named list)
-        tau = read_arrays(this.input.scores)["scores"].astype(np.float64)
-        attribution = DenseAttribution(tau)
+    params, lambdas = this.config["method"], this.config["lambdas"]
+    if (scores := this.input.get("scores")) is not None:
+        attribution = DenseAttribution(read_arrays(scores)["scores"].astype(np.float64))
     else:
-        params = this.config["method"]
         attribution = configured(params).attribution(params, this.input)
-    subsets = read_subsets(this.input.lds_subsets)
-    lambdas = this.config["lambdas"]
-    predictions = attribution.predictions(membership(subsets, attribution.n_train), lambdas)
+    masks = membership(read_subsets(this.input.lds_subsets), attribution.n_train)
+    predictions = attribution.predictions(masks, lambdas)
     write_arrays(this.output[0], {"predictions": predictions}, {"lambdas": lambdas})

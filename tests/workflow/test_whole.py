@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from dags import jobs_here
@@ -14,8 +15,8 @@ from diffattr.artifacts import checksum, damage, provenance_path, read_provenanc
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
 from diffattr.config import load_schema
-from diffattr.plan.dag import planned
 from diffattr.plan.network import network_size
+from diffattr.plan.work import work_of
 
 pytestmark = pytest.mark.workflow
 
@@ -72,7 +73,8 @@ def test_the_plan_predicts_the_bytes_on_disk(each_finished):
     schema = load_schema(REPOSITORY / "schemas" / "config.schema.json")
     benchmark = Benchmark(read_config(each_finished.config, schema, "test"))
     with contextlib.chdir(each_finished.directory):
-        jobs = planned(benchmark, network_size(benchmark), jobs_here(each_finished.config))
+        work = partial(work_of, benchmark, network_size(benchmark))
+        jobs = jobs_here(each_finished.config, work)
     by_rule: dict[str, list[int]] = {}
     for job in jobs:
         found = sum(checksum(each_finished.directory / output)["bytes"] for output in job.outputs)
