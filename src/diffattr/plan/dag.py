@@ -43,24 +43,20 @@ def read_jobs(
         LookupError: a rule has no work function.
     """
     from snakemake.api import SnakemakeApi
-    from snakemake.settings.types import (
-        ConfigSettings,
-        DAGSettings,
-        OutputSettings,
-        RerunTrigger,
-        ResourceSettings,
-    )
+    from snakemake.settings import types as settings
 
-    triggers = RerunTrigger.parse_choices_set(list(rerun_triggers) or RerunTrigger.choices())
-    output = OutputSettings(enable_file_logging=False, log_level_override=logging.ERROR)
+    triggers = settings.RerunTrigger.parse_choices_set(
+        list(rerun_triggers) or settings.RerunTrigger.choices()
+    )
+    output = settings.OutputSettings(enable_file_logging=False, log_level_override=logging.ERROR)
     with SnakemakeApi(output) as api:
         try:
             opened = api.workflow(
-                resource_settings=ResourceSettings(cores=1),
-                config_settings=ConfigSettings(configfiles=[Path(configfile)]),
+                resource_settings=settings.ResourceSettings(cores=1),
+                config_settings=settings.ConfigSettings(configfiles=[Path(configfile)]),
                 snakefile=Path(snakefile),
             )
-            opened.dag(DAGSettings(targets={"all"}, rerun_triggers=triggers))
+            opened.dag(settings.DAGSettings(targets={"all"}, rerun_triggers=triggers))
             # The API prints a DAG but does not return it, so this repeats its `printdag`.
             workflow = opened._workflow
             workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
