@@ -1,8 +1,6 @@
 # A benchmark for data attribution in diffusion models. The stages, in the order of the data:
 #   data -> subsets, models -> generated queries -> losses, features -> attribution -> LDS,
 #   counterfactual -> report
-import json
-
 import msgspec
 from diffattr.artifacts import write_text
 from diffattr.config import yaml_text
@@ -109,7 +107,7 @@ rule plan:
     conda:
         ENVIRONMENT
     params:
-        config=json.dumps(msgspec.to_builtins(benchmark.written)),
+        config=msgspec.json.encode(benchmark.written).decode(),
         cores=workflow.cores or 1,
         # snakemake plan --resources gpu=8
         gpus=workflow.global_resources.get("gpu").value or 1,

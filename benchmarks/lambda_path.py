@@ -32,19 +32,10 @@ for n_train, k in [(40, 60)] if options.tiny else [(256, 4096), (2000, 1024)]:
             for lam in lambdas
         ]
 
-    variants = {"path": path, "inverses": inverses}
-    seconds = interleaved(variants, rounds=1)
+    seconds = interleaved({"path": path, "inverses": inverses}, rounds=1)
     difference = np.abs(path() - np.array(inverses())).max() / np.abs(path()).max()
-    rows.append(
-        [
-            n_train,
-            k,
-            len(lambdas),
-            *seconds.values(),
-            seconds["inverses"] / seconds["path"],
-            difference,
-        ]
-    )
+    ratio = seconds["inverses"] / seconds["path"]
+    rows.append([n_train, k, len(lambdas), *seconds.values(), ratio, difference])
 show(
     "Predictions for a whole lambda path (200 queries, 32 subsets)",
     ["train", "k", "lambdas", "path, s", "inverses, s", "ratio", "largest difference"],

@@ -30,10 +30,9 @@ def curves() -> dict[str, list[tuple[str, list[float], list[float]]]]:
                 kind = kinds[method["name"]]
                 if kind["method"] not in {"trak", "d-trak", "das"} or method["curve"] is None:
                     continue
+                output_function = kind["output_function"]
                 if "unit" in kind["gradient_pass"]:
-                    output_function = f"{kind['output_function']}, unit gradients"
-                else:
-                    output_function = kind["output_function"]
+                    output_function += ", unit gradients"
                 name = f"{report['name']}/{table['split']}/{method['name']}"
                 curve = method["curve"]
                 found[output_function].append((name, curve["lambdas"], curve["lds"]))

@@ -12,17 +12,12 @@ from diffattr.evaluation.lds import lds
 options = arguments(__doc__)
 root = Path("results", "smoke" if options.tiny else "digits")
 methods = ("trak-4", "d-trak-4") if options.tiny else ("trak-100", "d-trak-100", "pixel-cosine")
-
-
-def _number(path: Path) -> int:
-    return int(path.parent.name.removeprefix("block-"))
-
-
 rows = []
 for split in ("val", "gen"):
     seeds = []
     for folder in sorted((root / "losses" / "lds").glob("seed-*")):
-        blocks = sorted(folder.glob(f"block-*/{split}.zarr.zip"), key=_number)
+        n_blocks = len(list(folder.glob(f"block-*/{split}.zarr.zip")))
+        blocks = [folder / f"block-{n}" / f"{split}.zarr.zip" for n in range(n_blocks)]
         seeds.append(np.concatenate([read_arrays(path)["loss"] for path in blocks]))
     if not seeds:
         continue

@@ -19,7 +19,7 @@ from diffattr.artifacts import read_struct, write_text
 from diffattr.evaluation.comparison import difference
 from diffattr.evaluation.result import LdsResult
 
-METHODS = ("trak-10", "d-trak-10", "trak-100", "d-trak-100")
+METHODS = ("trak-4", "d-trak-4", "trak-10", "d-trak-10", "trak-100", "d-trak-100")
 ROOT = Path(__file__).parents[1]
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -29,14 +29,11 @@ parser.add_argument("--epochs", type=int, nargs="+", default=[25, 50, 100, 200, 
 parser.add_argument("--cores", default="all")
 parser.add_argument("--out", type=Path, help="a file that gets the table as well")
 options = parser.parse_args()
-base = yaml.safe_load((ROOT / options.config).read_text(encoding="utf-8"))
 if options.tiny:
-    base = yaml.safe_load((ROOT / "configs" / "smoke.yaml").read_text(encoding="utf-8"))
-    options.epochs = [1]
+    options.config, options.epochs = "configs/smoke.yaml", [1]
+base = yaml.safe_load((ROOT / options.config).read_text(encoding="utf-8"))
 base["counterfactual"], base["sweeps"] = None, {}
 methods = {name: base["methods"][name] for name in METHODS if name in base["methods"]}
-if options.tiny:
-    methods = {name: base["methods"][name] for name in ("trak-4", "d-trak-4")}
 passes = {method["features"].partition("/")[0] for method in methods.values()}
 base |= {
     "methods": methods,

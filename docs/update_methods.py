@@ -51,20 +51,15 @@ def asks(method: Method) -> str:
 
 def families() -> str:
     """Return one section per module: its docstring, and a line per method."""
-    modules: dict[str, list[str]] = {}
+    modules: dict[str, list[tuple[str, Method]]] = {}
     for name, method in METHODS.items():
-        modules.setdefault(type(method).__module__, []).append(name)
+        modules.setdefault(type(method).__module__, []).append((name, method))
     parts = []
-    for module, names in modules.items():
+    for module, methods in modules.items():
         title, _, text = (importlib.import_module(module).__doc__ or "").strip().partition("\n")
         rows = [
-            [
-                f"`{name}`",
-                first_paragraph(type(METHODS[name])),
-                asks(METHODS[name]),
-                options(METHODS[name]),
-            ]
-            for name in names
+            [f"`{name}`", first_paragraph(type(method)), asks(method), options(method)]
+            for name, method in methods
         ]
         table = github(rows, ["method", "", "names in the config", "options"])
         formula = f"\n\n```text\n{text.strip(chr(10))}\n```" if text.strip() else ""
@@ -84,13 +79,8 @@ def classes(registry: dict[str, str]) -> str:
     for name, path in registry.items():
         module, _, cls = path.partition(":")
         imported = importlib.import_module(module)
-        rows.append(
-            [
-                f"`{name}`",
-                first_paragraph(imported),
-                first_paragraph(getattr(imported, cls)),
-            ]
-        )
+        described = first_paragraph(imported), first_paragraph(getattr(imported, cls))
+        rows.append([f"`{name}`", *described])
     return github(rows, ["name", "", ""])
 
 

@@ -131,9 +131,7 @@ def grouped(rule):
     """Return the group of a rule's jobs; the profile sets how many are submitted together."""
 
     def part(wildcards):
-        if is_laptop():
-            return None
-        group = refused(requests().group, rule, wildcards)
+        group = None if is_laptop() else refused(requests().group, rule, wildcards)
         if group is None:
             return None
         # The profile's number applies to every part, as it does to a group name with wildcards.

@@ -16,7 +16,7 @@ rule captions:
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.models.text_conditioned.pipeline,
+            pipeline=PIPELINE,
             caption=benchmark.models.text_conditioned.caption,
         ),
     script:
@@ -41,7 +41,7 @@ rule encode:
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.models.text_conditioned.pipeline,
+            pipeline=PIPELINE,
             shape=benchmark.models.sample_shape,
             mirrored=False,
         ),
@@ -49,25 +49,18 @@ rule encode:
         "../scripts/encode.py"
 
 
-rule mirror:
-    """Encode the flipped training images: a flipped latent is not the latent of a flipped image."""
+# The flipped training images: a flipped latent is not the latent of a flipped image.
+use rule encode as mirror with:
     input:
         images=paths.images("train"),
     output:
         paths.mirrored(),
     log:
         log_path("samples", "train-mirrored"),
-    conda:
-        ENVIRONMENT
-    threads: benchmark.config.jobs.threads
-    resources:
-        **asked("mirror"),
     params:
         config=benchmark.params(
             "latents",
-            pipeline=benchmark.models.text_conditioned.pipeline,
+            pipeline=PIPELINE,
             shape=benchmark.models.sample_shape,
             mirrored=True,
         ),
-    script:
-        "../scripts/encode.py"

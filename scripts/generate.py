@@ -12,9 +12,7 @@ with job(snakemake) as this:
     from diffattr.diffusion.sampling import generate, labels_in_blocks
 
     sampling, pipeline = this.section("sampling", Sampling), this.config["pipeline"]
-    labels = None
-    if pipeline is not None:
-        labels = labels_in_blocks(sampling, read_json(this.input.classes))
+    labels = None if pipeline is None else labels_in_blocks(sampling, read_json(this.input.classes))
     images = generate(
         read_network(this.input.network, read_captions(this.input.get("captions"))),
         sampling.n_images,

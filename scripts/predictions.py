@@ -10,12 +10,10 @@ with job(snakemake) as this:
     from diffattr.attribution.scores import DenseAttribution
     from diffattr.data.subsets import read_subsets
 
-    if "scores" in this.input.keys():  # noqa: SIM118 (Snakemake's named list)
-        tau = read_arrays(this.input.scores)["scores"].astype(np.float64)
-        attribution = DenseAttribution(tau)
+    params, lambdas = this.config["method"], this.config["lambdas"]
+    if (scores := this.input.get("scores")) is not None:
+        attribution = DenseAttribution(read_arrays(scores)["scores"].astype(np.float64))
     else:
-        params = this.config["method"]
         attribution = configured(params).attribution(params, this.input)
-    lambdas = this.config["lambdas"]
     predictions = attribution.predictions(read_subsets(this.input.lds_subsets), lambdas)
     write_arrays(this.output[0], {"predictions": predictions}, {"lambdas": lambdas})

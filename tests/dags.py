@@ -1,6 +1,7 @@
 """The jobs of a config, as the plan reads them and as Snakemake prints them, for tests."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -8,14 +9,16 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from changed_config import REPOSITORY, benchmark, raw
 
-from diffattr.plan.dag import Job, PlannedJob, planned, read_jobs
+from diffattr.plan.dag import Job, read_jobs
 from diffattr.plan.network import NetworkSize
+from diffattr.plan.work import Work, work_of
 
 SMOKE, EVERY = "configs/smoke.yaml", "configs/every-method.yaml"
 SIZE = NetworkSize(n_parameters=1000, forward_flops=2_000_000)
@@ -73,28 +76,32 @@ def _read(text: str) -> list[Job]:
         return jobs_here(json.loads(text))
 
 
-def jobs_here(tree: Any) -> list[Job]:
+WorkOf = Callable[[str, Mapping[str, str]], Work]
+
+
+def jobs_here(tree: Any, work: WorkOf = lambda rule, wildcards: Work()) -> list[Job]:
     """Return the jobs of a config on what the working directory has."""
     Path("config.json").write_text(json.dumps(tree))
-    return read_jobs(REPOSITORY / "Snakefile", "config.json")
+    return read_jobs(REPOSITORY / "Snakefile", "config.json", work)
 
 
 def jobs_of(
     changes: dict[str, Any] | None = None, name: str = SMOKE, size: NetworkSize = SIZE
-) -> list[PlannedJob]:
+) -> list[Job]:
     """Return the jobs of a config with some changes, of which nothing is made yet."""
     jobs = _read(json.dumps(raw(changes, name)))
-    return planned(benchmark(changes, name), size, jobs)
+    work = partial(work_of, benchmark(changes, name), size)
+    return [dataclasses.replace(job, work=work(job.rule, job.wildcards)) for job in jobs]
 
 
-def by_rule(jobs: list[PlannedJob]) -> dict[str, list[PlannedJob]]:
+def by_rule(jobs: list[Job]) -> dict[str, list[Job]]:
     found = defaultdict(list)
     for job in jobs:
         found[job.rule].append(job)
     return dict(found)
 
 
-def counts(jobs: list[PlannedJob]) -> dict[str, tuple[int, int, int, int]]:
+def counts(jobs: list[Job]) -> dict[str, tuple[int, int, int, int]]:
     """Return jobs, model-steps, forwards and backwards of every rule."""
     return {
         rule: (
@@ -107,13 +114,13 @@ def counts(jobs: list[PlannedJob]) -> dict[str, tuple[int, int, int, int]]:
     }
 
 
-def trained(jobs: list[PlannedJob], group: str) -> set[tuple[int, int]]:
+def trained(jobs: list[Job], group: str) -> set[tuple[int, int]]:
     """Return the (seed, block) pairs of a group that are trained."""
     blocks = [job.wildcards for job in jobs if job.rule == "train_block"]
     return {(int(w["seed"]), int(w["block"])) for w in blocks if w["group"] == group}
 
 
-def scored(jobs: list[PlannedJob], method: str) -> set[str]:
+def scored(jobs: list[Job], method: str) -> set[str]:
     """Return the splits for which scores of a method are written."""
     return {
         job.wildcards["split"]

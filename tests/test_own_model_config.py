@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from diffattr.config import ConfigError, NoiseSchedule, yaml_text
 from diffattr.diffusion.families import family, pipeline_of
 from diffattr.diffusion.models import trained_parameters, write_network
 from diffattr.diffusion.pipelines import Pipeline
-from diffattr.plan.dag import planned
 from diffattr.plan.network import network_size
+from diffattr.plan.work import work_of
 
 LORA = {"pipeline": "a/b", "unet": {}, "rank": 4, "dropout": 0.0, "caption": "a {}"}
 FOLDER = "data/mini/ddpm"
@@ -119,7 +120,7 @@ def test_the_sampler_is_the_scheduler_s_where_the_config_says_nothing(here):
 
 def test_nothing_is_trained_or_measured(here):
     benchmark = made()
-    jobs = planned(benchmark, SIZE, jobs_here(raw(name=OWN_MODEL)))
+    jobs = jobs_here(raw(name=OWN_MODEL), partial(work_of, benchmark, SIZE))
     rules = {job.rule for job in jobs}
     assert not {"train_full", "train_block", "subsets", "losses", "lds_of_method"} & rules
     assert {"pretrained", "generate", "features", "kernel", "scores", "build_report"} <= rules

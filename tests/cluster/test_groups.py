@@ -8,10 +8,9 @@ import pytest
 from changed_config import REPOSITORY, benchmark
 from dags import EVERY, SIZE, SMOKE, by_rule, jobs_of
 
-from diffattr.cluster.groups import group_sizes, n_cluster_jobs
-from diffattr.cluster.requests import Requests
+from diffattr.cluster.requests import Requests, group_sizes, n_cluster_jobs
 from diffattr.cluster.site import Place, Site, placement
-from diffattr.plan.dag import PlannedJob
+from diffattr.plan.dag import Job
 from diffattr.plan.network import NetworkSize, known_size
 from diffattr.plan.work import Work
 
@@ -57,7 +56,7 @@ def test_the_number_of_cluster_jobs_is_the_one_counted_by_hand():
 
 
 def named(name, *waits_for):
-    return PlannedJob("rule", {}, (name,), frozenset(waits_for), True, Work())
+    return Job("rule", {}, (name,), frozenset(waits_for), True, Work())
 
 
 def test_chains_of_a_part_are_counted_once_however_they_branch():

@@ -5,12 +5,12 @@ import yaml
 from changed_config import REPOSITORY, assert_refused
 
 from diffattr.cluster.site import Place, Site, placement, read_site
-from diffattr.plan.work import kind_of, rules
+from diffattr.plan.work import RULES, kind_of
 
 
 def test_jobs_through_the_network_ask_for_gpus_and_their_partition_and_no_others():
     site = Site(account="lab", network=Place(partition="gpu", constraint="a100"))
-    everything = {rule: placement(rule, 1, site) for rule in rules()}
+    everything = {rule: placement(rule, 1, site) for rule in RULES}
     for rule in ("train_full", "train_block", "losses", "features", "generate", "redraw"):
         assert everything[rule] == {
             "gpu": 1,

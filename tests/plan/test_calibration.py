@@ -14,7 +14,7 @@ from diffattr.plan.calibration import (
     cluster_seconds,
     unit_costs,
 )
-from diffattr.plan.work import kind_of, rules
+from diffattr.plan.work import RULES, kind_of
 
 
 def measure(path, seconds):
@@ -22,13 +22,13 @@ def measure(path, seconds):
 
 
 def test_only_rules_are_calibrated_and_others_cost_what_is_usual_for_their_kind():
-    assert set(CALIBRATION) < set(rules())
-    others = [rule for rule in rules() if rule not in CALIBRATION]
+    assert set(CALIBRATION) < set(RULES)
+    others = [rule for rule in RULES if rule not in CALIBRATION]
     assert {"kernel", "scores", "build_report"} <= set(others)
     assert all(calibration_of(rule) == DEFAULTS[kind_of(rule)] for rule in others)
     # Only the network's jobs take longer with a larger network.
-    per_gflop = {rule for rule in rules() if calibration_of(rule).per_gflop}
-    assert per_gflop == {rule for rule in rules() if kind_of(rule) == "network"}
+    per_gflop = {rule for rule in RULES if calibration_of(rule).per_gflop}
+    assert per_gflop == {rule for rule in RULES if kind_of(rule) == "network"}
 
 
 def test_unit_costs_are_measured_where_there_are_results(tmp_path, monkeypatch):

@@ -8,12 +8,12 @@ from dags import EVERY, jobs_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffattr.plan.chain import longest_chain
-from diffattr.plan.dag import Job
+from diffattr.plan.dag import Job, longest_chain
+from diffattr.plan.work import Work
 
 
 def job(name, *waits_for):
-    return Job("rule", {}, (name, f"{name}-more"), frozenset(waits_for), True)
+    return Job("rule", {}, (name, f"{name}-more"), frozenset(waits_for), True, Work())
 
 
 DIAMOND = [job("a"), job("b", "a"), job("c", "a"), job("d", "b", "c")]

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import networkx
@@ -13,8 +14,8 @@ from stand_ins import write_ddpm
 
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
-from diffattr.plan.chain import longest_chain
-from diffattr.plan.dag import planned
+from diffattr.plan.dag import longest_chain
+from diffattr.plan.work import work_of
 
 
 def described(name):
@@ -39,7 +40,7 @@ def test_the_plan_s_jobs_and_its_longest_chain_are_snakemake_s(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     tree = described(name)
     # Fails where a rule has no work function.
-    jobs = planned(Benchmark(read_config(tree, schema(), name)), SIZE, jobs_here(tree))
+    jobs = jobs_here(tree, partial(work_of, Benchmark(read_config(tree, schema(), name)), SIZE))
     printed = printed_jobs("config.json", tmp_path)
     assert Counter(job.rule for job in jobs) == Counter(job.rule for job in printed)
     assert {frozenset(job.outputs): (job.rule, dict(job.wildcards)) for job in jobs} == {

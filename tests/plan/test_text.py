@@ -7,9 +7,8 @@ from changed_config import benchmark
 from dags import CIFAR, CIFAR_CHANGES, SIZE, counts, jobs_of
 
 from diffattr.plan.calibration import unit_costs
-from diffattr.plan.text import Machines, duration, plan_text, size_text
+from diffattr.plan.text import Plan, duration, size_text
 
-TWO_CORES = Machines(cores=2)
 PATHS = benchmark().paths
 
 
@@ -46,10 +45,10 @@ def test_a_size_is_written_in_the_unit_that_suits_it(n_bytes, text):
     assert size_text(n_bytes) == text
 
 
-def text_of(changes=None, left=lambda job: True, machines=TWO_CORES, size=SIZE):
+def text_of(changes=None, left=lambda job: True, size=SIZE, cores=2, gpus=1):
     jobs = jobs_of(changes, size=size)
     jobs = [dataclasses.replace(job, is_left=left(job)) for job in jobs]
-    return plan_text(benchmark(changes), jobs, size, machines, lambda some: len(some) // 3)
+    return Plan(benchmark(changes), jobs, size, lambda some: len(some) // 3, cores, gpus).text()
 
 
 def table_rows(text):
@@ -91,13 +90,13 @@ def test_more_cores_than_a_job_s_threads_divide_the_time(tmp_path, monkeypatch):
     costs = unit_costs(jobs_of(changes), SIZE)
     seconds = sum(costs[job.rule].seconds(job.work, SIZE) for job in jobs_of(changes))
     for cores, at_once in [(1, "1 job"), (2, "1 job"), (3, "1 job"), (8, "4 jobs")]:
-        text = text_of(changes, machines=Machines(cores))
+        text = text_of(changes, cores=cores)
         time = duration(seconds / int(at_once.split()[0]))
         assert f"About {time} with {at_once} at a time ({cores} core" in text
 
 
 def test_the_plan_of_a_benchmark_on_gpus_has_their_hours_and_the_longest_chain():
-    text = text_of(CIFAR_CHANGES, machines=Machines(cores=2, gpus=8), size=CIFAR)
+    text = text_of(CIFAR_CHANGES, size=CIFAR, gpus=8)
     # Work of all jobs through the network, in images' forward passes, and their number.
     n_full = 3 * 200 * 5000 + 1000 * 50
     passes = n_full + 704 * (3 * 200 * 2500 + 3000 * 2000) + 7000 * 100 * 5 + 400 * (1 + 2 * 2)
@@ -107,8 +106,6 @@ def test_the_plan_of_a_benchmark_on_gpus_has_their_hours_and_the_longest_chain()
     assert f"with 8 GPUs at least {duration(hours * 3600 / 8)}" in text
     # More cards than blocks do not help: a block of models, its losses on one split, the report.
     chain = 2 * 20 + (4 * 3 * 200 * 2500 + 4 * 3000 * 1000) * 12.1e9 / (156e12 * 0.15)
-    wall = text_of(CIFAR_CHANGES, machines=Machines(2, 10_000), size=CIFAR).split("GPUs at least ")[
-        1
-    ]
+    wall = text_of(CIFAR_CHANGES, size=CIFAR, gpus=10_000).split("GPUs at least ")[1]
     assert chain < 3600 * float(wall.split(" h")[0]) < chain + 600
     assert "Models: 705." in text

@@ -6,7 +6,7 @@ import pytest
 from changed_config import REPOSITORY, benchmark, raw
 from dags import CIFAR, CIFAR_CHANGES, EVERY, SIZE, by_rule, counts, jobs_of
 
-from diffattr.plan.work import Work, kind_of, rules, work_of
+from diffattr.plan.work import RULES, Work, kind_of, work_of
 
 EVALUATIONS = ("lds_of_method", "audit_powers")
 # configs/smoke.yaml by hand. Images: 48 train, 12 val, 4 planted, 10 gen; 6 subsets of 24 images
@@ -141,7 +141,7 @@ def test_a_sweep_adds_only_what_is_missing():
 def test_a_job_that_the_benchmark_does_not_need_has_its_work_too():
     """The initial model's gradients, which no method of this benchmark reads."""
     shard = {"gradient_pass": "t8", "source": "gen", "shard": "0000", "model": "full-step-0"}
-    work = work_of("features", benchmark(), SIZE, shard)
+    work = work_of(benchmark(), SIZE, "features", shard)
     assert (work.forwards, work.backwards) == (10 * 8, 10 * 8 * 2)
 
 
@@ -149,7 +149,7 @@ def test_jobs_in_latents_are_counted_by_their_latents():
     """configs/artbench2.yaml: 4 x 32 x 32 latents of 5000 images of 256 x 256."""
     whole, n = benchmark(name="configs/artbench2.yaml"), 5000
     for rule, wildcards in [("encode", {"split": "train"}), ("mirror", {})]:
-        work = work_of(rule, whole, SIZE, wildcards)
+        work = work_of(whole, SIZE, rule, wildcards)
         assert (work.forwards, work.n_bytes) == (n, n * 4 * 32 * 32 * 4)
 
 
@@ -161,7 +161,7 @@ def test_models_that_are_not_kept_take_no_disk():
 def test_every_work_function_is_that_of_a_rule():
     """That every rule has one, `test_dag` holds."""
     text = "".join(path.read_text() for path in REPOSITORY.glob("rules/*.smk"))
-    assert set(rules()) <= set(re.findall(r"^ *(?:use )?rule (?:\w+ as )?(\w+)", text, flags=re.M))
+    assert set(RULES) <= set(re.findall(r"^ *(?:use )?rule (?:\w+ as )?(\w+)", text, flags=re.M))
 
 
 def test_a_rule_without_a_work_function_is_named():

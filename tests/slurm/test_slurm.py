@@ -20,10 +20,8 @@ from running import NO_DELAY, REPOSITORY, Workflow
 from diffattr.artifacts import read_json
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
-from diffattr.cluster.groups import group_sizes, n_cluster_jobs
-from diffattr.cluster.requests import Requests
+from diffattr.cluster.requests import Requests, group_sizes, n_cluster_jobs
 from diffattr.cluster.site import Site
-from diffattr.plan.dag import planned
 from diffattr.plan.network import known_size
 
 REASON = obstacle()
@@ -132,7 +130,7 @@ def test_as_many_cluster_jobs_are_submitted_as_the_plan_says(built, tmp_path, mo
     requests = Requests(benchmark, size, Site())
     # Of nothing that is there.
     monkeypatch.chdir(tmp_path)
-    jobs = planned(benchmark, size, jobs_here(built.cluster.config))
+    jobs = jobs_here(built.cluster.config, requests.work)
     sizes = group_sizes(REPOSITORY / "profiles" / "slurm" / "config.yaml")
     assert built.n_submitted == n_cluster_jobs(
         jobs, lambda job: requests.group(job.rule, job.wildcards), sizes

@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from dags import jobs_here
@@ -13,8 +14,8 @@ from running import REPOSITORY
 from diffattr.artifacts import checksum, damage, provenance_path, read_json, read_provenance
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.completion import read_config
-from diffattr.plan.dag import planned
 from diffattr.plan.network import network_size
+from diffattr.plan.work import work_of
 
 pytestmark = pytest.mark.workflow
 
@@ -71,7 +72,8 @@ def test_the_plan_predicts_the_bytes_on_disk(each_finished):
     schema = read_json(REPOSITORY / "schemas" / "config.schema.json")
     benchmark = Benchmark(read_config(each_finished.config, schema, "test"))
     with contextlib.chdir(each_finished.directory):
-        jobs = planned(benchmark, network_size(benchmark), jobs_here(each_finished.config))
+        work = partial(work_of, benchmark, network_size(benchmark))
+        jobs = jobs_here(each_finished.config, work)
     by_rule: dict[str, list[int]] = {}
     for job in jobs:
         found = sum(checksum(each_finished.directory / output)["bytes"] for output in job.outputs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from tabulate import tabulate
 
@@ -14,21 +14,12 @@ from diffattr.plan.calibration import (
     cluster_seconds,
     unit_costs,
 )
-from diffattr.plan.chain import longest_chain
-from diffattr.plan.dag import PlannedJob
+from diffattr.plan.dag import Job, longest_chain
 from diffattr.plan.network import NetworkSize
 from diffattr.plan.work import kind_of
 
-Jobs = Sequence[PlannedJob]
-Seconds = Callable[[PlannedJob], float]
-
-
-@dataclass(frozen=True)
-class Machines:
-    """The machines that run jobs at once: GPUs if the benchmark uses them, else cores."""
-
-    cores: int
-    gpus: int = 1
+Jobs = Sequence[Job]
+Seconds = Callable[[Job], float]
 
 
 def duration(seconds: int | float) -> str:
@@ -47,61 +38,111 @@ def size_text(n_bytes: int | float) -> str:
     return f"{n_bytes:.0f} B"
 
 
-def plan_text(
-    benchmark: Benchmark,
-    jobs: Jobs,
-    size: NetworkSize,
-    machines: Machines,
-    n_cluster_jobs: Callable[[Jobs], int],
-) -> str:
-    """Return the plan as Markdown.
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a benchmark, the size of its network, and what runs jobs at once.
 
-    Args:
-        benchmark: the benchmark to plan.
-        jobs: all its jobs.
-        size: the size of its network.
-        machines: the machines that run jobs at once.
-        n_cluster_jobs: returns the number of cluster jobs after grouping.
+    That is `gpus` if the benchmark uses them, else `cores`. `n_cluster_jobs` returns the number of
+    cluster jobs after grouping.
     """
-    costs = unit_costs(jobs, size)
-    parts = [
-        f"# Plan of benchmark {benchmark.name}",
-        f"Network: {size.n_parameters:,} parameters, {size.forward_flops / 1e6:,.1f} MFLOP per"
-        " image and forward pass. Forward and backward passes are counted per image.",
-        f"Models: {_n_models(benchmark, jobs):,}.",
-    ]
-    describe = _on_gpus if benchmark.config.jobs.gpus else _on_cores
-    left = [job for job in jobs if job.is_left]
-    for title, chosen in (("The whole benchmark", jobs), ("Left to do now", left)):
-        parts.append(f"## {title}")
-        if not chosen:
-            parts.append("Nothing.")
-            continue
-        parts += describe(benchmark, chosen, size, costs, machines)
-        parts.append(
-            f"With `--profile slurm`, {_counted(len(chosen), 'job')} would be submitted as"
-            f" {_counted(n_cluster_jobs(chosen), 'cluster job')}."
-        )
-    if benchmark.config.jobs.gpus:
-        parts.append(_assumptions())
-    elif any(cost.n_measured == 0 for cost in costs.values()):
-        parts.append(
-            "Times from the calibrated table were measured on one core of a small virtual machine"
-            " with tiny networks: accurate to a factor of about two on laptops, far too long for"
-            " GPUs. Run one block and plan again."
-        )
-    return "\n\n".join(parts) + "\n"
+
+    benchmark: Benchmark
+    jobs: Jobs
+    size: NetworkSize
+    n_cluster_jobs: Callable[[Jobs], int]
+    cores: int
+    gpus: int
+
+    @cached_property
+    def _costs(self) -> dict[str, UnitCost]:
+        return unit_costs(self.jobs, self.size)
+
+    def text(self) -> str:
+        """Return the plan as Markdown."""
+        size, uses_gpus = self.size, self.benchmark.config.jobs.gpus > 0
+        parts = [
+            f"# Plan of benchmark {self.benchmark.name}",
+            f"Network: {size.n_parameters:,} parameters, {size.forward_flops / 1e6:,.1f} MFLOP per"
+            " image and forward pass. Forward and backward passes are counted per image.",
+            f"Models: {self._n_models():,}.",
+        ]
+        left = [job for job in self.jobs if job.is_left]
+        for title, jobs in (("The whole benchmark", self.jobs), ("Left to do now", left)):
+            parts.append(f"## {title}")
+            if not jobs:
+                parts.append("Nothing.")
+                continue
+            parts += self._on_gpus(jobs) if uses_gpus else self._on_cores(jobs)
+            parts.append(
+                f"With `--profile slurm`, {_counted(len(jobs), 'job')} would be submitted as"
+                f" {_counted(self.n_cluster_jobs(jobs), 'cluster job')}."
+            )
+        if uses_gpus:
+            parts.append(_assumptions())
+        elif any(cost.n_measured == 0 for cost in self._costs.values()):
+            parts.append(
+                "Times from the calibrated table were measured on one core of a small virtual"
+                " machine with tiny networks: accurate to a factor of about two on laptops, far too"
+                " long for GPUs. Run one block and plan again."
+            )
+        return "\n\n".join(parts) + "\n"
+
+    def _n_models(self) -> int:
+        """Return the number of models that are trained."""
+        members = self.benchmark.counts.members
+        blocks = [job.wildcards for job in self.jobs if job.rule == "train_block"]
+        n_full = sum(job.rule in ("train_full", "train_full_seed") for job in self.jobs)
+        return n_full + sum(len(members(w["group"], int(w["block"]))) for w in blocks)
+
+    def _measured_seconds(self, job: Job) -> float:
+        return self._costs[job.rule].seconds(job.work, self.size)
+
+    def _on_cores(self, jobs: Jobs) -> list[str]:
+        def source(rule: str) -> str:
+            n = self._costs[rule].n_measured
+            return f"measured on {_counted(n, 'job')}" if n else "calibrated table"
+
+        seconds = self._measured_seconds
+        at_once = max(1, self.cores // self.benchmark.config.jobs.threads)
+        return [
+            _table(jobs, {"core time": seconds}, source),
+            f"About {duration(sum(map(seconds, jobs)) / at_once)} with {_counted(at_once, 'job')}"
+            f" at a time ({_counted(self.cores, 'core')}), {_disk(jobs)}.",
+            _chain(longest_chain(jobs, seconds), seconds),
+        ]
+
+    def _on_gpus(self, jobs: Jobs) -> list[str]:
+        def seconds_on(name: str, job: Job) -> float:
+            card = ACCELERATORS[name]
+            return cluster_seconds(job.rule, job.work, self.benchmark, self.size, card)
+
+        def source(rule: str) -> str:
+            return "assumed" if kind_of(rule) == "network" else "calibrated table"
+
+        times = {name: partial(seconds_on, name) for name in ACCELERATORS}
+        on_gpu = [job for job in jobs if kind_of(job.rule) == "network"]
+        gpus_per_job = self.benchmark.config.jobs.gpus
+        at_once = max(1, self.gpus // gpus_per_job)
+        parts = [_table(jobs, times, source)]
+        for name, seconds in times.items():
+            total, chain = sum(map(seconds, on_gpu)), longest_chain(jobs, seconds)
+            wall = max(total / at_once, sum(map(seconds, chain)))
+            parts.append(
+                f"On {name}: {total * gpus_per_job / 3600:,.1f} GPU-hours; with"
+                f" {_counted(self.gpus, 'GPU')} at least {duration(wall)}. {_chain(chain, seconds)}"
+            )
+        parts.append(f"{_disk(jobs)}.")
+        measured = [job for job in on_gpu if self._costs[job.rule].n_measured]
+        if measured:
+            parts.append(
+                f"By measured times, the {_counted(len(measured), 'job')} of the measured rules"
+                f" take {duration(sum(map(self._measured_seconds, measured)))} in total."
+            )
+        return parts
 
 
 def _counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def _n_models(benchmark: Benchmark, jobs: Jobs) -> int:
-    """Return the number of models that are trained."""
-    blocks = [job.wildcards for job in jobs if job.rule == "train_block"]
-    n_full = sum(job.rule in ("train_full", "train_full_seed") for job in jobs)
-    return n_full + sum(len(benchmark.counts.members(w["group"], int(w["block"]))) for w in blocks)
 
 
 def _table(jobs: Jobs, times: Mapping[str, Seconds], source: Callable[[str], str]) -> str:
@@ -127,64 +168,6 @@ def _table(jobs: Jobs, times: Mapping[str, Seconds], source: Callable[[str], str
     headers = ["rule", "jobs", "model-steps", "forward", "backward", *times, "disk", "times"]
     align = ("left", *["right"] * (len(headers) - 2), "left")
     return tabulate(rows, headers, tablefmt="github", colalign=align)
-
-
-def _on_cores(
-    benchmark: Benchmark,
-    jobs: Jobs,
-    size: NetworkSize,
-    costs: Mapping[str, UnitCost],
-    machines: Machines,
-) -> list[str]:
-    def seconds(job: PlannedJob) -> float:
-        return costs[job.rule].seconds(job.work, size)
-
-    def source(rule: str) -> str:
-        n_measured = costs[rule].n_measured
-        return f"measured on {_counted(n_measured, 'job')}" if n_measured else "calibrated table"
-
-    at_once = max(1, machines.cores // max(1, benchmark.config.jobs.threads))
-    return [
-        _table(jobs, {"core time": seconds}, source),
-        f"About {duration(sum(map(seconds, jobs)) / at_once)} with {_counted(at_once, 'job')} at a"
-        f" time ({_counted(machines.cores, 'core')}), {_disk(jobs)}.",
-        _chain(longest_chain(jobs, seconds), seconds),
-    ]
-
-
-def _on_gpus(
-    benchmark: Benchmark,
-    jobs: Jobs,
-    size: NetworkSize,
-    costs: Mapping[str, UnitCost],
-    machines: Machines,
-) -> list[str]:
-    def seconds_on(name: str, job: PlannedJob) -> float:
-        return cluster_seconds(job.rule, job.work, benchmark, size, ACCELERATORS[name])
-
-    def source(rule: str) -> str:
-        return "assumed" if kind_of(rule) == "network" else "calibrated table"
-
-    times = {name: partial(seconds_on, name) for name in ACCELERATORS}
-    on_gpu = [job for job in jobs if kind_of(job.rule) == "network"]
-    at_once = max(1, machines.gpus // benchmark.config.jobs.gpus)
-    parts = [_table(jobs, times, source)]
-    for name, seconds in times.items():
-        total, chain = sum(map(seconds, on_gpu)), longest_chain(jobs, seconds)
-        wall = max(total / at_once, sum(map(seconds, chain)))
-        parts.append(
-            f"On {name}: {total * benchmark.config.jobs.gpus / 3600:,.1f} GPU-hours; with"
-            f" {_counted(machines.gpus, 'GPU')} at least {duration(wall)}. {_chain(chain, seconds)}"
-        )
-    parts.append(f"{_disk(jobs)}.")
-    measured = [job for job in on_gpu if costs[job.rule].n_measured]
-    if measured:
-        total = sum(costs[job.rule].seconds(job.work, size) for job in measured)
-        parts.append(
-            f"By measured times, the {_counted(len(measured), 'job')} of the measured rules take"
-            f" {duration(total)} in total."
-        )
-    return parts
 
 
 def _disk(jobs: Jobs) -> str:

@@ -3,5 +3,5 @@
 Snakemake uses it at every start, so nothing here loads torch.
 """
 
-from diffattr.plan.work import attribution, counterfactual, data, features, models
-from diffattr.plan.work.base import Group, Kind, Work, kind_of, rules, work_of
+from diffattr.plan.work import attribution, models
+from diffattr.plan.work.base import RULES, Group, Kind, Work, kind_of, work_of

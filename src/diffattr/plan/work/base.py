@@ -51,32 +51,65 @@ class Work:
         return (self.forwards + 2 * self.backwards) * size.forward_flops / 1e9
 
 
-WorkFunction = Callable[[Benchmark, NetworkSize, Mapping[str, str]], Work]
-_RULES: dict[str, tuple[Kind, WorkFunction]] = {}
+@dataclass(frozen=True)
+class Scope:
+    """What the work of one job follows from.
+
+    `wildcards` may be Snakemake's object, which is a list: `get` finds a name in it, `in` does not.
+    """
+
+    benchmark: Benchmark
+    network: NetworkSize
+    wildcards: Mapping[str, str]
+
+    @property
+    def n_train(self) -> int:
+        """The number of training images."""
+        return self.benchmark.config.data.n_train
+
+    @property
+    def n_images(self) -> int:
+        """The number of images of the job's split."""
+        return self.benchmark.counts.n_images(self.wildcards["split"])
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one image as the network sees it."""
+        return math.prod(self.benchmark.models.sample_shape) * FLOAT32
+
+    @property
+    def group(self) -> str:
+        """The group of the job's subsets."""
+        return self.wildcards.get("group") or self.wildcards["removal"]
+
+    @property
+    def n_models(self) -> int:
+        """The number of models of the job's block; raises ConfigError if there is no such block."""
+        return len(self.benchmark.counts.members(self.group, int(self.wildcards["block"])))
 
 
-def rule(kind: Kind) -> Callable[[WorkFunction], WorkFunction]:
-    """Register the work function of the rule of the same name."""
+WorkFunction = Callable[[Scope], Work]
+RULES: dict[str, tuple[Kind, WorkFunction]] = {}
+
+
+def rule(kind: Kind, *more: str) -> Callable[[WorkFunction], WorkFunction]:
+    """Register the work function of the rule of the same name, and of `more` rules."""
 
     def register(function: WorkFunction) -> WorkFunction:
-        _RULES[function.__name__] = kind, function
+        for name in (function.__name__, *more):
+            RULES[name] = kind, function
         return function
 
     return register
 
 
-def rules() -> list[str]:
-    """Return the rules with a work function."""
-    return list(_RULES)
-
-
 def _registered(name: str) -> tuple[Kind, WorkFunction]:
-    if name not in _RULES:
+    if name not in RULES:
         raise LookupError(
             f"rule {name}: found no work function of this name; add one, with @rule, to the module"
             " of its stage in src/diffattr/plan/work/"
         )
-    return _RULES[name]
+    return RULES[name]
 
 
 def kind_of(rule: str) -> Kind:
@@ -89,7 +122,7 @@ def kind_of(rule: str) -> Kind:
 
 
 def work_of(
-    rule: str, benchmark: Benchmark, size: NetworkSize, wildcards: Mapping[str, str]
+    benchmark: Benchmark, size: NetworkSize, rule: str, wildcards: Mapping[str, str]
 ) -> Work:
     """Return the work of one job.
 
@@ -97,14 +130,4 @@ def work_of(
         LookupError: the rule has no work function.
         ConfigError: the benchmark has no such job.
     """
-    return _registered(rule)[1](benchmark, size, wildcards)
-
-
-def n_members(benchmark: Benchmark, group: str, wildcards: Mapping[str, str]) -> int:
-    """Return the number of models of a block."""
-    return len(benchmark.counts.members(group, int(wildcards["block"])))
-
-
-def sample_bytes(benchmark: Benchmark) -> int:
-    """Return the bytes of one image as the network sees it."""
-    return math.prod(benchmark.models.sample_shape) * FLOAT32
+    return _registered(rule)[1](Scope(benchmark, size, wildcards))
