@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int64
 from diffattr.config import Data
 
 Images = Float32[np.ndarray, "image channel height width"]
+Read = Callable[[Int64[np.ndarray, " chosen"], int], Images]
 
 
 class DataError(ValueError):
@@ -61,7 +62,7 @@ class Source:
     class_names: tuple[str, ...]
     train_pool: Int64[np.ndarray, " train"]
     val_pool: Int64[np.ndarray, " val"]
-    read: Callable[[Int64[np.ndarray, " chosen"], int], Images]
+    read: Read
     name: Callable[[int], str] = str
 
     def __post_init__(self):
