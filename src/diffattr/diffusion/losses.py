@@ -58,13 +58,8 @@ def loss_tables(
     for start in tqdm(starts, desc=f"losses {split}", unit="batch", mininterval=10):
         batch = slice(start, start + batch_size)
         t = timesteps[strata[batch]]
-        noise = stacked_noise(
-            stream,
-            ids[queries[batch]].tolist(),
-            t.tolist(),
-            draws[batch].tolist(),
-            images.shape[1:],
-        )
+        keys = zip(ids[queries[batch]].tolist(), t.tolist(), draws[batch].tolist(), strict=True)
+        noise = stacked_noise(stream, keys, images.shape[1:])
         t = torch.from_numpy(t)
         x = noised(sources[queries[batch]], noise, abar[t]).to(device)
         noise, weight, t = noise.to(device), weights[t].to(device), t.to(device)
@@ -73,7 +68,7 @@ def loss_tables(
             denoising = Denoising(predict(network, x, t, of_batch), noise, weight)
             for name, function in functions.items():
                 tables[name][number, batch] = function(denoising).cpu().numpy()
-    averaged = {name: table.reshape(-1, *grid).mean(axis=3) for name, table in tables.items()}
     return {
-        name: np.ascontiguousarray(table.transpose(0, 2, 1)) for name, table in averaged.items()
+        name: np.ascontiguousarray(table.reshape(-1, *grid).mean(axis=3).transpose(0, 2, 1))
+        for name, table in tables.items()
     }

@@ -39,18 +39,9 @@ def trained_parameters(network: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
 
 
-def conditioning(labels: "torch.Tensor | None") -> dict[str, Any]:
-    """Return the keyword arguments that condition a network: the caption labels, if any."""
-    return {} if labels is None else {"labels": labels}
-
-
-def empty_captions(network: "torch.nn.Module", timesteps: "torch.Tensor") -> "torch.Tensor | None":
-    """Return the label of the empty caption for each image, None for unconditional networks."""
-    import torch
-
-    if not hasattr(network, "captions"):
-        return None
-    return torch.full_like(timesteps, -1, dtype=torch.int64)
+def n_trained(network: "torch.nn.Module") -> int:
+    """Return the number of trained parameters."""
+    return sum(parameter.numel() for parameter in trained_parameters(network).values())
 
 
 def check_channels(network: Any, n_channels: int) -> None:
@@ -71,6 +62,7 @@ def predict(
     noised: "torch.Tensor",
     timesteps: "torch.Tensor",
     labels: "torch.Tensor | None" = None,
+    parameters: "dict[str, torch.Tensor] | None" = None,
 ) -> "torch.Tensor":
     """Return the predicted noise, float32 (image, channel, height, width).
 
@@ -79,15 +71,20 @@ def predict(
         noised: images at their timesteps, float32 (image, channel, height, width).
         timesteps: int64 (image,).
         labels: int64 (image,), each image's caption; None for networks without captions.
+        parameters: used in place of the network's own of the same names.
     """
-    return network(noised, timesteps, **conditioning(labels), return_dict=False)[0]
+    options: dict[str, Any] = {"return_dict": False}
+    if labels is not None:
+        options["labels"] = labels
+    if parameters is None:
+        return network(noised, timesteps, **options)[0]
+    from torch.func import functional_call
+
+    return functional_call(network, parameters, (noised, timesteps), options)[0]
 
 
 def write_block(
-    path: str | Path,
-    weights: Mapping[str, "torch.Tensor"],
-    model: Model,
-    subsets: list[int],
+    path: str | Path, weights: Mapping[str, "torch.Tensor"], model: Model, subsets: list[int]
 ) -> None:
     """Write the models of one block: one tensor (member, ...) per parameter."""
     about = {"family": model.family, "config": model.config, "subsets": subsets}
@@ -121,11 +118,7 @@ def read_block(
 
 
 def _load(network: "torch.nn.Module", weights: Mapping[str, "torch.Tensor"]) -> None:
-    """Load trained weights.
-
-    Raises:
-        ValueError: names or shapes differ from the network's trained weights.
-    """
+    """Load trained weights, whose names and shapes must be those of the network's."""
     expected = trained_parameters(network)
     if set(expected) != set(weights):
         missing, unexpected = set(expected) - set(weights), set(weights) - set(expected)

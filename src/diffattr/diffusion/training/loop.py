@@ -53,12 +53,8 @@ def train(
 
     Raises:
         ConfigError: the model does not fit the images, or cannot be trained in a stack.
-        ValueError: a step to keep is after the last step.
     """
-    stacks = [
-        subsets[start : start + models_per_stack]
-        for start in range(0, len(subsets), models_per_stack)
-    ]
+    stacks = (subsets[i : i + models_per_stack] for i in range(0, len(subsets), models_per_stack))
     results = [
         _train_stack(data, stack, seed, recipe, keep_steps, scratch, device, save_state_every_s)
         for stack in stacks
@@ -82,8 +78,6 @@ def _train_stack(
     """Train one stack from its saved state, if there is one; return the weights by step."""
     training, masks = recipe.training, membership(list(subsets), len(data.images))
     n_steps = training.n_steps(len(subsets[0]))
-    if late := [step for step in keep_steps if step > n_steps]:
-        raise ValueError(f"keep_steps: found {late[0]}, but training ends at step {n_steps}")
     keep = sorted({*keep_steps, n_steps})
     saved = TrainingState(scratch / fingerprint(data, masks, seed, recipe, keep))
     stack = Stack(recipe, seed, len(subsets), data.images.shape[1:], data.captions, device)

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from diffattr import rng
 from diffattr.config import ConfigError, Recipe
 from diffattr.diffusion.families import MODEL_FAMILIES, Captions
-from diffattr.diffusion.models import build, conditioning, trained_parameters
+from diffattr.diffusion.models import build, predict, trained_parameters
 
 Weights = dict[str, Tensor]
 
@@ -60,8 +60,7 @@ class Stack:
         """Return each member's prediction for its images."""
 
         def one(parameters: Weights, x: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
-            arguments = {**conditioning(labels), "return_dict": False}
-            return functional_call(self.network, parameters, (x, timesteps), arguments)[0]
+            return predict(self.network, x, timesteps, labels, parameters)
 
         if len(x) == 1:
             only = {name: tensor[0] for name, tensor in self.parameters.items()}

@@ -4,7 +4,7 @@ An embedding is one small file with a class that has the attributes below, and o
 registry. Classes are named by their path, so that the registry can be read without loading torch.
 """
 
-import importlib
+import pkgutil
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -88,5 +88,4 @@ def make(config: EmbeddingOptions, **surroundings: Any) -> Embedding:
     Raises:
         ConfigError: the options are wrong, or name something that cannot be loaded.
     """
-    module, name = EMBEDDINGS[config.kind].path.split(":")
-    return getattr(importlib.import_module(module), name)(_options(config), **surroundings)
+    return pkgutil.resolve_name(EMBEDDINGS[config.kind].path)(_options(config), **surroundings)

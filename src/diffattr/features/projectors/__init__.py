@@ -4,7 +4,7 @@ A projector is one small file with a class that has the attributes below, and on
 registry. Classes are named by their path, so that the registry can be read without loading torch.
 """
 
-import importlib
+import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from diffattr.config import ConfigError, ProjectorOptions
@@ -79,5 +79,4 @@ def make(config: ProjectorOptions, n_parameters: int, device: str = "cpu") -> Pr
             f"k: found {config.k}, allowed: at most {n_parameters}, the number of parameters;"
             " to keep all of them use projector none"
         )
-    module, name = PROJECTORS[config.kind].split(":")
-    return getattr(importlib.import_module(module), name)(config, n_parameters, device)
+    return pkgutil.resolve_name(PROJECTORS[config.kind])(config, n_parameters, device)
