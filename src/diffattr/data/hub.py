@@ -115,15 +115,12 @@ def encoded_table(part: Any, column: str) -> Any:
 
 
 def opener(columns: Sequence[Any], where: str) -> Callable[[int], Image.Image]:
-    """Return a function that opens the image at a position in the concatenated columns.
+    """Return a function that opens the image at a position in concatenated columns.
 
-    Args:
-        columns: columns of Arrow tables, from `encoded_table` or the Hub's parquet files, whose
-            entries are structs with `bytes`.
-        where: names their source in errors.
+    The columns are those of Arrow tables; their entries are structs with `bytes`.
 
     Raises:
-        DataError: a column has another type.
+        DataError: a column has another type; the message starts with `where`.
     """
     for column in columns:
         if "bytes" not in (kind := str(column.type)):

@@ -25,12 +25,9 @@ def reader(
 ) -> Read:
     """Return a `Source.read` that decodes images on demand.
 
-    Args:
-        open_image: opens the image at a position.
-        name: names the image at a position in errors.
-        mode: every image is converted to it.
-        size: width and height that every image must have.
-        crop: side of the centre square to cut out before scaling.
+    `open_image` opens the image at a position, `name` names it in errors. Every image must have
+    this `size` (width, height). It is converted to `mode`, and its centre square of side `crop` cut
+    out before scaling.
     """
 
     def read(positions: Int64[np.ndarray, " chosen"], resolution: int) -> Images:

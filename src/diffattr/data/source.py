@@ -32,11 +32,7 @@ class UnreadableError(DataError):
 
 
 def refuse_or_skip(problems: Mapping[int, str], data: Data) -> None:
-    """Refuse unusable images, or log that they are skipped, as data.unreadable requires.
-
-    Raises:
-        UnreadableError: there are problems, and data.unreadable is not skip.
-    """
+    """Raise an `UnreadableError` if there are problems, or log them if data.unreadable is skip."""
     if problems and data.unreadable != "skip":
         raise UnreadableError(problems)
     if problems:

@@ -24,13 +24,7 @@ Pictures = UInt8[np.ndarray, "image channel height width"]
 
 
 class Vae:
-    """The autoencoder of a pipeline.
-
-    Args:
-        pipeline: its folder, or its name on the Hub.
-        vae: the autoencoder, if the pipeline is already loaded.
-        batch_size: images per batch.
-        device: the device to compute on.
+    """The autoencoder of a pipeline, read from its folder or the Hub unless `vae` is given.
 
     Raises:
         ConfigError: the pipeline cannot be read.

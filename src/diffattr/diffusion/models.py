@@ -45,11 +45,7 @@ def n_trained(network: "torch.nn.Module") -> int:
 
 
 def check_channels(network: Any, n_channels: int) -> None:
-    """Check the number of channels of images against a network.
-
-    Raises:
-        ConfigError: the network expects another number.
-    """
+    """Raise a `ConfigError` if a network expects another number of channels than images have."""
     if n_channels != (expected := network.config["in_channels"]):
         raise ConfigError(
             f"model: the images have {n_channels} channels, the network expects {expected}; convert"
@@ -66,12 +62,9 @@ def predict(
 ) -> "torch.Tensor":
     """Return the predicted noise, float32 (image, channel, height, width).
 
-    Args:
-        network: a network on the device of the other arguments.
-        noised: images at their timesteps, float32 (image, channel, height, width).
-        timesteps: int64 (image,).
-        labels: int64 (image,), each image's caption; None for networks without captions.
-        parameters: used in place of the network's own of the same names.
+    `noised` are images at their timesteps, float32 (image, channel, height, width); `timesteps` are
+    int64 (image,), and so are `labels`, each image's caption, None for networks without captions.
+    `parameters` replace the network's own of the same names.
     """
     options: dict[str, Any] = {"return_dict": False}
     if labels is not None:

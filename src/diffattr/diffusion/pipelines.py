@@ -30,12 +30,9 @@ _INDEX = "model_index.json"
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline that a config names.
+    """A pipeline that a config names under `key`, by its folder or its name on the Hub.
 
-    Attributes:
-        source: its folder, or its name on the Hub.
-        unet: the expected class of its network.
-        key: the config key that names it.
+    `unet` is the expected class of its network.
     """
 
     source: str
@@ -97,11 +94,7 @@ class Pipeline:
         return self._mapping(Path(self.source) / name / _config_file(name))
 
     def check_kind(self) -> None:
-        """Check that the source is a pipeline of a supported class.
-
-        Raises:
-            ConfigError: it is not.
-        """
+        """Raise a `ConfigError` if the source is not a pipeline of a supported class."""
         index = Path(self.source) / _INDEX
         if not self.is_local:
             from diffusers.pipelines.pipeline_utils import DiffusionPipeline

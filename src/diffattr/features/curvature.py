@@ -114,14 +114,11 @@ class Basis:
 
 @dataclass(frozen=True)
 class EkFac:
-    """The EK-FAC of one network; in place of a projector, its eigenbasis.
+    """The EK-FAC of one network, which takes the place of a projector.
 
-    Attributes:
-        layers: the covered layers.
-        bases: the eigenvectors of each layer.
-        eigenvalues: (out, in) of each layer, flattened.
-        n_parameters: the number of all trained parameters, covered or not.
-        fitted: names the network and how it was fitted; empty unless read from a file.
+    `eigenvalues` are (out, in) of each layer, flattened. `n_parameters` counts all trained
+    parameters, covered or not. `fitted` names the network and how it was fitted, if read from a
+    file.
     """
 
     rows = 16

@@ -64,15 +64,9 @@ _Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class GradientPass:
-    """Computes the features of one network.
+    """Computes the features of one network, which was trained with this noise schedule.
 
-    Args:
-        network: the network whose gradients are computed.
-        schedule: the noise schedule it was trained with.
-        options: timesteps, draws, output functions and projector.
-        seed: keys the noise.
-        device: where to compute.
-        projector: replaces the one in `options`.
+    `seed` keys the noise; `projector` replaces the one in `options`.
 
     Raises:
         ConfigError: the projector cannot give this k, or its backend is not there.

@@ -42,11 +42,7 @@ def read_shards(paths: Sequence[str | Path], output_function: str) -> Features:
 
 
 def require_same_identity(first: Features, second: Features) -> None:
-    """Refuse two sides that were not computed by the same map.
-
-    Raises:
-        ArtifactError: they differ; the message names the difference and how to rebuild it.
-    """
+    """Raise an `ArtifactError` that names the difference if two sides are not of the same map."""
     for key in sorted({*first.identity, *second.identity}):
         expected, found = first.identity.get(key), second.identity.get(key)
         if found != expected:

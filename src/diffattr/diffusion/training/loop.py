@@ -37,19 +37,11 @@ def train(
 ) -> dict[int, Weights]:
     """Return the weights of one model per subset, after each step to keep and the last step.
 
-    Each parameter is a tensor (member, ...) in the order of `subsets`.
-
-    Args:
-        data: the training set.
-        subsets: positions in the training set; all subsets have the same size.
-        seed: keys initial weights, order, timesteps and noise.
-        recipe: model, noise schedule and training.
-        models_per_stack: number of models that are trained together.
-        scratch: folder of the state from which a killed run resumes; the caller deletes it once the
-            result is written.
-        keep_steps: steps after which the weights are also returned; 0 is before training.
-        device: the device to train on.
-        save_state_every_s: seconds between saved states; never changes the result.
+    Each parameter is a tensor (member, ...) in the order of `subsets`, which are positions in the
+    training set and of one size. `seed` keys initial weights, order, timesteps and noise. Step 0 of
+    `keep_steps` is before training. A killed run resumes from the state in the folder `scratch`,
+    which the caller deletes once the result is written; how often it is saved never changes the
+    result.
 
     Raises:
         ConfigError: the model does not fit the images, or cannot be trained in a stack.

@@ -57,11 +57,7 @@ class Embedding(Protocol):
 
 
 def check(config: EmbeddingOptions, schedule: NoiseSchedule) -> None:
-    """Refuse wrong options of an embedding, without loading torch.
-
-    Raises:
-        ConfigError: the message starts with the key.
-    """
+    """Raise a `ConfigError` that starts with the key for wrong options, without loading torch."""
     options = _options(config)
     if isinstance(options, Bottleneck) and not 1 <= options.n_timesteps <= schedule.n_timesteps:
         raise ConfigError(

@@ -42,11 +42,7 @@ PROJECTORS: dict[str, str] = {
 
 
 def check(config: ProjectorOptions) -> None:
-    """Refuse options that are impossible for any number of parameters, without loading torch.
-
-    Raises:
-        ConfigError: k is missing, superfluous or impossible; the message names the key.
-    """
+    """Raise a `ConfigError` for options that no number of parameters allows, without torch."""
     if config.kind == "none":
         if config.k is not None:
             raise ConfigError(f"k: found {config.k}, but projector none keeps every parameter")
