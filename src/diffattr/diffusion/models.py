@@ -1,11 +1,12 @@
 """Building, evaluating, writing and reading networks of any family."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import ArtifactError, read_array, readable, write_tensors, write_text
@@ -42,6 +43,12 @@ def trained_parameters(network: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
 def n_trained(network: "torch.nn.Module") -> int:
     """Return the number of trained parameters."""
     return sum(parameter.numel() for parameter in trained_parameters(network).values())
+
+
+def slices(n: int, batch_size: int, what: str) -> Iterator[slice]:
+    """Yield the slice of every batch of `n` items, with a progress bar in the log."""
+    for start in tqdm(range(0, n, batch_size), desc=what, unit="batch", mininterval=10):
+        yield slice(start, start + batch_size)
 
 
 def check_channels(network: Any, n_channels: int) -> None:

@@ -8,13 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
 from diffattr.config import ConfigError, NoiseSchedule, Sampling
-
-T = TypeVar("T")
 
 PIPELINE_CLASSES = {
     "UNet2DModel": ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline"),
@@ -44,7 +42,7 @@ class Pipeline:
         """Whether the source is a local folder."""
         return Path(self.source).is_dir()
 
-    def component(self, name: str, kind: type[T], **options: Any) -> Any:
+    def component(self, name: str, kind: Any, **options: Any) -> Any:
         """Return the component in the sub-folder `name`, loaded as a `kind`.
 
         Raises:
@@ -56,10 +54,9 @@ class Pipeline:
                 f"{self.key}: {self.source} has no {name}, which a {self._expected} has; complete"
                 " the folder or name another pipeline"
             )
-        loader: Any = kind
-        return self._read(name, loader.from_pretrained, subfolder=name, **options)
+        return self._read(name, kind.from_pretrained, subfolder=name, **options)
 
-    def checked_component(self, name: str, kind: type[T]) -> T:
+    def checked_component(self, name: str, kind: Any) -> Any:
         """Return one component, after checking that its files hold exactly its weights.
 
         The libraries would initialise missing weights randomly. Unexpected weights are accepted in

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
-from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import read_array, readable
 from diffattr.config import NoiseSchedule, Sampling
 from diffattr.data.splits import class_labels
-from diffattr.diffusion.models import predict
+from diffattr.diffusion.models import predict, slices
 
 
 class Sampler:
@@ -48,13 +47,13 @@ class Sampler:
 
     def images(self, numbers: Sequence[int]) -> Float32[np.ndarray, "image channel height width"]:
         """Return the images with these numbers, clipped to [-1, 1] if `sampling.clip_sample`."""
-        batches = []
+        drawn = []
         for steps in self._batches(numbers):
             *_, last = steps
             images = last.prev_sample
             images = images.clamp(-1, 1) if self._sampling.clip_sample else images
-            batches.append(images.cpu().numpy())
-        return np.concatenate(batches)
+            drawn.append(images.cpu().numpy())
+        return np.concatenate(drawn)
 
     def trajectories(
         self, numbers: Sequence[int]
@@ -63,17 +62,16 @@ class Sampler:
 
         The steps are those of `sampling_timesteps`; the last prediction is the generated image.
         """
-        batches = []
-        for steps in self._batches(numbers):
-            clean = [step.pred_original_sample.cpu().numpy() for step in steps]
-            batches.append(np.stack(clean, axis=1))
-        return np.concatenate(batches)
+        clean = [
+            np.stack([step.pred_original_sample.cpu().numpy() for step in steps], axis=1)
+            for steps in self._batches(numbers)
+        ]
+        return np.concatenate(clean)
 
     def _batches(self, numbers: Sequence[int]) -> Iterator[Iterator[Any]]:
         """Yield the steps of each batch, as outputs of diffusers' scheduler."""
-        starts = range(0, len(numbers), self._batch_size)
-        for start in tqdm(starts, desc="generate", unit="batch", mininterval=10):
-            yield self._steps(numbers[start : start + self._batch_size])
+        for batch in slices(len(numbers), self._batch_size, "generate"):
+            yield self._steps(numbers[batch])
 
     def _steps(self, numbers: Sequence[int]) -> Iterator[Any]:
         noise = [self._stream.normal(number, 0, 0, self._shape) for number in numbers]

@@ -45,12 +45,11 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
-from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import ArtifactError, read_arrays, write_arrays
 from diffattr.config import Curvature, NoiseSchedule
-from diffattr.diffusion.models import n_trained, predict, trained_parameters
+from diffattr.diffusion.models import n_trained, predict, slices, trained_parameters
 from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise
 from diffattr.features.gradients import timestep_set
 
@@ -258,9 +257,7 @@ def _examples(
     noises = rng.Stream(seed, "curvature")
     targets = rng.Stream(seed, "curvature-targets", purpose)
     abar, shape = alphas_cumprod(schedule), images.shape[1:]
-    starts = range(0, len(numbers), batch_size)
-    for start in tqdm(starts, desc=f"curvature {purpose}", unit="batch", mininterval=10):
-        batch = slice(start, start + batch_size)
+    for batch in slices(len(numbers), batch_size, f"curvature {purpose}"):
         t = torch.from_numpy(timesteps[steps[batch]])
         of_batch = ids[numbers[batch]].tolist(), t.tolist(), draws[batch].tolist()
         keys = list(zip(*of_batch, strict=True))

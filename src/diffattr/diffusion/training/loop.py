@@ -89,7 +89,7 @@ def _train_stack(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: training.learning_rate_factor(step, n_steps),
-        last_epoch=done - 1 if done else -1,
+        last_epoch=done - 1,
     )
     if done == 0 and 0 in keep:
         saved.keep(0, stack.parameters)

@@ -5,7 +5,6 @@ model is a stack of one.
 """
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -68,14 +67,11 @@ class Stack:
         in_dims = (0, 0, 0, None if labels is None else 0)
         return vmap(one, in_dims)(self.parameters, x, timesteps, labels)
 
-    @contextlib.contextmanager
-    def randomness(self, step: int) -> Iterator[None]:
-        """Key dropout inside the block by the step."""
-        if not self.has_dropout:
-            yield
-            return
-        with rng.torch_seeded(self.seed, "dropout", step):
-            yield
+    def randomness(self, step: int) -> contextlib.AbstractContextManager[None]:
+        """Return a context that keys dropout by the step."""
+        if self.has_dropout:
+            return rng.torch_seeded(self.seed, "dropout", step)
+        return contextlib.nullcontext()
 
     @torch.no_grad()
     def clip(self, clip_norm: float) -> None:

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.config import ConfigError, NoiseSchedule
-from diffattr.diffusion.models import predict
+from diffattr.diffusion.models import predict, slices
 from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise, strata_midpoints
 from diffattr.features.embeddings import Bottleneck
 
@@ -58,10 +57,9 @@ class BottleneckEmbedding:
         """Return the mean activations."""
         seen: list[Any] = []
         embedded = []
-        starts = range(0, len(images), self._batch_size)
         with self._middle.register_forward_hook(lambda _, __, output: seen.append(output)):
-            for start in tqdm(starts, desc="embed", unit="batch", mininterval=10):
-                batch = torch.from_numpy(images[start : start + self._batch_size])
+            for chosen in slices(len(images), self._batch_size, "embed"):
+                batch = torch.from_numpy(images[chosen])
                 total = torch.zeros(())
                 for timestep in self._timesteps:
                     noise = stacked_noise(self._stream, [(0, timestep, 0)], images.shape[1:])

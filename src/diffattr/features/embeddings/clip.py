@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from tqdm import tqdm
 
 from diffattr.config import ConfigError
 from diffattr.data.image_files import to_picture
+from diffattr.diffusion.models import slices
 from diffattr.features.embeddings import Clip
 
 
@@ -68,9 +68,8 @@ class ClipEmbedding:
     ) -> Float32[np.ndarray, "image dim"]:
         """Return the embeddings; grey images become three equal channels."""
         embedded = []
-        starts = range(0, len(images), self._batch_size)
-        for start in tqdm(starts, desc="embed", unit="batch", mininterval=10):
-            pictures = map(to_picture, images[start : start + self._batch_size])
+        for chosen in slices(len(images), self._batch_size, "embed"):
+            pictures = map(to_picture, images[chosen])
             batch = [self._preprocess(picture.convert("RGB")) for picture in pictures]
             found = self._model.encode_image(torch.stack(batch).to(self._device))
             embedded.append(found.float().cpu().numpy())
