@@ -9,13 +9,12 @@ with job(snakemake) as this:
     from diffattr.config import NoiseSchedule, Sampling
     from diffattr.data.image_files import write_pngs
     from diffattr.diffusion.models import read_captions, read_network
-    from diffattr.diffusion.sampling import generate, labels_in_blocks
+    from diffattr.diffusion.sampling import Sampler, labels_in_blocks
 
     sampling, pipeline = this.section("sampling", Sampling), this.config["pipeline"]
     labels = None if pipeline is None else labels_in_blocks(sampling, read_json(this.input.classes))
-    images = generate(
+    sampler = Sampler(
         read_network(this.input.network, read_captions(this.input.get("captions"))),
-        sampling.n_images,
         this.section("noise_schedule", NoiseSchedule),
         sampling,
         this.config["seed"],
@@ -23,6 +22,7 @@ with job(snakemake) as this:
         batch_size=this.batch_size,
         device=this.device,
     )
+    images = sampler.images(range(sampling.n_images))
     write_array(this.output.samples, images)
     write_array(this.output.ids, np.arange(len(images)))
     if pipeline is None:

@@ -6,12 +6,11 @@ with job(snakemake) as this:
     from diffattr.artifacts import write_array
     from diffattr.config import NoiseSchedule, Sampling
     from diffattr.diffusion.models import read_captions, read_network
-    from diffattr.diffusion.sampling import trajectories
+    from diffattr.diffusion.sampling import Sampler
 
     sampling = this.section("sampling", Sampling)
-    clean = trajectories(
+    sampler = Sampler(
         read_network(this.input.network, read_captions(this.input.get("captions"))),
-        sampling.n_images,
         this.section("noise_schedule", NoiseSchedule),
         sampling,
         this.config["seed"],
@@ -19,4 +18,4 @@ with job(snakemake) as this:
         batch_size=this.batch_size,
         device=this.device,
     )
-    write_array(this.output[0], clean)
+    write_array(this.output[0], sampler.trajectories(range(sampling.n_images)))

@@ -24,6 +24,11 @@ def everything(source, resolution):
     return source.read(np.arange(len(source.labels)), resolution)
 
 
+def images_of(part):
+    """Return every image of a split."""
+    return np.concatenate(list(part.chunks()))
+
+
 def noise(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 

@@ -19,7 +19,10 @@ def data() -> Numbers:
     options = Data(source="digits", resolution=6, n_train=50, n_val=20, n_planted=5)
     parts = split(DATA_SOURCES["digits"].load(options), options, seed=1)
     return {
-        name: [*part.positions[:3].tolist(), float(np.square(part.images).mean())]
+        name: [
+            *part.positions[:3].tolist(),
+            float(np.square(np.concatenate(list(part.chunks()))).mean()),
+        ]
         for name, part in parts.items()
     }
 
@@ -73,9 +76,9 @@ def training() -> Numbers:
 
 
 def sampling() -> Numbers:
-    from diffattr.diffusion.sampling import generate
+    from diffattr.diffusion.sampling import Sampler
 
-    made = generate(network(), 2, SCHEDULE, Sampling(n_images=2, n_steps=5), seed=1)
+    made = Sampler(network(), SCHEDULE, Sampling(n_images=2, n_steps=5), seed=1).images(range(2))
     return {"images": np.abs(made).mean(axis=(1, 2, 3)).tolist()}
 
 

@@ -9,7 +9,7 @@ from diffattr.artifacts import ArtifactError, write_array, write_arrays
 from diffattr.attribution import METHODS, configured
 from diffattr.attribution.kernel import Kernel
 from diffattr.attribution.store import read_kernel, write_kernel
-from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards, write_shard
+from diffattr.features.store import TIMESTEP_LOSSES, Features, read_shards
 
 IDENTITY = {
     "projector": {"kind": "sjlt", "k": 4, "seed": 0},
@@ -36,7 +36,11 @@ def shards(folder, values, identity, cuts):
     paths = []
     for start, end in zip([0, *cuts[:-1]], cuts, strict=True):
         paths.append(str(folder / f"{start:04d}.zarr.zip"))
-        write_shard(paths[-1], {name: rows[start:end] for name, rows in values.items()}, identity)
+        write_arrays(
+            paths[-1],
+            {name: rows[start:end] for name, rows in values.items()},
+            {"identity": identity},
+        )
     return paths
 
 

@@ -8,14 +8,14 @@ from diffattr.counterfactual.redrawing import own_losses, redrawn
 from diffattr.diffusion.denoising import loss
 from diffattr.diffusion.losses import loss_tables
 from diffattr.diffusion.models import build
-from diffattr.diffusion.sampling import generate
+from diffattr.diffusion.sampling import Sampler
 
 SEED, N_STEPS = 3, 4
 SAMPLING = Sampling(n_images=3, n_steps=N_STEPS)
 
 
 def test_the_network_that_drew_a_query_draws_it_again():
-    drawn = generate(network(), 5, SCHEDULE, SAMPLING, SEED)
+    drawn = Sampler(network(), SCHEDULE, SAMPLING, SEED).images(range(5))
     again = redrawn([network()] * 2, [4, 1], SCHEDULE, SAMPLING, SEED)
     # Rounding: the batch was of five.
     np.testing.assert_allclose(again, drawn[[4, 1]], atol=1e-5)

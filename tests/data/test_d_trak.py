@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from diffattr.config import Data
-from diffattr.data.sampling import D_TRAK_LDS_SUBSETS, d_trak_sample, d_trak_subset_state
 from diffattr.data.source import Source
 from diffattr.data.splits import split
-from diffattr.data.subsets import subset
+from diffattr.data.subsets import D_TRAK_LDS_SUBSETS, d_trak_subset_state, sample, subset
 
 CELEBA_PARTITIONS = 162_770, 19_867, 19_962
 
@@ -165,5 +164,5 @@ def test_more_subsets_than_that_are_refused_before_anything_runs():
 
 def test_only_what_has_classes_is_stratified():
     pool = np.arange(100)
-    one = d_trak_sample(pool, np.full(100, 7), 30, 42, "key")
+    one = sample(pool, np.full(100, 7), 30, 42, "key", like_d_trak=True)
     assert np.array_equal(one, first_of_permutation(pool, 30, 42))

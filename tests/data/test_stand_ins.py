@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from data_sets import load, section
+from data_sets import images_of, load, section
 from stand_ins import DATA_SETS, main
 
 from diffattr.data.splits import split
@@ -61,7 +61,9 @@ def test_classes_can_be_told_apart_by_their_mean_colour(root, source):
     parts = split(whole, wanted, seed=3)
     # The brightest pixels are the shape's.
     colours = {
-        name: np.sort(part.images.reshape(len(part.positions), 3, -1), axis=2)[:, :, -6:].mean(2)
+        name: np.sort(images_of(part).reshape(len(part.positions), 3, -1), axis=2)[:, :, -6:].mean(
+            2
+        )
         for name, part in parts.items()
     }
     labels = np.unique(whole.labels)

@@ -44,8 +44,9 @@ def test_the_other_schedules_follow_their_formulas(kind, betas):
 
 def test_stacked_noise_is_each_triple_s_own():
     stream = rng.Stream(3, "noise")
-    found = stacked_noise(stream, [7, 7, 2], [0, 900, 900], [1, 0, 1], (1, 2, 2)).numpy()
-    for row, triple in zip(found, [(7, 0, 1), (7, 900, 0), (2, 900, 1)], strict=True):
+    triples = [(7, 0, 1), (7, 900, 0), (2, 900, 1)]
+    found = stacked_noise(stream, triples, (1, 2, 2)).numpy()
+    for row, triple in zip(found, triples, strict=True):
         expected = rng.Stream(3, "noise").generator(*triple)
         np.testing.assert_array_equal(row, expected.standard_normal((1, 2, 2), dtype=np.float32))
 

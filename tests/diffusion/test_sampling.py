@@ -7,10 +7,14 @@ from tiny import SCHEDULE, network
 
 from diffattr import rng
 from diffattr.config import Sampling
-from diffattr.diffusion.sampling import generate, sampling_timesteps, trajectories
+from diffattr.diffusion.sampling import Sampler, sampling_timesteps
 
 SEED, N_STEPS = 3, 10
 SAMPLING = Sampling(n_images=3, n_steps=N_STEPS)
+
+
+def sampler(sampling=SAMPLING, seed=SEED, **options):
+    return Sampler(network(), SCHEDULE, sampling, seed, **options)
 
 
 def by_hand(number, n_steps=N_STEPS):
@@ -33,7 +37,7 @@ def by_hand(number, n_steps=N_STEPS):
 
 @pytest.fixture(scope="module")
 def generated():
-    return generate(network(), 3, SCHEDULE, SAMPLING, SEED)
+    return sampler().images(range(3))
 
 
 def test_images_equal_the_update_written_out(generated):
@@ -45,28 +49,28 @@ def test_images_equal_the_update_written_out(generated):
 
 @pytest.mark.parametrize("n_steps", [1, 7, 40])
 def test_every_number_of_steps_equals_the_update_written_out(n_steps):
-    (image,) = generate(network(), 1, SCHEDULE, Sampling(n_images=1, n_steps=n_steps), SEED)
+    (image,) = sampler(Sampling(n_images=1, n_steps=n_steps)).images([0])
     # As above; rounding grows with the steps, and the clipping holds it down.
     np.testing.assert_allclose(image, by_hand(0, n_steps), atol=2e-3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 1000])
 def test_an_image_depends_on_its_number_alone(generated, batch_size):
-    more = generate(network(), 5, SCHEDULE, SAMPLING, SEED, batch_size=batch_size)
+    more = sampler(batch_size=batch_size).images(range(5))
     # float32 sums in another order, carried through ten steps.
     np.testing.assert_allclose(more[:3], generated, atol=1e-4)
 
 
 def test_seeds_differ_and_the_global_random_state_changes_nothing(generated):
     torch.manual_seed(1)
-    np.testing.assert_array_equal(generate(network(), 3, SCHEDULE, SAMPLING, SEED), generated)
-    assert not np.allclose(generate(network(), 1, SCHEDULE, SAMPLING, SEED + 1), generated[:1])
+    np.testing.assert_array_equal(sampler().images(range(3)), generated)
+    assert not np.allclose(sampler(seed=SEED + 1).images([0]), generated[:1])
 
 
 def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():
     sampling = Sampling(n_images=3, n_steps=4)
-    drawn = generate(network(), 3, SCHEDULE, sampling, SEED)
-    found = trajectories(network(), 3, SCHEDULE, sampling, SEED, batch_size=2)
+    drawn = sampler(sampling).images(range(3))
+    found = sampler(sampling, batch_size=2).trajectories(range(3))
     assert found.shape == (3, 4, 1, 8, 8)
     assert np.abs(found).max() <= 1  # the sampler clips what it foresees
     np.testing.assert_allclose(found[:, -1], drawn, atol=1e-5)

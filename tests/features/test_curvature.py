@@ -171,11 +171,11 @@ def all_targets(monkeypatch):
     """
     drawn, noise = curvature.stacked_noise, rng.Stream(SEED, "curvature")
 
-    def stacked_noise(stream, ids, timesteps, draws, shape):
+    def stacked_noise(stream, keys, shape):
         if np.array_equal(stream._key, noise._key):
-            return drawn(stream, ids, timesteps, [0] * len(draws), shape)
+            return drawn(stream, [(image, timestep, 0) for image, timestep, _ in keys], shape)
         d = math.prod(shape)
-        return d**0.5 * torch.eye(d)[draws].view(-1, *shape)
+        return d**0.5 * torch.eye(d)[[draw for *_, draw in keys]].view(-1, *shape)
 
     monkeypatch.setattr(curvature, "stacked_noise", stacked_noise)
 
@@ -186,7 +186,7 @@ def test_it_is_the_block_of_the_ggn_for_a_deep_linear_network(all_targets, setti
     net, pictures = DeepLinear(), small_images(3, 2)
     ekfac = fit(net, pictures, setting, draws=4)
     gradients = torch.tensor(np.random.default_rng(0).standard_normal((5, 31)), dtype=torch.float32)
-    coordinates = ekfac.rotated(gradients).double().numpy()
+    coordinates = ekfac(gradients).double().numpy()
     damping = 1e-3
     found = (coordinates / (ekfac.eigenvalues.numpy() + damping)) @ coordinates.T
     expected, spectrum, start = np.zeros((5, 5)), [], 0
@@ -361,9 +361,7 @@ def test_the_basis_is_orthonormal_and_leaves_out_what_is_not_covered(make):
     assert 0 < covered.sum() < len(covered)
     generator = np.random.default_rng(0)
     one, other = generator.standard_normal((2, 4, len(covered)))
-    coordinates = [
-        ekfac.rotated(torch.tensor(x, dtype=torch.float32)).numpy() for x in (one, other)
-    ]
+    coordinates = [ekfac(torch.tensor(x, dtype=torch.float32)).numpy() for x in (one, other)]
     assert coordinates[0].shape == (4, covered.sum())
     expected = (one * covered) @ (other * covered).T
     # Sums of so many float32 products.
@@ -375,13 +373,13 @@ def test_the_basis_is_orthonormal_and_leaves_out_what_is_not_covered(make):
 def test_gradients_of_another_length_are_refused():
     ekfac = fit(DeepLinear(), small_images(3, 2))
     with pytest.raises(ValueError, match=r"gradients of 32 numbers, .* network's 31 trained"):
-        ekfac.rotated(torch.zeros(1, 32))
+        ekfac(torch.zeros(1, 32))
 
 
 def influences(ekfac):
     generator = np.random.default_rng(3)
     gradients = generator.standard_normal((4, ekfac.n_parameters)).astype(np.float32)
-    coordinates = ekfac.rotated(torch.from_numpy(gradients)).double().numpy()
+    coordinates = ekfac(torch.from_numpy(gradients)).double().numpy()
     eigenvalues = ekfac.eigenvalues.double().numpy()
     return coordinates / (eigenvalues + 0.01 * eigenvalues.max()) @ coordinates.T
 
@@ -426,7 +424,7 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     read = EkFac.read(tmp_path / "a.zarr.zip", network())
     assert read.layers == ekfac.layers
     gradients = torch.ones(2, ekfac.n_parameters)
-    assert torch.equal(read.rotated(gradients), ekfac.rotated(gradients))
+    assert torch.equal(read(gradients), ekfac(gradients))
     assert torch.equal(read.eigenvalues, ekfac.eigenvalues)
     assert read_arrays(tmp_path / "a.zarr.zip").attribute("identity") == {"model": "abc"}
 
@@ -516,7 +514,7 @@ def test_it_agrees_with_curvlinops(make, size, setting):
     )
     generator = np.random.default_rng(0)
     one, other = torch.tensor(generator.standard_normal((2, ekfac.n_parameters))).float()
-    coordinates = ekfac.rotated(torch.stack([one, other])).double().numpy()
+    coordinates = ekfac(torch.stack([one, other])).double().numpy()
     eigenvalues = ekfac.eigenvalues.double().numpy()
     damping = 0.01 * eigenvalues.max()
     found = coordinates[0] / (eigenvalues + damping) @ coordinates[1]

@@ -155,7 +155,7 @@ def test_a_trajectory_of_one_image_has_that_image_s_features(unit_gradients):
     steps = timestep_set("uniform", 5, 1000).tolist()
     made = gradient_pass(draws=1, unit_gradients=unit_gradients)
     still = np.repeat(images(4)[:, None], len(steps), axis=1)
-    found = made.trajectory_features(still, steps, IDS, "val", batch_size=2)
+    found = made.features(still, IDS, "val", timesteps=steps, batch_size=2)
     for name, rows in made.features(images(4), IDS, "val", batch_size=2).items():
         np.testing.assert_array_equal(found[name], rows)
 
@@ -163,9 +163,9 @@ def test_a_trajectory_of_one_image_has_that_image_s_features(unit_gradients):
 def test_each_step_of_a_trajectory_is_noised_to_its_own_timestep():
     made = gradient_pass(draws=1)
     trajectories = np.stack([images(4), images(4)[::-1]], axis=1)
-    found = made.trajectory_features(trajectories, [300, 20], IDS, "val")
+    found = made.features(trajectories, IDS, "val", timesteps=[300, 20])
     singles = [
-        made.trajectory_features(trajectories[:, [step]], [t], IDS, "val")
+        made.features(trajectories[:, [step]], IDS, "val", timesteps=[t])
         for step, t in enumerate((300, 20))
     ]
     for name in OPTIONS.output_functions:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffattr.artifacts import ArtifactError, write_arrays
-from diffattr.features.store import read_shards, require_same_identity, write_shard
+from diffattr.features.store import read_shards, require_same_identity
 
 IDENTITY = {
     "projector": {"kind": "sjlt", "k": 4, "nonzeros": 1, "seed": 0},
@@ -17,7 +17,7 @@ ROWS = np.arange(24, dtype=np.float32).reshape(6, 4)
 
 
 def shard(path, rows, **changes):
-    write_shard(path, {"loss": rows, "mean": -rows}, {**IDENTITY, **changes})
+    write_arrays(path, {"loss": rows, "mean": -rows}, {"identity": {**IDENTITY, **changes}})
     return path
 
 
@@ -54,7 +54,7 @@ def test_one_mixed_shard_among_many_is_named(tmp_path):
 def test_an_identity_that_lacks_a_key_is_another_identity(tmp_path):
     first = shard(tmp_path / "first.zarr.zip", ROWS)
     without = {key: value for key, value in IDENTITY.items() if key != "noise"}
-    write_shard(tmp_path / "second.zarr.zip", {"loss": ROWS}, without)
+    write_arrays(tmp_path / "second.zarr.zip", {"loss": ROWS}, {"identity": without})
     for paths in ([first, tmp_path / "second.zarr.zip"], [tmp_path / "second.zarr.zip", first]):
         with pytest.raises(ArtifactError, match=r"noise is (None|common)"):
             read_shards(paths, "loss")

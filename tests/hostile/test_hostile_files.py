@@ -31,7 +31,7 @@ from diffattr.diffusion.models import (
     write_network,
 )
 from diffattr.features.curvature import EkFac
-from diffattr.features.store import read_shards, write_shard
+from diffattr.features.store import read_shards
 
 WEIGHTS_FILE = MODEL_FAMILIES["unet2d"].weights_file
 
@@ -448,7 +448,7 @@ def selected_job(tmp_path):
     artifacts.write_json(path, {"lambda": 0.1})
     files = {side: tmp_path / f"{side}.zarr.zip" for side in ("train", "queries")}
     for n, shard in zip((8, 3), files.values(), strict=True):
-        write_shard(shard, {"loss": drawn(n, 6)}, identity)
+        artifacts.write_arrays(shard, {"loss": drawn(n, 6)}, {"identity": identity})
     side = read_shards([str(files["train"])], "loss")
     write_kernel(tmp_path / "kernel.zarr.zip", Kernel.from_features(side.values), side)
     inputs = {side: [str(shard)] for side, shard in files.items()}
@@ -463,7 +463,7 @@ def curvature_scores_job(tmp_path):
     identity = {"projector": {"kind": "curvature", **IDENTITY}}
     sides = {"train": tmp_path / "train.zarr.zip", "queries": tmp_path / "val.zarr.zip"}
     for n, shard in zip((8, 3), sides.values(), strict=True):
-        write_shard(shard, {"loss": drawn(n, 6)}, identity)
+        artifacts.write_arrays(shard, {"loss": drawn(n, 6)}, {"identity": identity})
     inputs = {side: [str(shard)] for side, shard in sides.items()} | {"kernels": [str(path)]}
     return path, scoring(tmp_path, "ekfac", inputs, weights=(1.0,), output_function="loss")
 

@@ -32,7 +32,7 @@ from diffattr.diffusion.models import (
     write_block,
     write_networks,
 )
-from diffattr.diffusion.sampling import generate, labels_in_blocks
+from diffattr.diffusion.sampling import Sampler, labels_in_blocks
 from diffattr.diffusion.training import TrainingSet, train
 from diffattr.diffusion.training.stack import Stack
 from diffattr.features.gradients import GradientPass
@@ -143,7 +143,8 @@ def test_diffusers_own_pipeline_with_our_lora_draws_our_images(
     write_networks(tmp_path / "run", weights, model)
     network = read_network(tmp_path / "run" / WEIGHTS_FILE, captions)
     labels = labels_in_blocks(SAMPLING, ["ukiyo_e", "baroque"])
-    ours = generate(network, 4, SCHEDULE, SAMPLING, SEED, labels=labels, batch_size=3)
+    sampler = Sampler(network, SCHEDULE, SAMPLING, SEED, labels=labels, batch_size=3)
+    ours = sampler.images(range(4))
     theirs = StableDiffusionPipeline.from_pretrained(pipeline, local_files_only=True)
     theirs.set_progress_bar_config(disable=True)
     start = rng.Stream(SEED, "generation")

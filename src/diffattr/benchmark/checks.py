@@ -8,7 +8,7 @@ from diffattr.benchmark.pretrained import pretrained_errors
 from diffattr.config import PRIMARY, Config, ConfigError, Measurement, Pass
 from diffattr.counterfactual.removals import removal_errors
 from diffattr.data import data_source
-from diffattr.data.sampling import D_TRAK_LDS_SUBSETS
+from diffattr.data.subsets import D_TRAK_LDS_SUBSETS
 from diffattr.diffusion.families import MODEL_FAMILIES, sample_shape
 from diffattr.features.embeddings import check as check_embedding
 from diffattr.features.output_functions import output_function

@@ -24,7 +24,7 @@ from diffattr.attribution import method_of
 from diffattr.benchmark.pretrained import adapter_config, pipeline_values
 from diffattr.config import Config, ConfigError, Model, check, refuse, typed
 from diffattr.data import DATA_SOURCES
-from diffattr.data.image_folder import n_files
+from diffattr.data.image_files import visible_files
 from diffattr.diffusion.families import MODEL_FAMILIES, pipeline_of
 from diffattr.plugins import PluginError
 
@@ -80,7 +80,7 @@ def _default(section: dict[str, Any], key: str, value: Any) -> None:
 def _n_files(key: str, folder: str) -> int:
     if not Path(folder).is_dir():
         raise ConfigError(f"{key}: {folder} is not a folder; name the folder of your images")
-    return n_files(folder)
+    return len(visible_files(Path(folder)))
 
 
 def _add_pipeline(config: dict[str, Any], model: Model) -> None:

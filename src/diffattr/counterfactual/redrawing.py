@@ -30,7 +30,7 @@ def redrawn(
     `labels` are those of all generated images, for networks with captions.
     """
     drawn = [
-        Sampler(network, schedule, sampling, seed, device, labels).sample([number])
+        Sampler(network, schedule, sampling, seed, labels=labels, device=device).images([number])
         for network, number in zip(networks, numbers, strict=True)
     ]
     return np.concatenate(drawn)

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from diffattr.config import Data
-from diffattr.data.image_files import data_folder, plain_file_name, reader
+from diffattr.data.image_files import data_folder, file_reader, plain_file_name
 from diffattr.data.source import DataError, Source
 
 TABLE, IMAGES = "ArtBench-10.csv", "artbench-10-imagefolder"
@@ -32,15 +31,12 @@ def load(data: Data) -> Source:
             unknown split or an invalid file name.
     """
     folder = data_folder(data, f"{TABLE} and {IMAGES}/")
-    path = folder / TABLE
-    if not path.exists():
-        raise DataError(f"{path}: does not exist; data.folder must hold it and {IMAGES}/")
     files, styles, parts = [], [], []
-    for where, row in _rows(path):
+    for where, row in _rows(folder / TABLE):
         if row["split"] not in ("train", "test"):
             raise DataError(f"{where}: found split {row['split']!r}, expected train or test")
         styles.append(plain_file_name(row["label"], where))
-        files.append(f"{row['label']}/{plain_file_name(row['name'], where)}")
+        files.append(f"{IMAGES}/{row['label']}/{plain_file_name(row['name'], where)}")
         parts.append(row["split"])
     names, labels = np.unique(styles, return_inverse=True)
     return Source(
@@ -48,16 +44,14 @@ def load(data: Data) -> Source:
         tuple(names.tolist()),
         train_pool=np.flatnonzero(np.array(parts) == "train"),
         val_pool=np.flatnonzero(np.array(parts) == "test"),
-        read=reader(
-            lambda position: Image.open(folder / IMAGES / files[position]),
-            lambda position: f"{IMAGES}/{files[position]}",
-            size=SIZE,
-        ),
+        read=file_reader(files, folder, size=SIZE),
     )
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the place of each row of the table, for errors, and the row."""
+    if not path.exists():
+        raise DataError(f"{path}: does not exist; data.folder must hold it and {IMAGES}/")
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.DictReader(file, restval="")
         try:

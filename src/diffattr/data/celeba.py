@@ -6,10 +6,9 @@ image is cropped to its centre square of 140 pixels.
 """
 
 import numpy as np
-from PIL import Image
 
 from diffattr.config import Data
-from diffattr.data.image_files import data_folder, plain_file_name, reader
+from diffattr.data.image_files import data_folder, file_reader, plain_file_name
 from diffattr.data.source import DataError, Source
 
 PARTITIONS, IMAGES = "list_eval_partition.txt", "img_align_celeba"
@@ -31,27 +30,23 @@ def load(data: Data) -> Source:
     path = folder / PARTITIONS
     if not path.exists():
         raise DataError(f"{path}: does not exist; data.folder must hold it and {IMAGES}/")
-    names, parts = [], []
+    files, parts = [], []
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        where = f"{path}, line {number}"
         match line.split():
             case [name, "0" | "1" | "2" as part]:
-                names.append(plain_file_name(name, f"{path}, line {number}"))
+                files.append(f"{IMAGES}/{plain_file_name(name, where)}")
                 parts.append(int(part))
             case _:
                 raise DataError(
-                    f"{path}, line {number}: found {line[:60]!r}, expected a file name and its"
-                    " partition 0, 1 or 2"
+                    f"{where}: found {line[:60]!r}, expected a file name and its partition"
+                    " 0, 1 or 2"
                 )
     partitions = np.array(parts, np.int64)
     return Source(
-        np.zeros(len(names), np.int64),
+        np.zeros(len(files), np.int64),
         ("face",),
         train_pool=np.flatnonzero(partitions == 0),
         val_pool=np.flatnonzero(partitions == 1),
-        read=reader(
-            lambda position: Image.open(folder / IMAGES / names[position]),
-            lambda position: f"{IMAGES}/{names[position]}",
-            size=SIZE,
-            crop=140,
-        ),
+        read=file_reader(files, folder, size=SIZE, crop=140),
     )

@@ -6,7 +6,6 @@ Positions are those of the Hugging Face data set, test images after training ima
 D-TRAK's splits, which index into it, are reproduced exactly.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,11 @@ from jaxtyping import Int64
 from PIL import Image
 
 from diffattr.config import Data
-from diffattr.data.arrow import encoded_table, from_hub, opener
-from diffattr.data.image_files import data_folder, reader, reason, visible_files
-from diffattr.data.source import DataError, Download, Images, Source
+from diffattr.data.hub import encoded_table, from_hub, opener
+from diffattr.data.image_files import data_folder, file_reader, reader, reason, visible_files
+from diffattr.data.source import DataError, Download, Read, Source
 
-NAMES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
+NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DOWNLOADS = (
     Download(
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -49,7 +37,6 @@ _LAYOUTS = (
     "the unpacked cifar-10-binary.tar.gz (data_batch_1.bin and so on), or the Hub's"
     " train-*.parquet and test-*.parquet, or images as train/<class>/ and test/<class>/"
 )
-_Read = Callable[[Int64[np.ndarray, " chosen"], int], Images]
 
 
 def load(data: Data) -> Source:
@@ -79,7 +66,7 @@ def load(data: Data) -> Source:
     raise DataError(f"{folder}: holds no CIFAR-10; expected {_LAYOUTS}")
 
 
-def _source(labels: list[Int64[np.ndarray, " _"]], read: _Read) -> Source:
+def _source(labels: list[Int64[np.ndarray, " _"]], read: Read) -> Source:
     """Return the data set; `labels` are those of the training images and of the test images."""
     n_train, n_test = map(len, labels)
     return Source(
@@ -125,31 +112,27 @@ def _check(labels: np.ndarray, where: Path | str) -> None:
 
 def _from_parquet(folder: Path) -> Source:
     try:
-        import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise DataError(
             f"{folder}: reading parquet files needs pyarrow; pip install 'diffattr[hub]'"
         ) from None
-    tables = []
+    parts = []
     for part in ("train", "test"):
         files = sorted(folder.rglob(f"{part}-*.parquet"))
         if not files:
             raise DataError(f"{folder}: has no {part}-*.parquet; expected train and test")
+        tables = []
         for file in files:
             try:
                 table = pyarrow.parquet.read_table(file, columns=["img", "label"])
-                table = table.replace_schema_metadata(None)
+                tables.append(table.replace_schema_metadata(None))
             except (pyarrow.ArrowException, OSError) as error:
                 raise DataError(
                     f"{file}: is not a complete parquet file with columns img and label"
                     f" ({reason(error)}); download it again"
                 ) from error
-            tables.append((part, table))
-    parts = [
-        pyarrow.concat_tables([table for part, table in tables if part == wanted])
-        for wanted in ("train", "test")
-    ]
+        parts.append(pyarrow.concat_tables(tables))
     return _from_tables(parts, str(folder))
 
 
@@ -193,7 +176,4 @@ def _from_images(folder: Path) -> Source:
             )
         files += found
         labels.append(np.array([NAMES.index(name) for name in names], np.int64))
-    return _source(
-        labels,
-        reader(lambda position: Image.open(files[position]), lambda p: str(files[p]), size=_SIZE),
-    )
+    return _source(labels, file_reader(files, size=_SIZE))

@@ -3,14 +3,15 @@
 Positions count through the split `train`, then through `test` or `validation` if there is one.
 """
 
+import io
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from diffattr.config import Data
-from diffattr.data.arrow import encoded_table, from_hub, opener
-from diffattr.data.image_files import is_grey_and_usable, mixed_colour, reader
+from diffattr.data.image_files import is_grey_and_usable, mixed_colour, reader, reason
 from diffattr.data.source import DataError, Source
 
 DOWNLOADS = "the library datasets downloads data.hub when it is first read"
@@ -82,3 +83,58 @@ def _columns(name: str, features: Any) -> tuple[str, str | None]:
     if not images:
         raise DataError(f"data.hub: {name} has no image column, only {', '.join(features)}")
     return images[0], classes[0] if classes else None
+
+
+def from_hub(name: str) -> Any:
+    """Return the splits of a data set on the Hub, as the library `datasets` reads them.
+
+    Raises:
+        DataError: the library is missing, or the data set cannot be loaded.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(
+            f"data.hub: reading {name!r} needs the package datasets; pip install 'diffattr[hub]'"
+        ) from None
+    try:
+        return datasets.load_dataset(name)
+    # Its network, cache and builders raise nearly anything.
+    except Exception as error:
+        raise DataError(
+            f"data.hub: {name!r} cannot be loaded ({reason(error)}); check the name and the"
+            " network, or put the files into data.folder"
+        ) from error
+
+
+def encoded_table(part: Any, column: str) -> Any:
+    """Return the Arrow table of one split of a data set, without decoding its image column."""
+    import datasets
+
+    return part.cast_column(column, datasets.Image(decode=False)).data.table
+
+
+def opener(columns: Sequence[Any], where: str) -> Callable[[int], Image.Image]:
+    """Return a function that opens the image at a position in concatenated columns.
+
+    The columns are those of Arrow tables; their entries are structs with `bytes`.
+
+    Raises:
+        DataError: a column has another type; the message starts with `where`.
+    """
+    for column in columns:
+        if "bytes" not in (kind := str(column.type)):
+            raise DataError(f"{where}: the image column holds {kind}, expected a struct with bytes")
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+
+    def open_image(position: int) -> Image.Image:
+        chunk = int(np.searchsorted(starts, position, side="right")) - 1
+        image = chunks[chunk][position - int(starts[chunk])].as_py()
+        if image is None:
+            raise ValueError("is missing")
+        # For an image in a separate file, the library stores only the path.
+        encoded = image["bytes"]
+        return Image.open(image["path"] if encoded is None else io.BytesIO(encoded))
+
+    return open_image

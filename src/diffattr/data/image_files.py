@@ -1,8 +1,8 @@
 """Image files: finding, checking, decoding and writing them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
@@ -10,7 +10,7 @@ from PIL import Image
 
 from diffattr.artifacts import atomic_write
 from diffattr.config import Data
-from diffattr.data.source import DataError, Images, UnreadableError
+from diffattr.data.source import DataError, Images, Read, UnreadableError
 
 N_CHANNELS = {"RGB": 3, "L": 1}
 
@@ -22,15 +22,12 @@ def reader(
     mode: Literal["RGB", "L"] = "RGB",
     size: tuple[int, int] | None = None,
     crop: int | None = None,
-) -> Callable[[Int64[np.ndarray, " chosen"], int], Images]:
+) -> Read:
     """Return a `Source.read` that decodes images on demand.
 
-    Args:
-        open_image: opens the image at a position.
-        name: names the image at a position in errors.
-        mode: every image is converted to it.
-        size: width and height that every image must have.
-        crop: side of the centre square to cut out before scaling.
+    `open_image` opens the image at a position, `name` names it in errors. Every image must have
+    this `size` (width, height). It is converted to `mode`, and its centre square of side `crop` cut
+    out before scaling.
     """
 
     def read(positions: Int64[np.ndarray, " chosen"], resolution: int) -> Images:
@@ -52,6 +49,15 @@ def reader(
         return images
 
     return read
+
+
+def file_reader(files: Sequence[str | Path], folder: Path = Path(), **options: Any) -> Read:
+    """Return a `reader` of files below a folder, with its options."""
+    return reader(
+        lambda position: Image.open(folder / files[position]),
+        lambda position: str(files[position]),
+        **options,
+    )
 
 
 def scaled(
@@ -161,6 +167,14 @@ def to_uint8(
     return ((images.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
 
 
+def to_picture(
+    image: Float[np.ndarray, "channel height width"] | UInt8[np.ndarray, "channel height width"],
+) -> Image.Image:
+    """Return an image, in [-1, 1] or 8-bit, as 8-bit pixels, grey or RGB."""
+    pixels = to_uint8(image).transpose(1, 2, 0)
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+
+
 def write_pngs(
     directory: str | Path,
     images: Float32[np.ndarray, "image channel height width"]
@@ -169,8 +183,5 @@ def write_pngs(
     """Write images, in [-1, 1] or 8-bit, as 8-bit PNG files named by their number."""
     with atomic_write(directory) as temporary:
         temporary.mkdir()
-        for number, image in enumerate(to_uint8(images)):
-            pixels = image.transpose(1, 2, 0)
-            Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
-                temporary / f"{number:04d}.png"
-            )
+        for number, image in enumerate(images):
+            to_picture(image).save(temporary / f"{number:04d}.png")

@@ -8,9 +8,9 @@ from PIL import Image
 from diffattr.config import Data
 from diffattr.data.image_files import (
     data_folder,
+    file_reader,
     is_grey_and_usable,
     mixed_colour,
-    reader,
     reason,
     visible_files,
 )
@@ -33,11 +33,6 @@ def load(data: Data) -> Source:
     return in_folder(data_folder(data, "your images"), data)
 
 
-def n_files(folder: str | Path) -> int:
-    """Return the number of files below a folder, all of which `load` reads as images."""
-    return len(visible_files(Path(folder)))
-
-
 def in_folder(folder: Path, data: Data) -> Source:
     """Return the images of any folder as `load` does; `data.folder` is ignored.
 
@@ -46,19 +41,21 @@ def in_folder(folder: Path, data: Data) -> Source:
         DataError: there is no usable image.
     """
     files = visible_files(folder)
-    is_grey: dict[Path, bool] = {}
+    is_grey: dict[int, bool] = {}
     problems: dict[int, str] = {}
     for position, file in enumerate(files):
         try:
             with Image.open(file) as image:
-                is_grey[file] = is_grey_and_usable(image, data.resolution)
+                is_grey[position] = is_grey_and_usable(image, data.resolution)
         # A file may hold anything, and PIL raises nearly anything on a bad one.
         except Exception as error:
             problems[position] = f"{file}: {reason(error)}"
     all_grey = 2 * sum(is_grey.values()) > len(is_grey)
-    for position, file in enumerate(files):
-        if file in is_grey and is_grey[file] != all_grey:
-            problems[position] = f"{file}: {mixed_colour(all_grey)}"
+    problems |= {
+        position: f"{files[position]}: {mixed_colour(all_grey)}"
+        for position, grey in is_grey.items()
+        if grey != all_grey
+    }
     refuse_or_skip(problems, data)
     usable = [file for position, file in enumerate(files) if position not in problems]
     if not usable:
@@ -74,10 +71,6 @@ def in_folder(folder: Path, data: Data) -> Source:
         tuple(names.tolist()),
         train_pool=everything,
         val_pool=everything,
-        read=reader(
-            lambda position: Image.open(usable[position]),
-            lambda position: str(usable[position]),
-            mode="L" if all_grey else "RGB",
-        ),
+        read=file_reader(usable, mode="L" if all_grey else "RGB"),
         name=lambda position: usable[position].relative_to(folder).as_posix(),
     )

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int64
 from diffattr.config import Data
 
 Images = Float32[np.ndarray, "image channel height width"]
+Read = Callable[[Int64[np.ndarray, " chosen"], int], Images]
 
 
 class DataError(ValueError):
@@ -31,11 +32,7 @@ class UnreadableError(DataError):
 
 
 def refuse_or_skip(problems: Mapping[int, str], data: Data) -> None:
-    """Refuse unusable images, or log that they are skipped, as data.unreadable requires.
-
-    Raises:
-        UnreadableError: there are problems, and data.unreadable is not skip.
-    """
+    """Raise an `UnreadableError` if there are problems, or log them if data.unreadable is skip."""
     if problems and data.unreadable != "skip":
         raise UnreadableError(problems)
     if problems:
@@ -61,7 +58,7 @@ class Source:
     class_names: tuple[str, ...]
     train_pool: Int64[np.ndarray, " train"]
     val_pool: Int64[np.ndarray, " val"]
-    read: Callable[[Int64[np.ndarray, " chosen"], int], Images]
+    read: Read
     name: Callable[[int], str] = str
 
     def __post_init__(self):

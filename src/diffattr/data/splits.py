@@ -10,8 +10,8 @@ from jaxtyping import Float32, Int64
 from diffattr import rng
 from diffattr.config import Data, Queries
 from diffattr.data import image_folder
-from diffattr.data.sampling import D_TRAK_SPLIT_STATE, d_trak_sample, stratified_sample
 from diffattr.data.source import DataError, Source, UnreadableError, refuse_or_skip
+from diffattr.data.subsets import D_TRAK_SPLIT_STATE, sample
 
 _CHUNK = 128
 """Images decoded at a time; 100 MB at 256x256 pixels."""
@@ -43,11 +43,6 @@ class ImageSplit:
         """Readable names of the images."""
         return [self.source.name(position) for position in self.positions.tolist()]
 
-    @property
-    def images(self) -> Float32[np.ndarray, "image channel height width"]:
-        """All images at once, in [-1, 1]."""
-        return np.concatenate(list(self.chunks()))
-
 
 def split(
     source: Source, data: Data, seed: int, queries: Queries | None = None
@@ -61,11 +56,6 @@ def split(
     Raises:
         DataError: a class does not exist, there are too few images, or some cannot be used.
     """
-    if data.n_planted >= data.n_train:
-        raise DataError(
-            f"data.n_planted: found {data.n_planted}, expected less than data.n_train"
-            f" ({data.n_train})"
-        )
     source = _of_classes(source, data.classes)
     if data.unreadable == "skip":
         source = _readable(source, data)
@@ -93,16 +83,13 @@ def _in_folder(queries: Queries, train: ImageSplit, data: Data) -> ImageSplit:
 
     Sub-folders name classes of the training images; without sub-folders the class is -1.
     """
-    found = image_folder.in_folder(Path(queries.folder), data)
-    if data.unreadable == "skip":
-        found = _readable(found, data)
+    found = _readable(image_folder.in_folder(Path(queries.folder), data), data)
     chosen = found.train_pool
     if len(chosen) != queries.n_images:
         raise DataError(
             f"queries.n_images: found {queries.n_images}, but {queries.folder} holds"
             f" {len(chosen)} usable images; set queries.n_images: {len(chosen)}"
         )
-    refuse_or_skip(_problems(found, chosen, data.resolution), data)
     names = [found.name(position) for position in chosen.tolist()]
     numbers = {name: label for label, name in enumerate(train.source.class_names)}
     is_flat = any("/" not in name for name in names)
@@ -189,10 +176,9 @@ def _drawn(
         raise DataError(f"data.{key}: found {n}, but only {len(pool)} images are available")
     if n in (0, len(pool)):
         return pool[:n]
-    if data.split == "d-trak":
-        return d_trak_sample(pool, source.labels[pool], n, D_TRAK_SPLIT_STATE, key)
-    state = rng.integer_seed(seed, "split", key)
-    return stratified_sample(pool, source.labels[pool], n, state, key)
+    like_d_trak = data.split == "d-trak"
+    state = D_TRAK_SPLIT_STATE if like_d_trak else rng.integer_seed(seed, "split", key)
+    return sample(pool, source.labels[pool], n, state, key, like_d_trak)
 
 
 def _chunks(positions: Int64[np.ndarray, " image"]) -> Iterator[Int64[np.ndarray, " some"]]:

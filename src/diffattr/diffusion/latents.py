@@ -7,15 +7,15 @@ synthesis with latent diffusion models" (CVPR 2022), section 3 and appendix G.
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from tqdm import tqdm
 
 from diffattr.config import ConfigError
 from diffattr.data.image_files import to_uint8
+from diffattr.diffusion.models import slices
 from diffattr.diffusion.pipelines import Pipeline
 
 _CAPTIONS_AT_ONCE = 64
@@ -24,13 +24,7 @@ Pictures = UInt8[np.ndarray, "image channel height width"]
 
 
 class Vae:
-    """The autoencoder of a pipeline.
-
-    Args:
-        pipeline: its folder, or its name on the Hub.
-        vae: the autoencoder, if the pipeline is already loaded.
-        batch_size: images per batch.
-        device: the device to compute on.
+    """The autoencoder of a pipeline, read from its folder or the Hub unless `vae` is given.
 
     Raises:
         ConfigError: the pipeline cannot be read.
@@ -42,7 +36,7 @@ class Vae:
         if vae is None:
             from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-            vae = Pipeline(pipeline).checked_component("vae", cast(Any, AutoencoderKL))
+            vae = Pipeline(pipeline).checked_component("vae", AutoencoderKL)
         self._pipeline, self._batch_size, self._device = pipeline, batch_size, device
         self._vae: Any = vae.eval().to(device)
 
@@ -66,26 +60,23 @@ class Vae:
                 f" latents {' x '.join(map(str, found))}, model.config.unet expects"
                 f" {' x '.join(map(str, shape))}; change data.resolution or sample_size"
             )
-        batches = []
-        for start in self._starts(len(pictures), "encode"):
-            batch = torch.tensor(np.ascontiguousarray(pictures[start : start + self._batch_size]))
+        encoded = []
+        for chosen in slices(len(pictures), self._batch_size, "encode"):
+            batch = torch.tensor(np.ascontiguousarray(pictures[chosen]))
             images = batch.to(self._device).float() / 127.5 - 1
             mode = self._vae.encode(images).latent_dist.mode()
-            batches.append((mode * self._vae.config.scaling_factor).cpu().numpy())
-        return np.concatenate(batches)
+            encoded.append((mode * self._vae.config.scaling_factor).cpu().numpy())
+        return np.concatenate(encoded)
 
     @torch.inference_mode()
     def decode(self, latents: Latents) -> Pictures:
         """Return the 8-bit images of latents."""
-        batches = []
-        for start in self._starts(len(latents), "decode"):
-            batch = torch.from_numpy(latents[start : start + self._batch_size]).to(self._device)
+        decoded = []
+        for chosen in slices(len(latents), self._batch_size, "decode"):
+            batch = torch.from_numpy(latents[chosen]).to(self._device)
             images = self._vae.decode(batch / self._vae.config.scaling_factor).sample
-            batches.append(to_uint8(images.cpu().numpy()))
-        return np.concatenate(batches)
-
-    def _starts(self, n: int, what: str) -> Any:
-        return tqdm(range(0, n, self._batch_size), desc=what, unit="batch", mininterval=10)
+            decoded.append(to_uint8(images.cpu().numpy()))
+        return np.concatenate(decoded)
 
 
 def embedded_captions(

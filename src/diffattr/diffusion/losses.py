@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
-from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.config import Losses, NoiseSchedule
 from diffattr.diffusion.denoising import Denoising, OutputFunction
-from diffattr.diffusion.models import predict
+from diffattr.diffusion.models import predict, slices
 from diffattr.diffusion.noising import (
     alphas_cumprod,
     elbo_weights,
@@ -54,17 +53,10 @@ def loss_tables(
     networks = [network.eval().to(device) for network in networks]
     shape = len(networks), len(queries)
     tables = {name: np.empty(shape, dtype=np.float32) for name in functions}
-    starts = range(0, len(queries), batch_size)
-    for start in tqdm(starts, desc=f"losses {split}", unit="batch", mininterval=10):
-        batch = slice(start, start + batch_size)
+    for batch in slices(len(queries), batch_size, f"losses {split}"):
         t = timesteps[strata[batch]]
-        noise = stacked_noise(
-            stream,
-            ids[queries[batch]].tolist(),
-            t.tolist(),
-            draws[batch].tolist(),
-            images.shape[1:],
-        )
+        keys = zip(ids[queries[batch]].tolist(), t.tolist(), draws[batch].tolist(), strict=True)
+        noise = stacked_noise(stream, keys, images.shape[1:])
         t = torch.from_numpy(t)
         x = noised(sources[queries[batch]], noise, abar[t]).to(device)
         noise, weight, t = noise.to(device), weights[t].to(device), t.to(device)
@@ -73,7 +65,7 @@ def loss_tables(
             denoising = Denoising(predict(network, x, t, of_batch), noise, weight)
             for name, function in functions.items():
                 tables[name][number, batch] = function(denoising).cpu().numpy()
-    averaged = {name: table.reshape(-1, *grid).mean(axis=3) for name, table in tables.items()}
     return {
-        name: np.ascontiguousarray(table.transpose(0, 2, 1)) for name, table in averaged.items()
+        name: np.ascontiguousarray(table.reshape(-1, *grid).mean(axis=3).transpose(0, 2, 1))
+        for name, table in tables.items()
     }

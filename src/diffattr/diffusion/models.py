@@ -1,11 +1,12 @@
 """Building, evaluating, writing and reading networks of any family."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import ArtifactError, read_array, readable, write_tensors, write_text
@@ -39,26 +40,19 @@ def trained_parameters(network: "torch.nn.Module") -> dict[str, "torch.Tensor"]:
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
 
 
-def conditioning(labels: "torch.Tensor | None") -> dict[str, Any]:
-    """Return the keyword arguments that condition a network: the caption labels, if any."""
-    return {} if labels is None else {"labels": labels}
+def n_trained(network: "torch.nn.Module") -> int:
+    """Return the number of trained parameters."""
+    return sum(parameter.numel() for parameter in trained_parameters(network).values())
 
 
-def empty_captions(network: "torch.nn.Module", timesteps: "torch.Tensor") -> "torch.Tensor | None":
-    """Return the label of the empty caption for each image, None for unconditional networks."""
-    import torch
-
-    if not hasattr(network, "captions"):
-        return None
-    return torch.full_like(timesteps, -1, dtype=torch.int64)
+def slices(n: int, batch_size: int, what: str) -> Iterator[slice]:
+    """Yield the slice of every batch of `n` items, with a progress bar in the log."""
+    for start in tqdm(range(0, n, batch_size), desc=what, unit="batch", mininterval=10):
+        yield slice(start, start + batch_size)
 
 
 def check_channels(network: Any, n_channels: int) -> None:
-    """Check the number of channels of images against a network.
-
-    Raises:
-        ConfigError: the network expects another number.
-    """
+    """Raise a `ConfigError` if a network expects another number of channels than images have."""
     if n_channels != (expected := network.config["in_channels"]):
         raise ConfigError(
             f"model: the images have {n_channels} channels, the network expects {expected}; convert"
@@ -71,23 +65,26 @@ def predict(
     noised: "torch.Tensor",
     timesteps: "torch.Tensor",
     labels: "torch.Tensor | None" = None,
+    parameters: "dict[str, torch.Tensor] | None" = None,
 ) -> "torch.Tensor":
     """Return the predicted noise, float32 (image, channel, height, width).
 
-    Args:
-        network: a network on the device of the other arguments.
-        noised: images at their timesteps, float32 (image, channel, height, width).
-        timesteps: int64 (image,).
-        labels: int64 (image,), each image's caption; None for networks without captions.
+    `noised` are images at their timesteps, float32 (image, channel, height, width); `timesteps` are
+    int64 (image,), and so are `labels`, each image's caption, None for networks without captions.
+    `parameters` replace the network's own of the same names.
     """
-    return network(noised, timesteps, **conditioning(labels), return_dict=False)[0]
+    options: dict[str, Any] = {"return_dict": False}
+    if labels is not None:
+        options["labels"] = labels
+    if parameters is None:
+        return network(noised, timesteps, **options)[0]
+    from torch.func import functional_call
+
+    return functional_call(network, parameters, (noised, timesteps), options)[0]
 
 
 def write_block(
-    path: str | Path,
-    weights: Mapping[str, "torch.Tensor"],
-    model: Model,
-    subsets: list[int],
+    path: str | Path, weights: Mapping[str, "torch.Tensor"], model: Model, subsets: list[int]
 ) -> None:
     """Write the models of one block: one tensor (member, ...) per parameter."""
     about = {"family": model.family, "config": model.config, "subsets": subsets}
@@ -121,11 +118,7 @@ def read_block(
 
 
 def _load(network: "torch.nn.Module", weights: Mapping[str, "torch.Tensor"]) -> None:
-    """Load trained weights.
-
-    Raises:
-        ValueError: names or shapes differ from the network's trained weights.
-    """
+    """Load trained weights, whose names and shapes must be those of the network's."""
     expected = trained_parameters(network)
     if set(expected) != set(weights):
         missing, unexpected = set(expected) - set(weights), set(weights) - set(expected)

@@ -3,7 +3,7 @@
 Source: Ho, Jain, Abbeel, "Denoising diffusion probabilistic models" (NeurIPS 2020), eq. 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -55,12 +55,7 @@ def strata_midpoints(n: int, n_timesteps: int) -> Int64[np.ndarray, " timestep"]
 
 
 def stacked_noise(
-    stream: rng.Stream,
-    image_ids: Sequence[int],
-    timesteps: Sequence[int],
-    draws: Sequence[int],
-    shape: tuple[int, ...],
+    stream: rng.Stream, keys: Iterable[tuple[int, int, int]], shape: tuple[int, ...]
 ) -> Float32[Tensor, "item channel height width"]:
-    """Return the noise of each (image, timestep, draw) in three equally long lists."""
-    triples = zip(image_ids, timesteps, draws, strict=True)
-    return torch.from_numpy(np.stack([stream.normal(*triple, shape) for triple in triples]))
+    """Return the noise of each (image, timestep, draw)."""
+    return torch.from_numpy(np.stack([stream.normal(*key, shape) for key in keys]))

@@ -8,13 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
 from diffattr.config import ConfigError, NoiseSchedule, Sampling
-
-T = TypeVar("T")
 
 PIPELINE_CLASSES = {
     "UNet2DModel": ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline"),
@@ -30,12 +28,9 @@ _INDEX = "model_index.json"
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A pipeline that a config names.
+    """A pipeline that a config names under `key`, by its folder or its name on the Hub.
 
-    Attributes:
-        source: its folder, or its name on the Hub.
-        unet: the expected class of its network.
-        key: the config key that names it.
+    `unet` is the expected class of its network.
     """
 
     source: str
@@ -47,7 +42,7 @@ class Pipeline:
         """Whether the source is a local folder."""
         return Path(self.source).is_dir()
 
-    def component(self, name: str, kind: type[T], **options: Any) -> Any:
+    def component(self, name: str, kind: Any, **options: Any) -> Any:
         """Return the component in the sub-folder `name`, loaded as a `kind`.
 
         Raises:
@@ -59,10 +54,9 @@ class Pipeline:
                 f"{self.key}: {self.source} has no {name}, which a {self._expected} has; complete"
                 " the folder or name another pipeline"
             )
-        loader: Any = kind
-        return self._read(name, loader.from_pretrained, subfolder=name, **options)
+        return self._read(name, kind.from_pretrained, subfolder=name, **options)
 
-    def checked_component(self, name: str, kind: type[T]) -> T:
+    def checked_component(self, name: str, kind: Any) -> Any:
         """Return one component, after checking that its files hold exactly its weights.
 
         The libraries would initialise missing weights randomly. Unexpected weights are accepted in
@@ -97,11 +91,7 @@ class Pipeline:
         return self._mapping(Path(self.source) / name / _config_file(name))
 
     def check_kind(self) -> None:
-        """Check that the source is a pipeline of a supported class.
-
-        Raises:
-            ConfigError: it is not.
-        """
+        """Raise a `ConfigError` if the source is not a pipeline of a supported class."""
         index = Path(self.source) / _INDEX
         if not self.is_local:
             from diffusers.pipelines.pipeline_utils import DiffusionPipeline

@@ -4,7 +4,6 @@ Source: Song, Meng, Ermon, "Denoising diffusion implicit models" (ICLR 2021), et
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,56 +11,88 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
-from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import read_array, readable
 from diffattr.config import NoiseSchedule, Sampling
 from diffattr.data.splits import class_labels
-from diffattr.diffusion.models import predict
+from diffattr.diffusion.models import predict, slices
 
 
-def generate(
-    network: torch.nn.Module,
-    n_images: int,
-    schedule: NoiseSchedule,
-    sampling: Sampling,
-    seed: int,
-    *,
-    labels: Int64[np.ndarray, " image"] | None = None,
-    batch_size: int = 128,
-    device: str = "cpu",
-) -> Float32[np.ndarray, "image channel height width"]:
-    """Return generated images, clipped to [-1, 1] if `sampling.clip_sample`.
+class Sampler:
+    """A DDIM sampler of one network.
 
     The initial noise of each image is keyed by its number. Text-conditioned networks need the
-    `labels` of all images.
+    `labels` of all images. Guidance is classifier-free, eps(empty) + g (eps(caption) - eps(empty)),
+    as in diffusers. Source: Ho and Salimans, arXiv 2207.12598, eq. 6, with g = 1 + w.
     """
-    sampler = Sampler(network, schedule, sampling, seed, device, labels)
-    return np.concatenate([sampler.sample(numbers) for numbers in _batches(n_images, batch_size)])
 
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        schedule: NoiseSchedule,
+        sampling: Sampling,
+        seed: int,
+        *,
+        labels: Int64[np.ndarray, " image"] | None = None,
+        batch_size: int = 128,
+        device: str = "cpu",
+    ):
+        self._network = network.eval().to(device)
+        self._scheduler = _scheduler(schedule, sampling)
+        self._sampling, self._labels = sampling, labels
+        self._stream = rng.Stream(seed, "generation")
+        self._shape = _image_shape(network)
+        self._batch_size, self._device = batch_size, device
 
-def trajectories(
-    network: torch.nn.Module,
-    n_images: int,
-    schedule: NoiseSchedule,
-    sampling: Sampling,
-    seed: int,
-    *,
-    labels: Int64[np.ndarray, " image"] | None = None,
-    batch_size: int = 128,
-    device: str = "cpu",
-) -> Float32[np.ndarray, "image step channel height width"]:
-    """Return the clean image that the network predicts at each step of each generation.
+    def images(self, numbers: Sequence[int]) -> Float32[np.ndarray, "image channel height width"]:
+        """Return the images with these numbers, clipped to [-1, 1] if `sampling.clip_sample`."""
+        drawn = []
+        for steps in self._batches(numbers):
+            *_, last = steps
+            images = last.prev_sample
+            images = images.clamp(-1, 1) if self._sampling.clip_sample else images
+            drawn.append(images.cpu().numpy())
+        return np.concatenate(drawn)
 
-    The steps are those of `sampling_timesteps`; the last prediction is the generated image.
-    """
-    sampler = Sampler(network, schedule, sampling, seed, device, labels)
-    batches = []
-    for numbers in _batches(n_images, batch_size):
-        clean = [step.clean.cpu().numpy() for step in sampler.steps(numbers)]
-        batches.append(np.stack(clean, axis=1))
-    return np.concatenate(batches)
+    def trajectories(
+        self, numbers: Sequence[int]
+    ) -> Float32[np.ndarray, "image step channel height width"]:
+        """Return the clean image that the network predicts at each step of each generation.
+
+        The steps are those of `sampling_timesteps`; the last prediction is the generated image.
+        """
+        clean = [
+            np.stack([step.pred_original_sample.cpu().numpy() for step in steps], axis=1)
+            for steps in self._batches(numbers)
+        ]
+        return np.concatenate(clean)
+
+    def _batches(self, numbers: Sequence[int]) -> Iterator[Iterator[Any]]:
+        """Yield the steps of each batch, as outputs of diffusers' scheduler."""
+        for batch in slices(len(numbers), self._batch_size, "generate"):
+            yield self._steps(numbers[batch])
+
+    def _steps(self, numbers: Sequence[int]) -> Iterator[Any]:
+        noise = [self._stream.normal(number, 0, 0, self._shape) for number in numbers]
+        images = torch.from_numpy(np.stack(noise)).to(self._device)
+        labels = None
+        if self._labels is not None:
+            labels = torch.from_numpy(self._labels[list(numbers)]).to(self._device)
+        for timestep in self._scheduler.timesteps:
+            timesteps = timestep.to(self._device).expand(len(images))
+            with torch.no_grad():
+                prediction = self._guided(images, timesteps, labels)
+            step = self._scheduler.step(prediction, int(timestep), images, eta=0.0)
+            images = step.prev_sample
+            yield step
+
+    def _guided(self, images: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
+        prediction = predict(self._network, images, timesteps, labels)
+        if labels is None or self._sampling.guidance == 1:
+            return prediction
+        empty = predict(self._network, images, timesteps, torch.full_like(labels, -1))
+        return empty + self._sampling.guidance * (prediction - empty)
 
 
 def read_trajectories(
@@ -100,67 +131,6 @@ def labels_in_blocks(sampling: Sampling, class_names: Sequence[str]) -> Int64[np
     return classes[np.arange(sampling.n_images) * len(classes) // sampling.n_images]
 
 
-@dataclass(frozen=True)
-class Step:
-    """The images after one step, and the clean images that the network predicted in it."""
-
-    images: Tensor
-    clean: Tensor
-
-
-class Sampler:
-    """A DDIM sampler of one network.
-
-    Text-conditioned networks need the `labels` of all images. Guidance is classifier-free,
-    eps(empty) + g (eps(caption) - eps(empty)), as in diffusers. Source: Ho and Salimans,
-    arXiv 2207.12598, eq. 6, with g = 1 + w.
-    """
-
-    def __init__(
-        self,
-        network: torch.nn.Module,
-        schedule: NoiseSchedule,
-        sampling: Sampling,
-        seed: int,
-        device: str,
-        labels: Int64[np.ndarray, " image"] | None = None,
-    ):
-        self._network = network.eval().to(device)
-        self._scheduler = _scheduler(schedule, sampling)
-        self._sampling, self._labels = sampling, labels
-        self._stream = rng.Stream(seed, "generation")
-        self._shape = _image_shape(network)
-        self._device = device
-
-    def steps(self, numbers: Sequence[int]) -> Iterator[Step]:
-        """Yield every step of the generation of the images with these numbers."""
-        noise = [self._stream.normal(number, 0, 0, self._shape) for number in numbers]
-        images = torch.from_numpy(np.stack(noise)).to(self._device)
-        labels = None
-        if self._labels is not None:
-            labels = torch.from_numpy(self._labels[list(numbers)]).to(self._device)
-        for timestep in self._scheduler.timesteps:
-            timesteps = timestep.to(self._device).expand(len(images))
-            with torch.no_grad():
-                prediction = self._guided(images, timesteps, labels)
-            stepped: Any = self._scheduler.step(prediction, int(timestep), images, eta=0.0)
-            images = stepped.prev_sample
-            yield Step(images, stepped.pred_original_sample)
-
-    def sample(self, numbers: Sequence[int]) -> Float32[np.ndarray, "image channel height width"]:
-        """Return the generated images with these numbers."""
-        *_, last = self.steps(numbers)
-        images = last.images.clamp(-1, 1) if self._sampling.clip_sample else last.images
-        return images.cpu().numpy()
-
-    def _guided(self, images: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
-        prediction = predict(self._network, images, timesteps, labels)
-        if labels is None or self._sampling.guidance == 1:
-            return prediction
-        empty = predict(self._network, images, timesteps, torch.full_like(labels, -1))
-        return empty + self._sampling.guidance * (prediction - empty)
-
-
 def _image_shape(network: torch.nn.Module) -> tuple[int, int, int]:
     config: Any = network.config
     return config["in_channels"], config["sample_size"], config["sample_size"]
@@ -180,9 +150,3 @@ def _scheduler(schedule: NoiseSchedule, sampling: Sampling) -> Any:
     )
     scheduler.set_timesteps(sampling.n_steps)
     return scheduler
-
-
-def _batches(n_images: int, batch_size: int) -> Iterator[range]:
-    starts = range(0, n_images, batch_size)
-    for start in tqdm(starts, desc="generate", unit="batch", mininterval=10):
-        yield range(start, min(start + batch_size, n_images))

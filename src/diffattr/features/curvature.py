@@ -36,7 +36,7 @@ Sources: the model GGN: Mlodozeniec et al. (ICLR 2025); expand and reduce: Esche
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,11 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
-from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.artifacts import ArtifactError, read_arrays, write_arrays
 from diffattr.config import Curvature, NoiseSchedule
-from diffattr.diffusion.models import predict
+from diffattr.diffusion.models import n_trained, predict, slices, trained_parameters
 from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise
 from diffattr.features.gradients import timestep_set
 
@@ -83,9 +82,8 @@ class Layer:
 def covered_layers(network: nn.Module) -> tuple[Layer, ...]:
     """Return the linear layers and ungrouped, zero-padded convolutions whose weight is trained."""
     starts, end, layers = {}, 0, []
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            starts[name], end = end, end + parameter.numel()
+    for name, parameter in trained_parameters(network).items():
+        starts[name], end = end, end + parameter.numel()
     for name, module in network.named_modules():
         if not isinstance(module, nn.Linear | nn.Conv2d) or f"{name}.weight" not in starts:
             continue
@@ -115,15 +113,20 @@ class Basis:
 
 @dataclass(frozen=True)
 class EkFac:
-    """The EK-FAC of one network; `eigenvalues` are (out, in) of each layer, flattened.
+    """The EK-FAC of one network, which takes the place of a projector.
 
-    `n_parameters` counts all trained parameters, covered or not.
+    `eigenvalues` are (out, in) of each layer, flattened. `n_parameters` counts all trained
+    parameters, covered or not. `fitted` names the network and how it was fitted, if read from a
+    file.
     """
+
+    rows = 16
 
     layers: tuple[Layer, ...]
     bases: tuple[Basis, ...]
     eigenvalues: Float32[Tensor, " covered"]
     n_parameters: int
+    fitted: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -168,9 +171,9 @@ class EkFac:
                 total.add_(basis.rotated(g.mT @ a).square().sum(0))
         n_examples = len(images) * options.n_timesteps * options.draws
         eigenvalues = torch.cat([total.flatten() for total in squares]) / n_examples
-        return cls(layers, tuple(bases), eigenvalues, _n_parameters(network))
+        return cls(layers, tuple(bases), eigenvalues, n_trained(network))
 
-    def rotated(
+    def __call__(
         self, gradients: Float32[Tensor, "image param"]
     ) -> Float32[Tensor, "image covered"]:
         """Return the coordinates of gradients, in the order of `eigenvalues`.
@@ -188,6 +191,10 @@ class EkFac:
             )
         pairs = zip(self.layers, self.bases, strict=True)
         return torch.cat([b.rotated(layer.gradient(gradients)).flatten(1) for layer, b in pairs], 1)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the identity of the curvature."""
+        return {"kind": "curvature", **self.fitted}
 
     def write(self, path: str | Path, identity: Mapping[str, Any]) -> None:
         """Write all arrays as float32; `identity` names the network and how it was fitted."""
@@ -225,44 +232,8 @@ class EkFac:
                 )
         tensors = {name: torch.from_numpy(stored[name]).to(device) for name in shapes}
         bases = (Basis(tensors[f"{x.name}:A"], tensors[f"{x.name}:G"]) for x in layers)
-        return cls(layers, tuple(bases), tensors["eigenvalues"], _n_parameters(network))
-
-
-class Rotation:
-    """The eigenbasis of an EK-FAC in place of a projector: the coordinates of full gradients."""
-
-    rows = 16
-
-    def __init__(self, ekfac: EkFac, identity: Mapping[str, Any]):
-        self._ekfac, self._identity = ekfac, dict(identity)
-
-    def __call__(self, gradients: Float32[Tensor, "image param"]) -> Float32[Tensor, "image k"]:
-        """Return the coordinates of each gradient.
-
-        Raises:
-            ValueError: the gradients have another number of parameters.
-        """
-        return self._ekfac.rotated(gradients)
-
-    def identity(self) -> dict[str, Any]:
-        """Return the identity of the curvature."""
-        return {"kind": "curvature", **self._identity}
-
-
-def read_rotation(path: str | None, network: nn.Module, device: str) -> Rotation | None:
-    """Return the eigenbasis of a curvature from its file, None without a path.
-
-    Raises:
-        ArtifactError: the file is damaged, or its layers are not the network's.
-    """
-    if path is None:
-        return None
-    identity = read_arrays(path).attribute("identity")
-    return Rotation(EkFac.read(path, network, device=device), identity)
-
-
-def _n_parameters(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+        eigenvalues, identity = tensors["eigenvalues"], stored.attribute("identity")
+        return cls(layers, tuple(bases), eigenvalues, n_trained(network), identity)
 
 
 def _eigenvectors(factor: Tensor) -> Tensor:
@@ -286,14 +257,13 @@ def _examples(
     noises = rng.Stream(seed, "curvature")
     targets = rng.Stream(seed, "curvature-targets", purpose)
     abar, shape = alphas_cumprod(schedule), images.shape[1:]
-    starts = range(0, len(numbers), batch_size)
-    for start in tqdm(starts, desc=f"curvature {purpose}", unit="batch", mininterval=10):
-        batch = slice(start, start + batch_size)
+    for batch in slices(len(numbers), batch_size, f"curvature {purpose}"):
         t = torch.from_numpy(timesteps[steps[batch]])
-        keys = (ids[numbers[batch]].tolist(), t.tolist(), draws[batch].tolist())
+        of_batch = ids[numbers[batch]].tolist(), t.tolist(), draws[batch].tolist()
+        keys = list(zip(*of_batch, strict=True))
         clean = torch.from_numpy(images[numbers[batch]])
-        x = noised(clean, stacked_noise(noises, *keys, shape), abar[t])
-        yield x, t, (2 / clean[0].numel()) ** 0.5 * stacked_noise(targets, *keys, shape)
+        x = noised(clean, stacked_noise(noises, keys, shape), abar[t])
+        yield x, t, (2 / clean[0].numel()) ** 0.5 * stacked_noise(targets, keys, shape)
 
 
 def _rows(

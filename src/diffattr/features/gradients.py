@@ -19,22 +19,22 @@ between a query and a training image and only averages out over many timesteps; 
 is the same on both sides, so that their inner product compares the images.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
-from torch.func import functional_call, vjp, vmap
+from torch.func import vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from diffattr import plugins, rng
 from diffattr.config import NoiseSchedule, Pass
 from diffattr.diffusion.denoising import Denoising, loss
-from diffattr.diffusion.models import conditioning, predict, trained_parameters
+from diffattr.diffusion.models import n_trained, predict, trained_parameters
 from diffattr.diffusion.noising import alphas_cumprod, elbo_weights, noised, stacked_noise
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS, output_function
 from diffattr.features.projectors import Projector
@@ -57,31 +57,16 @@ _LARGEST_JACOBIAN = 2**26
 """Numbers in the per-timestep gradients of one batch (256 MB)."""
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """The (timestep, draw) pairs of one image."""
-
-    timesteps: list[int]
-    draws: list[int]
-
-    @classmethod
-    def of(cls, timesteps: Sequence[int], n_draws: int) -> "_Grid":
-        return cls(
-            [int(t) for t in timesteps for _ in range(n_draws)],
-            [draw for _ in timesteps for draw in range(n_draws)],
-        )
+_Grid = list[tuple[int, int]]
+"""The (timestep, draw) pairs of one image."""
+_Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""x_t, t, noise and ELBO weight, (item, ...)."""
 
 
 class GradientPass:
-    """Computes the features of one network.
+    """Computes the features of one network, which was trained with this noise schedule.
 
-    Args:
-        network: the network whose gradients are computed.
-        schedule: the noise schedule it was trained with.
-        options: timesteps, draws, output functions and projector.
-        seed: keys the noise.
-        device: where to compute.
-        projector: replaces the one in `options`.
+    `seed` keys the noise; `projector` replaces the one in `options`.
 
     Raises:
         ConfigError: the projector cannot give this k, or its backend is not there.
@@ -103,12 +88,13 @@ class GradientPass:
         self.network = network.eval().to(device)
         self.parameters = trained_parameters(self.network)
         timesteps = timestep_set(options.timesteps, options.n_timesteps, schedule.n_timesteps)
-        self.grid = _Grid.of(timesteps.tolist(), options.draws)
+        self.grid: _Grid = list(itertools.product(timesteps.tolist(), range(options.draws)))
         self.abar, self.elbo_weights = alphas_cumprod(schedule), elbo_weights(schedule)
         self.common = options.noise == "common"
         self.functions = {name: output_function(name) for name in options.output_functions}
-        n_parameters = sum(parameter.numel() for parameter in self.parameters.values())
-        self.projector = projector or make_projector(options.projector, n_parameters, device)
+        self.projector = projector or make_projector(
+            options.projector, n_trained(self.network), device
+        )
 
     def identity(self, model_sha256: str) -> dict[str, Any]:
         """Return everything that both sides of a score must have in common."""
@@ -127,10 +113,11 @@ class GradientPass:
 
     def features(
         self,
-        images: Float32[np.ndarray, "image channel height width"],
+        images: Float32[np.ndarray, "image *step channel height width"],
         ids: Int64[np.ndarray, " image"],
         split: str,
         *,
+        timesteps: Sequence[int] | None = None,
         labels: Int64[np.ndarray, " image"] | None = None,
         batch_size: int = 128,
     ) -> dict[str, Float32[np.ndarray, "image _"]]:
@@ -138,64 +125,36 @@ class GradientPass:
 
         `TIMESTEP_LOSSES` has the losses of the forward pass (image, timestep), mean over draws.
         Noise is keyed by (timestep, draw) and, unless it is common, by (split, image);
-        `batch_size`, the number of timesteps that share a forward pass, changes rounding only.
-        `labels` are for networks conditioned on captions.
+        `batch_size`, the number of timesteps that share a forward pass, changes rounding only. With
+        `timesteps`, each image is a trajectory whose step s is noised to `timesteps[s]`, one draw
+        each. `labels` are for networks conditioned on captions.
 
         Raises:
             PluginError: an output function of a plug-in raised, broke its contract, or has a
                 gradient that is not finite.
         """
-        computed = self._computed(images[:, None], self.grid, ids, split, labels, batch_size)
-        by_draw = computed[TIMESTEP_LOSSES].reshape(len(images), -1, self.options.draws)
-        return {**computed, TIMESTEP_LOSSES: by_draw.mean(axis=2)}
-
-    def trajectory_features(
-        self,
-        trajectories: Float32[np.ndarray, "image step channel height width"],
-        timesteps: Sequence[int],
-        ids: Int64[np.ndarray, " image"],
-        split: str,
-        *,
-        labels: Int64[np.ndarray, " image"] | None = None,
-        batch_size: int = 128,
-    ) -> dict[str, Float32[np.ndarray, "image _"]]:
-        """Return features like `features`, with a different image at every timestep.
-
-        Step s of a trajectory is noised to `timesteps[s]`, one draw each.
-
-        Raises:
-            PluginError: as `features`.
-        """
-        grid = _Grid.of(timesteps, 1)
-        return self._computed(trajectories, grid, ids, split, labels, batch_size)
-
-    def _computed(
-        self,
-        sources: Float32[np.ndarray, "image item channel height width"],
-        grid: _Grid,
-        ids: Int64[np.ndarray, " image"],
-        split: str,
-        labels: Int64[np.ndarray, " image"] | None,
-        batch_size: int,
-    ) -> dict[str, Float32[np.ndarray, "image _"]]:
+        sources, grid, n_draws = images, self.grid, self.options.draws
+        if timesteps is None:
+            sources = images[:, None]
+        else:
+            grid, n_draws = [(timestep, 0) for timestep in timesteps], 1
         names = self.options.output_functions
         stream = rng.Stream(self.seed, "features", *([] if self.common else [split]))
         gathered: dict[str, list[Tensor]] = {name: [] for name in names}
         projected: dict[str, list[Tensor]] = {name: [] for name in names}
         losses = []
+        on_device = None if labels is None else torch.from_numpy(labels).to(self.device)
         compute = self._of_mean
         if self.options.unit_gradients:
             compute = self._mean_of_unit
-            n_numbers = len(names) * sum(p.numel() for p in self.parameters.values())
+            n_numbers = len(names) * n_trained(self.network)
             batch_size = max(1, min(batch_size, _LARGEST_JACOBIAN // n_numbers))
         progress = tqdm(range(len(sources)), desc=f"features {split}", unit="image", mininterval=10)
         for number in progress:
             image_id = 0 if self.common else int(ids[number])
             items = self._items(sources[number], grid, image_id, stream, batch_size)
-            label = None if labels is None else torch.from_numpy(labels[number : number + 1])
-            gradients, losses_of_image = compute(
-                items, len(grid.timesteps), None if label is None else label.to(self.device)
-            )
+            label = None if on_device is None else on_device[number : number + 1]
+            gradients, losses_of_image = compute(items, len(grid), label)
             losses.append(losses_of_image.cpu())
             for name, gradient in gradients.items():
                 gathered[name].append(gradient)
@@ -210,7 +169,8 @@ class GradientPass:
                     f"plug-in {name}: its gradient has NaN or infinity for {n_bad} of"
                     f" {len(sources)} images of split {split}"
                 )
-        return {**features, TIMESTEP_LOSSES: torch.stack(losses).numpy()}
+        by_draw = torch.stack(losses).numpy().reshape(len(sources), -1, n_draws)
+        return {**features, TIMESTEP_LOSSES: by_draw.mean(axis=2)}
 
     def _items(
         self,
@@ -219,23 +179,20 @@ class GradientPass:
         image_id: int,
         stream: rng.Stream,
         batch_size: int,
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Yield x_t, t, noise and ELBO weight (item, ...), `batch_size` items at a time."""
-        n = len(grid.timesteps)
-        clean = torch.from_numpy(source).expand(n, *source.shape[1:])
-        for start in range(0, n, batch_size):
+    ) -> Iterator[_Batch]:
+        """Yield the grid's items, `batch_size` at a time."""
+        clean = torch.from_numpy(source).expand(len(grid), *source.shape[1:])
+        for start in range(0, len(grid), batch_size):
             chosen = slice(start, start + batch_size)
-            t = torch.tensor(grid.timesteps[chosen])
-            ids = [image_id] * len(t)
-            noise = stacked_noise(
-                stream, ids, grid.timesteps[chosen], grid.draws[chosen], source.shape[1:]
-            )
+            t = torch.tensor([timestep for timestep, _ in grid[chosen]])
+            keys = [(image_id, *pair) for pair in grid[chosen]]
+            noise = stacked_noise(stream, keys, source.shape[1:])
             x = noised(clean[chosen], noise, self.abar[t])
             to = self.device
             yield x.to(to), t.to(to), noise.to(to), self.elbo_weights[t].to(to)
 
     def _of_mean(
-        self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int, label: Tensor | None
+        self, items: Iterator[_Batch], n: int, label: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the gradient (param,) of the mean, by output function, and the losses (item,)."""
         names, parameters = self.options.output_functions, list(self.parameters.values())
@@ -257,10 +214,10 @@ class GradientPass:
         return flat, torch.cat(losses)
 
     def _mean_of_unit(
-        self, items: Iterator[tuple[Tensor, Tensor, Tensor, Tensor]], n: int, label: Tensor | None
+        self, items: Iterator[_Batch], n: int, label: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the mean of unit gradients (param,), by output function, and the losses."""
-        names, network = self.options.output_functions, self.network
+        names = self.options.output_functions
 
         def of_one(
             parameters: dict[str, Tensor], x: Tensor, t: Tensor, noise: Tensor, weight: Tensor
@@ -268,10 +225,8 @@ class GradientPass:
             """Return the gradient of each output function at one (x_t, t), and the loss."""
 
             def values(parameters: dict[str, Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
-                inputs = (x[None], t[None])
-                arguments = {**conditioning(label), "return_dict": False}
-                call = functional_call(network, parameters, inputs, arguments)
-                denoising = Denoising(call[0], noise[None], weight[None])
+                prediction = predict(self.network, x[None], t[None], label, parameters)
+                denoising = Denoising(prediction, noise[None], weight[None])
                 found = tuple(self.functions[name](denoising)[0] for name in names)
                 return found, loss(denoising)[0]
 

@@ -1,4 +1,8 @@
-"""Shards of features on disk, and the refusal of shards that do not belong together."""
+"""Shards of features on disk, and the refusal of shards that do not belong together.
+
+A shard is a store with an array (image, k) per output function and the losses (image, timestep);
+what defines the map is its attribute `identity`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from diffattr.artifacts import ArtifactError, read_arrays, write_arrays
+from diffattr.artifacts import ArtifactError, read_arrays
 
 TIMESTEP_LOSSES = "timestep-losses"
 """Name of the losses of a pass, (image, timestep), in a shard of its features."""
@@ -21,18 +25,6 @@ class Features:
     path: Path
     values: Float32[np.ndarray, "image k"]
     identity: Mapping[str, Any]
-
-
-def write_shard(
-    path: str | Path,
-    features: Mapping[str, Float32[np.ndarray, "image _"]],
-    identity: Mapping[str, Any],
-) -> None:
-    """Write one shard: an array (image, k) per output function, and the losses (image, timestep).
-
-    The identity is in the attributes.
-    """
-    write_arrays(path, features, {"identity": dict(identity)})
 
 
 def read_shards(paths: Sequence[str | Path], output_function: str) -> Features:
@@ -50,17 +42,12 @@ def read_shards(paths: Sequence[str | Path], output_function: str) -> Features:
 
 
 def require_same_identity(first: Features, second: Features) -> None:
-    """Refuse two sides that were not computed by the same map.
-
-    Raises:
-        ArtifactError: they differ; the message names the difference and how to rebuild it.
-    """
-    keys = sorted({*first.identity, *second.identity})
-    differing = [key for key in keys if first.identity.get(key) != second.identity.get(key)]
-    if differing:
-        key = differing[0]
-        raise ArtifactError(
-            f"{second.path}: {key} is {second.identity.get(key)}, but {first.path} has"
-            f" {first.identity.get(key)}; one score needs one projector, model and timestep set."
-            f" Rebuild it: snakemake --force {second.path}"
-        )
+    """Raise an `ArtifactError` that names the difference if two sides are not of the same map."""
+    for key in sorted({*first.identity, *second.identity}):
+        expected, found = first.identity.get(key), second.identity.get(key)
+        if found != expected:
+            raise ArtifactError(
+                f"{second.path}: {key} is {found}, but {first.path} has {expected}; one score needs"
+                " one projector, model and timestep set. Rebuild it: snakemake --force"
+                f" {second.path}"
+            )

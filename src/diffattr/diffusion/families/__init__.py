@@ -79,13 +79,9 @@ class Family(Protocol):
 class FamilyEntry:
     """The description of a family that can be read without loading torch.
 
-    Attributes:
-        module: the name of its module.
-        weights_file: the file name of a model's weights.
-        unet: the class of its network in a pipeline.
-        options: the type of its config, None if diffusers checks it.
-        text_conditioned: whether it trains an adapter on the network of a pipeline, which denoises
-            latents of the pipeline's VAE, conditioned on captions.
+    `unet` is the class of its network in a pipeline, `options` the type of its config, None if
+    diffusers checks it. A text-conditioned family trains an adapter on the network of a pipeline,
+    which denoises latents of the pipeline's VAE, conditioned on captions.
     """
 
     module: str

@@ -64,11 +64,7 @@ def network(config: Mapping[str, Any], captions: Captions | None) -> CaptionedUN
 
 
 def _base(chosen: StableDiffusionLora, captions: Captions | None) -> Any:
-    """Return the pipeline's U-Net.
-
-    Raises:
-        ConfigError: it cannot be read, or does not match the config or the captions.
-    """
+    """Return the pipeline's U-Net, which must match the config and the captions."""
     if captions is None:
         raise ConfigError("model.family: sd-lora is conditioned on captions, but there are none")
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel

@@ -37,5 +37,4 @@ def pretrained(
     captions: Captions | None,  # noqa: ARG001
 ) -> tuple[torch.nn.Module, Model]:
     """Return a pipeline's network, and the model that describes it."""
-    kind: Any = UNet2DModel
-    return pipeline_of(model).checked_component("unet", kind), model
+    return pipeline_of(model).checked_component("unet", UNet2DModel), model

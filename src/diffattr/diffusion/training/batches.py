@@ -96,11 +96,8 @@ def _batch(
         mirrored = images[..., ::-1] if data.mirrored is None else data.mirrored[unique]
         images = np.where(flips[:, None, None, None], mirrored, images)
     x = noised(torch.from_numpy(images), noise, abar[timesteps])
-    labels = None
+    member, labels = torch.from_numpy(inverse.reshape(chosen.shape)), None
     if data.labels is not None:
         drops = [g.random() < recipe.training.caption_drop for g in generators]
-        labels = torch.from_numpy(np.where(drops, -1, data.labels[unique]))
-    member = torch.from_numpy(inverse.reshape(chosen.shape))
-    return Batch(
-        x[member], noise[member], timesteps[member], None if labels is None else labels[member]
-    )
+        labels = torch.from_numpy(np.where(drops, -1, data.labels[unique]))[member]
+    return Batch(x[member], noise[member], timesteps[member], labels)

@@ -37,28 +37,16 @@ def train(
 ) -> dict[int, Weights]:
     """Return the weights of one model per subset, after each step to keep and the last step.
 
-    Each parameter is a tensor (member, ...) in the order of `subsets`.
-
-    Args:
-        data: the training set.
-        subsets: positions in the training set; all subsets have the same size.
-        seed: keys initial weights, order, timesteps and noise.
-        recipe: model, noise schedule and training.
-        models_per_stack: number of models that are trained together.
-        scratch: folder of the state from which a killed run resumes; the caller deletes it once the
-            result is written.
-        keep_steps: steps after which the weights are also returned; 0 is before training.
-        device: the device to train on.
-        save_state_every_s: seconds between saved states; never changes the result.
+    Each parameter is a tensor (member, ...) in the order of `subsets`, which are positions in the
+    training set and of one size. `seed` keys initial weights, order, timesteps and noise. Step 0 of
+    `keep_steps` is before training. A killed run resumes from the state in the folder `scratch`,
+    which the caller deletes once the result is written; how often it is saved never changes the
+    result.
 
     Raises:
         ConfigError: the model does not fit the images, or cannot be trained in a stack.
-        ValueError: a step to keep is after the last step.
     """
-    stacks = [
-        subsets[start : start + models_per_stack]
-        for start in range(0, len(subsets), models_per_stack)
-    ]
+    stacks = (subsets[i : i + models_per_stack] for i in range(0, len(subsets), models_per_stack))
     results = [
         _train_stack(data, stack, seed, recipe, keep_steps, scratch, device, save_state_every_s)
         for stack in stacks
@@ -82,8 +70,6 @@ def _train_stack(
     """Train one stack from its saved state, if there is one; return the weights by step."""
     training, masks = recipe.training, membership(list(subsets), len(data.images))
     n_steps = training.n_steps(len(subsets[0]))
-    if late := [step for step in keep_steps if step > n_steps]:
-        raise ValueError(f"keep_steps: found {late[0]}, but training ends at step {n_steps}")
     keep = sorted({*keep_steps, n_steps})
     saved = TrainingState(scratch / fingerprint(data, masks, seed, recipe, keep))
     stack = Stack(recipe, seed, len(subsets), data.images.shape[1:], data.captions, device)
@@ -103,7 +89,7 @@ def _train_stack(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: training.learning_rate_factor(step, n_steps),
-        last_epoch=done - 1 if done else -1,
+        last_epoch=done - 1,
     )
     if done == 0 and 0 in keep:
         saved.keep(0, stack.parameters)

@@ -5,18 +5,17 @@ model is a stack of one.
 """
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from diffattr import rng
 from diffattr.config import ConfigError, Recipe
 from diffattr.diffusion.families import MODEL_FAMILIES, Captions
-from diffattr.diffusion.models import build, conditioning, trained_parameters
+from diffattr.diffusion.models import build, predict, trained_parameters
 
 Weights = dict[str, Tensor]
 
@@ -60,8 +59,7 @@ class Stack:
         """Return each member's prediction for its images."""
 
         def one(parameters: Weights, x: Tensor, timesteps: Tensor, labels: Tensor | None) -> Tensor:
-            arguments = {**conditioning(labels), "return_dict": False}
-            return functional_call(self.network, parameters, (x, timesteps), arguments)[0]
+            return predict(self.network, x, timesteps, labels, parameters)
 
         if len(x) == 1:
             only = {name: tensor[0] for name, tensor in self.parameters.items()}
@@ -69,14 +67,11 @@ class Stack:
         in_dims = (0, 0, 0, None if labels is None else 0)
         return vmap(one, in_dims)(self.parameters, x, timesteps, labels)
 
-    @contextlib.contextmanager
-    def randomness(self, step: int) -> Iterator[None]:
-        """Key dropout inside the block by the step."""
-        if not self.has_dropout:
-            yield
-            return
-        with rng.torch_seeded(self.seed, "dropout", step):
-            yield
+    def randomness(self, step: int) -> contextlib.AbstractContextManager[None]:
+        """Return a context that keys dropout by the step."""
+        if self.has_dropout:
+            return rng.torch_seeded(self.seed, "dropout", step)
+        return contextlib.nullcontext()
 
     @torch.no_grad()
     def clip(self, clip_norm: float) -> None:

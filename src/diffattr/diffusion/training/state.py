@@ -34,8 +34,7 @@ def fingerprint(
     """Return a folder name that only runs with the same result share."""
     text = json.dumps([RESULT_VERSION["training"], seed, keep, msgspec.to_builtins(recipe)])
     digest = hashlib.sha256(text.encode())
-    optional = (data.labels, data.captions, data.mirrored)
-    for array in (data.images, data.ids, masks, *optional):
+    for array in (data.images, data.ids, masks, data.labels, data.captions, data.mirrored):
         if array is not None:
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

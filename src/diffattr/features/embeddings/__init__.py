@@ -4,7 +4,7 @@ An embedding is one small file with a class that has the attributes below, and o
 registry. Classes are named by their path, so that the registry can be read without loading torch.
 """
 
-import importlib
+import pkgutil
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -57,11 +57,7 @@ class Embedding(Protocol):
 
 
 def check(config: EmbeddingOptions, schedule: NoiseSchedule) -> None:
-    """Refuse wrong options of an embedding, without loading torch.
-
-    Raises:
-        ConfigError: the message starts with the key.
-    """
+    """Raise a `ConfigError` that starts with the key for wrong options, without loading torch."""
     options = _options(config)
     if isinstance(options, Bottleneck) and not 1 <= options.n_timesteps <= schedule.n_timesteps:
         raise ConfigError(
@@ -88,5 +84,4 @@ def make(config: EmbeddingOptions, **surroundings: Any) -> Embedding:
     Raises:
         ConfigError: the options are wrong, or name something that cannot be loaded.
     """
-    module, name = EMBEDDINGS[config.kind].path.split(":")
-    return getattr(importlib.import_module(module), name)(_options(config), **surroundings)
+    return pkgutil.resolve_name(EMBEDDINGS[config.kind].path)(_options(config), **surroundings)

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from tqdm import tqdm
 
 from diffattr import rng
 from diffattr.config import ConfigError, NoiseSchedule
-from diffattr.diffusion.models import empty_captions, predict
+from diffattr.diffusion.models import predict, slices
 from diffattr.diffusion.noising import alphas_cumprod, noised, stacked_noise, strata_midpoints
 from diffattr.features.embeddings import Bottleneck
 
@@ -57,21 +56,18 @@ class BottleneckEmbedding:
     ) -> Float32[np.ndarray, "image dim"]:
         """Return the mean activations."""
         seen: list[Any] = []
-        handle = self._middle.register_forward_hook(lambda _, __, output: seen.append(output))
         embedded = []
-        try:
-            starts = range(0, len(images), self._batch_size)
-            for start in tqdm(starts, desc="embed", unit="batch", mininterval=10):
-                batch = torch.from_numpy(images[start : start + self._batch_size])
+        with self._middle.register_forward_hook(lambda _, __, output: seen.append(output)):
+            for chosen in slices(len(images), self._batch_size, "embed"):
+                batch = torch.from_numpy(images[chosen])
                 total = torch.zeros(())
                 for timestep in self._timesteps:
-                    noise = stacked_noise(self._stream, [0], [timestep], [0], images.shape[1:])
+                    noise = stacked_noise(self._stream, [(0, timestep, 0)], images.shape[1:])
                     abar = self._abar[timestep].expand(len(batch))
                     x = noised(batch, noise.expand_as(batch), abar).to(self._device)
                     t = torch.full((len(batch),), timestep).to(self._device)
-                    predict(self._network, x, t, empty_captions(self._network, t))
+                    empty = torch.full_like(t, -1) if hasattr(self._network, "captions") else None
+                    predict(self._network, x, t, empty)
                     total = total + seen.pop().flatten(1).cpu()
                 embedded.append((total / len(self._timesteps)).numpy())
-        finally:
-            handle.remove()
         return np.concatenate(embedded)

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from PIL import Image
-from tqdm import tqdm
 
 from diffattr.config import ConfigError
-from diffattr.data.image_files import to_uint8
+from diffattr.data.image_files import to_picture
+from diffattr.diffusion.models import slices
 from diffattr.features.embeddings import Clip
 
 
@@ -69,18 +68,9 @@ class ClipEmbedding:
     ) -> Float32[np.ndarray, "image dim"]:
         """Return the embeddings; grey images become three equal channels."""
         embedded = []
-        starts = range(0, len(images), self._batch_size)
-        for start in tqdm(starts, desc="embed", unit="batch", mininterval=10):
-            batch = [self._prepared(image) for image in images[start : start + self._batch_size]]
+        for chosen in slices(len(images), self._batch_size, "embed"):
+            pictures = map(to_picture, images[chosen])
+            batch = [self._preprocess(picture.convert("RGB")) for picture in pictures]
             found = self._model.encode_image(torch.stack(batch).to(self._device))
             embedded.append(found.float().cpu().numpy())
         return np.concatenate(embedded)
-
-    def _prepared(
-        self,
-        image: Float32[np.ndarray, "channel height width"]
-        | UInt8[np.ndarray, "channel height width"],
-    ) -> torch.Tensor:
-        pixels = to_uint8(image).transpose(1, 2, 0)
-        picture = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-        return self._preprocess(picture.convert("RGB"))

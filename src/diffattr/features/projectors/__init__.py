@@ -4,7 +4,7 @@ A projector is one small file with a class that has the attributes below, and on
 registry. Classes are named by their path, so that the registry can be read without loading torch.
 """
 
-import importlib
+import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from diffattr.config import ConfigError, ProjectorOptions
@@ -42,11 +42,7 @@ PROJECTORS: dict[str, str] = {
 
 
 def check(config: ProjectorOptions) -> None:
-    """Refuse options that are impossible for any number of parameters, without loading torch.
-
-    Raises:
-        ConfigError: k is missing, superfluous or impossible; the message names the key.
-    """
+    """Raise a `ConfigError` for options that no number of parameters allows, without torch."""
     if config.kind == "none":
         if config.k is not None:
             raise ConfigError(f"k: found {config.k}, but projector none keeps every parameter")
@@ -79,5 +75,4 @@ def make(config: ProjectorOptions, n_parameters: int, device: str = "cpu") -> Pr
             f"k: found {config.k}, allowed: at most {n_parameters}, the number of parameters;"
             " to keep all of them use projector none"
         )
-    module, name = PROJECTORS[config.kind].split(":")
-    return getattr(importlib.import_module(module), name)(config, n_parameters, device)
+    return pkgutil.resolve_name(PROJECTORS[config.kind])(config, n_parameters, device)

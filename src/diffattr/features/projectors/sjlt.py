@@ -36,13 +36,8 @@ class Sjlt:
             output = nonzero * block + (
                 ((bits >> np.uint64(32)) * np.uint64(block)) >> np.uint64(32)
             )
-            sign = np.where(bits & np.uint64(1), scale, -scale)
-            self._maps.append(
-                (
-                    torch.from_numpy(output.astype(np.int64)).to(device),
-                    torch.from_numpy(sign.astype(np.float32)).to(device),
-                )
-            )
+            pair = output.astype(np.int64), np.where(bits & np.uint64(1), scale, -scale)
+            self._maps.append([torch.from_numpy(part).to(device) for part in pair])
 
     def __call__(self, gradients: Float32[Tensor, "image param"]) -> Float32[Tensor, "image k"]:
         """Return the sketch of each gradient."""
