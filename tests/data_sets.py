@@ -3,10 +3,12 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from diffattr.config import Data
 from diffattr.data import DATA_SOURCES
+from diffattr.data.source import DataError
 
 
 def section(source, folder=None, **keys):
@@ -43,3 +45,11 @@ def save(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def refusal(call, *arguments):
+    """Return the one line in which a call is refused."""
+    with pytest.raises(DataError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

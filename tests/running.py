@@ -1,8 +1,10 @@
 """Snakemake as a user runs it, for tests."""
 
+import copy
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +30,19 @@ class Workflow:
     @property
     def root(self) -> Path:
         return self.directory / "results" / self.config["name"]
+
+    def with_own_config(self) -> "Workflow":
+        """Return this workflow with a config that a test may change (its files stay)."""
+        changed = copy.copy(self)
+        changed.config = copy.deepcopy(self.config)
+        return changed
+
+    def copied(self, directory: Path) -> "Workflow":
+        """Return a copy, files and Snakemake's records, that a test may damage."""
+        shutil.copytree(self.directory, directory, dirs_exist_ok=True)
+        changed = Workflow(directory)
+        changed.config = copy.deepcopy(self.config)
+        return changed
 
     def write_config(self) -> Path:
         path = self.directory / "config.json"

@@ -42,6 +42,12 @@ def images(n):
     return np.tanh(drawn).astype(np.float32)
 
 
+def uniform_images(n, channels, height, width, seed):
+    """Return images in [-1, 1], float32."""
+    generator = np.random.default_rng(seed)
+    return generator.uniform(-1, 1, size=(n, channels, height, width)).astype(np.float32)
+
+
 def network():
     """Return initial weights, made livelier: diffusers starts its output layer near zero."""
     import torch

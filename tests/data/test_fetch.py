@@ -8,12 +8,12 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from data_sets import load, section
+from data_sets import load, refusal, section
 from stand_ins import write_cifar10
 
 from diffattr.data import DATA_SOURCES, cifar10
 from diffattr.data.fetch import download, fetch
-from diffattr.data.source import DataError, DataSet, Download
+from diffattr.data.source import DataSet, Download
 
 UNPACKS = pytest.mark.skipif(
     not hasattr(tarfile, "data_filter"), reason="unpacking safely takes Python 3.11.4"
@@ -66,13 +66,6 @@ def archive(**members):
             member.size = len(content)
             packed.addfile(member, io.BytesIO(content))
     return file.getvalue()
-
-
-def refusal(call, *arguments):
-    with pytest.raises(DataError) as caught:
-        call(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_files_are_put_into_the_folder(server, folder):

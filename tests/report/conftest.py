@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from changed_config import OWN_MODEL
 from changed_config import benchmark as benchmark_of
+from made_viewer import Made, made_up
 from stand_ins import write_ddpm
 
 from diffattr import artifacts
@@ -254,3 +255,8 @@ def images() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def html(folder, images) -> str:
     return page.html(msgspec.json.decode(folder.numbers_text, type=Report), images)
+
+
+@pytest.fixture
+def made(report) -> Made:
+    return made_up(report)

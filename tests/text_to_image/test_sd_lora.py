@@ -5,6 +5,7 @@ import shutil
 import msgspec
 import numpy as np
 import pytest
+import tiny
 import torch
 from changed_config import benchmark
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
@@ -18,7 +19,6 @@ from diffattr.config import (
     ProjectorOptions,
     Recipe,
     Sampling,
-    Training,
 )
 from diffattr.data.source import DataError
 from diffattr.diffusion.families import family, sample_shape
@@ -41,16 +41,10 @@ from diffattr.plan.network import network_size
 SCHEDULE = NoiseSchedule(
     n_timesteps=1000, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012
 )
-TRAINING = Training(
-    epochs=2,
-    batch_size=4,
+TRAINING = msgspec.structs.replace(
+    tiny.TRAINING,
     learning_rate=0.05,
-    warmup_fraction=0.1,
     betas=(0.9, 0.999),
-    epsilon=1e-8,
-    weight_decay=1e-6,
-    clip_norm=1.0,
-    horizontal_flip=True,
     mixed_precision="fp16",
     caption_drop=0.1,
 )

@@ -1,12 +1,12 @@
 """A finished benchmark, built once by Snakemake itself, and copies of it to change."""
 
-import copy
 import fcntl
 import json
 import os
 import shutil
 
 import pytest
+from further import further_methods
 from running import Workflow, small
 
 
@@ -52,18 +52,13 @@ def finished(built_once):
 @pytest.fixture
 def workflow(finished):
     """The finished benchmark with a config that the test may change (its files stay)."""
-    changed = copy.copy(finished)
-    changed.config = copy.deepcopy(finished.config)
-    return changed
+    return finished.with_own_config()
 
 
 @pytest.fixture
 def own_copy(finished, tmp_path):
     """A copy of the finished benchmark, files and Snakemake's records, that a test may damage."""
-    shutil.copytree(finished.directory, tmp_path, dirs_exist_ok=True)
-    changed = Workflow(tmp_path)
-    changed.config = copy.deepcopy(finished.config)
-    return changed
+    return finished.copied(tmp_path)
 
 
 @pytest.fixture
@@ -72,41 +67,6 @@ def empty(tmp_path):
     workflow = Workflow(tmp_path)
     small(workflow.config)
     return workflow
-
-
-def further_methods(config):
-    """Turn the smoke benchmark into one of methods that read more than one model's gradients."""
-    small(config)
-    config["data"]["n_planted"] = 0
-    config["sampling"]["n_images"] = 6
-    config["measurement"]["subsets"]["lds"] |= {"count": 3, "seeds": [0]}
-    config["measurement"]["subsets"]["retrain"]["count"] = 3
-    config["jobs"]["images_per_shard"] = 48
-    config["embeddings"] = {"bottleneck": {"kind": "bottleneck", "options": {"n_timesteps": 2}}}
-    on_loss = {"features": "t4/loss"}
-    config["methods"] = {
-        "random": {"method": "random"},
-        "trak-4": {"method": "trak", **on_loss},
-        "tracin-4": {"method": "tracin", **on_loss, "checkpoints": [0.5, 1.0]},
-        "trak-4-half": {"method": "trak", **on_loss, "ensemble": {"of": "retrain", "count": 1}},
-        "empirical-influence": {"method": "empirical-influence"},
-        "journey-trak-4": {"method": "journey-trak", **on_loss},
-    }
-    config["measurement"]["lds"] |= {
-        "also_measured": ["weighted-mse", "l1-norm"],
-        "query_lists": {"some": {"split": "gen", "queries": [0, 3]}},
-    }
-    # k = 256 is pass t4.
-    config["sweeps"] = {"projections": {"method": "trak", **on_loss, "over": {"k": [64, 256]}}}
-    config["counterfactual"] = {
-        "n_queries": 2,
-        "methods": ["random", "trak-4"],
-        "fractions": [0.1, 0.25],
-        "retrain": [0.25],
-        "opponents": False,
-        "seeds": [42],
-        "embeddings": ["bottleneck"],
-    }
 
 
 @pytest.fixture(scope="session")
