@@ -213,4 +213,4 @@ def write_tensors(
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        save_file(contiguous, temporary, metadata)
+        save_file(contiguous, temporary, metadata=metadata)
