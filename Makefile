@@ -83,7 +83,7 @@ mini-text: .venv-text/.done  ## the rules of configs/artbench2.yaml on a small d
 mini-own: env            ## the rules of configs/own-model.yaml on a small untrained pipeline and drawn images
 	$(BIN)/python configs/mini/stand_ins.py ddpm data/mini/ddpm
 	$(BIN)/python configs/mini/stand_ins.py images data/mini/images
-	$(BIN)/python configs/mini/stand_ins.py images data/mini/asked --seed 1
+	$(BIN)/python configs/mini/stand_ins.py images data/mini/queries --seed 1
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --quiet rules host --configfile configs/mini/own-model.yaml
 
 test: env                ## all tests, on two cores

@@ -91,7 +91,7 @@ text = replaced(text, "pictures", "\n".join(pictures).rstrip())
 text = replaced(
     text,
     "cost",
-    f"The run above (`make demo`) took {minutes:.1f} minutes on {host['cores']} cores"
+    f"`make demo` took {minutes:.1f} minutes on {host['cores']} cores"
     f" ({host['processor']}); its report says:\n\n{cost_table}",
 )
 text = replaced(text, "claim", f"\n{claim(report)}\n")

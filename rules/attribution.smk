@@ -12,7 +12,7 @@ rule scores:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("scores"),
+        **requested("scores"),
     params:
         config=lambda w: benchmark.params.method(
             w.method, **{"lambda": benchmark.params.lambda_of(w.method)}
@@ -36,7 +36,7 @@ rule maps:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("maps"),
+        **requested("maps"),
     params:
         config=lambda w: benchmark.params.method(
             w.method, top=benchmark.config.report.top

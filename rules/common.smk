@@ -111,7 +111,7 @@ def requests():
     return Requests(benchmark, size, site)
 
 
-def asked(rule):
+def requested(rule):
     """Return what a rule's jobs request, by their work and the attempt; a retry requests more."""
 
     def by_job(request):

@@ -15,7 +15,7 @@ rule removals:
     conda:
         ENVIRONMENT
     resources:
-        **asked("removals"),
+        **requested("removals"),
     params:
         config=benchmark.params(
             "counterfactual",
@@ -40,7 +40,7 @@ rule remaining:
     conda:
         ENVIRONMENT
     resources:
-        **asked("remaining"),
+        **requested("remaining"),
     params:
         config=lambda w: benchmark.params(
             "counterfactual",
@@ -70,7 +70,7 @@ rule redraw:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("redraw"),
+        **requested("redraw"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params.redrawing(
@@ -100,7 +100,7 @@ rule originals:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("originals"),
+        **requested("originals"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params.redrawing(queries=benchmark.counts.removal_queries),
@@ -126,7 +126,7 @@ rule compare_redrawn:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("compare_redrawn"),
+        **requested("compare_redrawn"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params(

@@ -17,7 +17,7 @@ rule data:
     conda:
         ENVIRONMENT
     resources:
-        **asked("data"),
+        **requested("data"),
     params:
         config=benchmark.params.data(
             queries=benchmark.config.queries,

@@ -13,7 +13,7 @@ rule predictions:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("predictions"),
+        **requested("predictions"),
     params:
         config=lambda w: benchmark.params.method(
             w.method,
@@ -41,7 +41,7 @@ rule select_lambda:
     conda:
         ENVIRONMENT
     resources:
-        **asked("select_lambda"),
+        **requested("select_lambda"),
     params:
         config=benchmark.params(
             "evaluation",
@@ -69,7 +69,7 @@ rule lds_of_method:
     conda:
         ENVIRONMENT
     resources:
-        **asked("lds_of_method"),
+        **requested("lds_of_method"),
     params:
         config=benchmark.params(
             "evaluation", lds=benchmark.measurement.lds, seed=benchmark.config.seed
@@ -93,7 +93,7 @@ rule audit_powers:
     conda:
         ENVIRONMENT
     resources:
-        **asked("audit_powers"),
+        **requested("audit_powers"),
     params:
         config=benchmark.params(
             "evaluation", lds=benchmark.measurement.lds, seed=benchmark.config.seed

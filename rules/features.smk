@@ -10,7 +10,7 @@ rule embed:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("embed"),
+        **requested("embed"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -37,7 +37,7 @@ rule curvature:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("curvature"),
+        **requested("curvature"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -72,7 +72,7 @@ rule features:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("features"),
+        **requested("features"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params.features(
@@ -101,7 +101,7 @@ rule check_features:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("check_features"),
+        **requested("check_features"),
     params:
         config=lambda w: benchmark.params.features(w.gradient_pass, "train"),
     script:
@@ -122,7 +122,7 @@ rule kernel:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("kernel"),
+        **requested("kernel"),
     params:
         config=lambda w: benchmark.params(
             "attribution", output_function=w.output_function

@@ -20,7 +20,7 @@ rule generate:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("generate"),
+        **requested("generate"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params.sampling(pipeline=PIPELINE),
@@ -41,7 +41,7 @@ rule trajectories:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("trajectories"),
+        **requested("trajectories"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=benchmark.params.sampling(),

@@ -12,7 +12,7 @@ rule captions:
     conda:
         ENVIRONMENT
     resources:
-        **asked("captions"),
+        **requested("captions"),
     params:
         config=benchmark.params(
             "latents",
@@ -37,7 +37,7 @@ rule encode:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("encode"),
+        **requested("encode"),
     params:
         config=benchmark.params(
             "latents",

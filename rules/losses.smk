@@ -15,7 +15,7 @@ rule losses:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("losses"),
+        **requested("losses"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
         config=lambda w: benchmark.params(
@@ -45,7 +45,7 @@ rule measurements:
     conda:
         ENVIRONMENT
     resources:
-        **asked("measurements"),
+        **requested("measurements"),
     params:
         config=lambda w: benchmark.params(
             "measurements",

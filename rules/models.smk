@@ -16,7 +16,7 @@ rule train_full:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("train_full"),
+        **requested("train_full"),
         save_state_every_s=benchmark.config.jobs.save_state_every_s,
     params:
         config=benchmark.params.training(seed=benchmark.config.full_model.seed),
@@ -51,7 +51,7 @@ rule train_block:
         ENVIRONMENT
     threads: benchmark.config.jobs.threads
     resources:
-        **asked("train_block"),
+        **requested("train_block"),
         save_state_every_s=benchmark.config.jobs.save_state_every_s,
     params:
         config=lambda w: benchmark.params.training(

@@ -19,7 +19,7 @@ if "planted" in benchmark.splits.queries:
         conda:
             ENVIRONMENT
         resources:
-            **asked("planted"),
+            **requested("planted"),
         params:
             config=benchmark.params(
                 "evaluation", methods=benchmark.splits.methods_of("planted")

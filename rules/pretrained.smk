@@ -17,7 +17,7 @@ rule pretrained:
     conda:
         ENVIRONMENT
     resources:
-        **asked("pretrained"),
+        **requested("pretrained"),
     params:
         config=benchmark.params(
             "pretrained",

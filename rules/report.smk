@@ -14,7 +14,7 @@ rule build_report:
     conda:
         ENVIRONMENT
     resources:
-        **asked("build_report"),
+        **requested("build_report"),
     params:
         config=benchmark.params(
             "report", benchmark=benchmark.written, splits=benchmark.splits.queries

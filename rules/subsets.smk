@@ -15,7 +15,7 @@ rule subsets:
     conda:
         ENVIRONMENT
     resources:
-        **asked("subsets"),
+        **requested("subsets"),
     params:
         config=lambda w: benchmark.params(
             "subsets",

@@ -8,8 +8,8 @@ with job(snakemake) as this:
     from diffattr.artifacts import read_array, write_array
     from diffattr.diffusion.latents import Vae
 
-    pictures = read_array(this.input.images, mmap=True)
+    images = read_array(this.input.images, mmap=True)
     if this.config["mirrored"]:
-        pictures = np.flip(pictures, axis=-1)
+        images = np.flip(images, axis=-1)
     vae = Vae(this.config["pipeline"], device=this.device)
-    write_array(this.output[0], vae.encode(pictures, tuple(this.config["shape"])))
+    write_array(this.output[0], vae.encode(images, tuple(this.config["shape"])))

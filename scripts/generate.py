@@ -22,15 +22,15 @@ with job(snakemake) as this:
         batch_size=this.batch_size,
         device=this.device,
     )
-    images = sampler.images(range(sampling.n_images))
-    write_array(this.output.samples, images)
-    write_array(this.output.ids, np.arange(len(images)))
+    samples = sampler.images(range(sampling.n_images))
+    write_array(this.output.samples, samples)
+    write_array(this.output.ids, np.arange(len(samples)))
     if pipeline is None:
-        write_pngs(this.output.folder, images)
+        write_pngs(this.output.folder, samples)
     else:
         from diffattr.diffusion.latents import Vae
 
-        pictures = Vae(pipeline, device=this.device).decode(images)
+        images = Vae(pipeline, device=this.device).decode(samples)
         write_array(this.output.labels, labels)
-        write_array(this.output.images, pictures)
-        write_pngs(this.output.folder, pictures)
+        write_array(this.output.images, images)
+        write_pngs(this.output.folder, images)

@@ -11,7 +11,7 @@ with job(snakemake) as this:
     queries, seed = this.config["queries"], this.config["seed"]
     schedule = this.section("noise_schedule", NoiseSchedule)
     _, networks = read_block(this.input.block, read_captions(this.input.get("captions")))
-    images = redrawn(
+    samples = redrawn(
         networks,
         queries,
         schedule,
@@ -31,9 +31,9 @@ with job(snakemake) as this:
         batch_size=this.batch_size,
         device=this.device,
     )
-    made = {"samples": images, "losses": losses}
+    made = {"samples": samples, "losses": losses}
     if (pipeline := this.config["pipeline"]) is not None:
         from diffattr.diffusion.latents import Vae
 
-        made["images"] = Vae(pipeline, device=this.device).decode(images)
+        made["images"] = Vae(pipeline, device=this.device).decode(samples)
     write_arrays(this.output[0], made, {"queries": queries})

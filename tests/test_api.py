@@ -18,39 +18,58 @@ def pipeline(**scheduler):
     return DDPMPipeline(unet=network(), scheduler=DDPMScheduler(**scheduler))
 
 
-def gradients(images, f):
-    """Return grad of the mean of f over two timesteps, under the same noise for all images."""
+def loss(predicted, noise):
+    return (predicted - noise).square().mean()
+
+
+def differentiated(images, f):
+    """Return f, and its gradient, of each image at two timesteps, under noise common to all."""
     double = network().double()
     abar = np.cumprod(1 - np.linspace(0.0001, 0.02, 1000))
-    rows = []
+    values, gradients = [], []
     for image in images:
-        total = 0
         for t in (0, 500):
             noise = rng.Stream(SEED, "features").normal(0, t, 0, (1, 8, 8)).astype(np.float64)
             x = np.sqrt(abar[t]) * image + np.sqrt(1 - abar[t]) * noise
             predicted = double(torch.from_numpy(x[None]), torch.tensor([t])).sample
-            total = total + f(predicted, torch.from_numpy(noise)) / 2
-        found = torch.autograd.grad(total, list(double.parameters()))
-        rows.append(torch.cat([g.flatten() for g in found]).numpy())
-    return np.stack(rows)
+            value = f(predicted, torch.from_numpy(noise))
+            found = torch.autograd.grad(value, list(double.parameters()))
+            values.append(value.item())
+            gradients.append(torch.cat([g.flatten() for g in found]).numpy())
+    return np.reshape(values, (-1, 2)), np.stack(gradients).reshape(len(images), 2, -1)
 
 
 @pytest.mark.parametrize(
-    ("method", "f"),
-    [
-        ("trak", lambda predicted, noise: (predicted - noise).square().mean()),
-        ("d-trak", lambda predicted, _: predicted.square().mean()),
-    ],
+    ("method", "f"), [("trak", loss), ("d-trak", lambda predicted, _: predicted.square().mean())]
 )
 def test_scores_are_those_of_the_formula(method, f):
     train, queries = images(4), images(6)[4:]
     found = attribute_images(
         pipeline(), train, queries, method=method, lam=0.3, n_timesteps=2, k=None, seed=SEED
     )
-    phi, psi = gradients(train, f), gradients(queries, f)
+    phi, psi = (differentiated(side, f)[1].mean(axis=1) for side in (train, queries))
     ridge = 0.3 * np.square(phi).sum(1).mean()
     # psi (phi' phi + ridge)^-1 phi', by the push-through identity.
     expected = psi @ phi.T @ np.linalg.inv(phi @ phi.T + ridge * np.eye(4))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_das_weights_training_images_by_residual_and_leverage():
+    train, queries = images(4), images(6)[4:]
+    found = attribute_images(
+        pipeline(), train, queries, method="das", lam=0.3, n_timesteps=2, k=None, seed=SEED
+    )
+
+    def unit_gradients(side):
+        gradients = differentiated(side, lambda predicted, _: predicted.mean())[1]
+        return (gradients / np.linalg.norm(gradients, axis=2, keepdims=True)).mean(axis=1)
+
+    phi, psi = unit_gradients(train), unit_gradients(queries)
+    inverse = np.linalg.inv(phi @ phi.T + 0.3 * np.square(phi).sum(1).mean() * np.eye(4))
+    roots = np.sqrt(differentiated(train, loss)[0])
+    residuals = (roots / np.linalg.norm(roots, axis=1, keepdims=True)).mean(axis=1)
+    leverages = np.diag(phi @ phi.T @ inverse)
+    expected = psi @ phi.T @ inverse * residuals / (1 - leverages)
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 

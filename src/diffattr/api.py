@@ -27,6 +27,7 @@ from diffattr.diffusion.families.sd_lora import CaptionedUNet
 from diffattr.diffusion.latents import Vae, embedded
 from diffattr.diffusion.pipelines import PIPELINE_CLASSES, network_errors, noise_schedule
 from diffattr.features.gradients import GradientPass
+from diffattr.features.store import TIMESTEP_LOSSES
 
 
 def attribute_images(
@@ -101,7 +102,9 @@ def attribute_images(
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(required[name])
     phi, psi = (features[side][output_function] for side in ("train", "queries"))
-    return cast(VectorMethod, chosen).attribute(phi, psi).scores(ridge).astype(np.float32)
+    losses = features["train"][TIMESTEP_LOSSES]
+    attribution = cast(VectorMethod, chosen).attribute(phi, psi, losses=losses)
+    return attribution.scores(ridge).astype(np.float32)
 
 
 _Images = dict[str, Float32[np.ndarray, "image c h w"]]
@@ -136,14 +139,14 @@ def _prepared(
         return unet, inputs, dict.fromkeys(images)
     vae = Vae("the pipeline", vae=pipeline.vae, device=str(pipeline.device))
     shape = (3, height * vae.factor, width * vae.factor)
-    pictures = {side: to_uint8(_checked(side, of, shape)) for side, of in images.items()}
-    texts = {side: _texts(side, prompts[side], len(of)) for side, of in pictures.items()}
+    pixels = {side: to_uint8(_checked(side, of, shape)) for side, of in images.items()}
+    texts = {side: _texts(side, prompts[side], len(of)) for side, of in pixels.items()}
     captions = list(dict.fromkeys(text for of in texts.values() for text in of))
     numbers = {text: number for number, text in enumerate(captions)}
     labels: _Labels = {side: np.array([numbers[text] for text in of]) for side, of in texts.items()}
     conditioning = embedded(pipeline.tokenizer, pipeline.text_encoder, [*captions, ""])
     latents = (unet.config["in_channels"], height, width)
-    inputs = {side: vae.encode(of, latents) for side, of in pictures.items()}
+    inputs = {side: vae.encode(of, latents) for side, of in pixels.items()}
     return CaptionedUNet(unet, torch.from_numpy(conditioning)), inputs, labels
 
 

@@ -20,7 +20,7 @@ def here(written, tmp_path, monkeypatch):
     """The working directory of the mini config, with its pipeline to change."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(written, tmp_path / FOLDER)
-    for folder, n in (("images", 130), ("asked", 160)):
+    for folder, n in (("images", 130), ("queries", 160)):
         (tmp_path / "data/mini" / folder).mkdir()
         for number in range(n):
             (tmp_path / "data/mini" / folder / f"{number}.png").touch()

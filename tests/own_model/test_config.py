@@ -43,7 +43,7 @@ def test_a_config_of_five_lines_is_completed_from_its_files_and_the_defaults(her
         "name": "short",
         "model": {"pretrained": FOLDER},
         "data": {"source": "images", "folder": "data/mini/images"},
-        "queries": {"folder": "data/mini/asked"},
+        "queries": {"folder": "data/mini/queries"},
         "methods": {
             "d-trak": {"method": "d-trak", "lambda": "rule"},
             "das": {"method": "das", "lambda": 0.1},

@@ -134,8 +134,8 @@ def test_the_hub_is_asked_once(here, monkeypatch):
 
 
 def test_a_folder_without_a_lora_is_refused(here):
-    lora = {"family": "sd-lora", "pretrained": "data/mini/asked", "config": LORA}
-    words = "data/mini/asked has no pytorch_lora_weights.safetensors"
+    lora = {"family": "sd-lora", "pretrained": "data/mini/queries", "config": LORA}
+    words = "data/mini/queries has no pytorch_lora_weights.safetensors"
     changes = {"model": lora, "sampling.clip_sample": False, "data.resolution": 32}
     assert_refused(made, changes, key="model.pretrained", words=words)
 

@@ -66,7 +66,7 @@ def measured(
 def pretrained() -> Benchmark:
     """Return a benchmark without training and measurement, on files that are written here."""
     write_ddpm(Path("data/mini/ddpm"), seed=0)
-    for folder in ("images", "asked"):
+    for folder in ("images", "queries"):
         Path("data/mini", folder).mkdir()
     changes = {
         "name": "made-up",

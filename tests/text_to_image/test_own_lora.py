@@ -147,9 +147,9 @@ def own_lora(pipeline, lora, tmp_path):
     workflow.config = raw(name=OWN_MODEL)
     write_images(tmp_path / "images", seed=0)
     for number, kind in enumerate(("discs", "squares")):
-        (tmp_path / "asked" / kind).mkdir(parents=True)
+        (tmp_path / "queries" / kind).mkdir(parents=True)
         source = tmp_path / "images" / kind / f"{number:03d}.png"
-        shutil.copy(source, tmp_path / "asked" / kind)
+        shutil.copy(source, tmp_path / "queries" / kind)
     workflow.config["data"] |= {"folder": "images", "n_train": 12, "n_planted": 0}
     # Everything else is in the files: U-Net, rank, noise schedule, sampler and resolution.
     workflow.config["model"] = {
@@ -157,7 +157,7 @@ def own_lora(pipeline, lora, tmp_path):
         "pretrained": str(lora),
         "config": {"pipeline": pipeline, "caption": "a photo of {}"},
     }
-    workflow.config["queries"] = {"folder": "asked"}
+    workflow.config["queries"] = {"folder": "queries"}
     workflow.config["sampling"] = {"n_images": 2, "n_steps": 3, "guidance": 7.5}
     workflow.config["methods"] = {
         "d-trak-2": workflow.config["methods"]["d-trak-2"],

@@ -28,11 +28,11 @@ def own_model(directory):
     data = directory / "data" / "mini"
     write_ddpm(data / "ddpm", seed=0)
     write_images(data / "images", seed=0)
-    asked = data / "asked"
-    asked.mkdir()
+    queries = data / "queries"
+    queries.mkdir()
     for number in range(N_ASKED):
         source = data / "images" / "discs" / f"{number:03d}.png"
-        shutil.copy(source, asked / f"query {number}.png")
+        shutil.copy(source, queries / f"query {number}.png")
     workflow.config["data"] |= {"n_train": 60, "n_planted": 4}
     workflow.config["sampling"] = {"n_images": 3, "n_steps": 3}
     return workflow
@@ -54,7 +54,7 @@ def scores(workflow, method, split):
 
 
 def files(workflow, split):
-    folder = workflow.directory / "data" / "mini" / ("images" if split == "train" else "asked")
+    folder = workflow.directory / "data" / "mini" / ("images" if split == "train" else "queries")
     names = json.loads((workflow.root / "indices" / "names.json").read_text())["images"]
     return [folder / name for name in names[split]]
 
@@ -152,8 +152,8 @@ def test_another_lambda_makes_scores_and_pages_alone(asked_about):
     assert "Models: 0." in asked_about.run("plan").stdout
 
 
-def asked(workflow):
-    return sorted((workflow.directory / "data" / "mini" / "asked").iterdir())
+def query_files(workflow):
+    return sorted((workflow.directory / "data" / "mini" / "queries").iterdir())
 
 
 def with_fewer_queries(workflow):
@@ -165,18 +165,18 @@ def with_fewer_images(workflow):
 
 
 def with_a_text(workflow):
-    asked(workflow)[0].write_bytes(b"no image")
+    query_files(workflow)[0].write_bytes(b"no image")
 
 
 def in_grey(workflow):
-    for path in asked(workflow):
+    for path in query_files(workflow):
         with Image.open(path) as image:
             grey = image.convert("L")
         grey.save(path)
 
 
 def of_another_class(workflow):
-    for path, name in zip(asked(workflow), ["discs", "a", "b", "c", "d"], strict=True):
+    for path, name in zip(query_files(workflow), ["discs", "a", "b", "c", "d"], strict=True):
         path.with_name(name).mkdir()
         shutil.move(path, path.with_name(name))
 
@@ -186,13 +186,13 @@ def of_another_class(workflow):
     [
         (
             with_fewer_queries,
-            "queries.n_images: found 7, but data/mini/asked holds 5 usable images; set"
+            "queries.n_images: found 7, but data/mini/queries holds 5 usable images; set"
             " queries.n_images: 5",
         ),
         (with_fewer_images, "data.n_train: found 161, but only 160 images are available"),
-        (with_a_text, "1 image cannot be used (data/mini/asked/query 0.png: is not an image)"),
-        (in_grey, "data/mini/asked: holds images of 1 channels, training images have 3; convert"),
-        (of_another_class, "data/mini/asked: has images of class a; the classes of the training"),
+        (with_a_text, "1 image cannot be used (data/mini/queries/query 0.png: is not an image)"),
+        (in_grey, "data/mini/queries: holds images of 1 channels, training images have 3; convert"),
+        (of_another_class, "data/mini/queries: has images of class a; the classes of the training"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(before, spoil, sentence):
@@ -247,21 +247,21 @@ def test_a_pipeline_that_cannot_be_had_is_refused_before_anything_runs(before):
 
 
 def test_queries_that_cannot_be_used_may_be_left_out(before):
-    truncated, other = asked(before)[:2]
+    truncated, other = query_files(before)[:2]
     truncated.write_bytes(truncated.read_bytes()[:-200])
     other.write_text("no image")
     before.config["data"]["unreadable"] = "skip"
     before.config["queries"]["n_images"] = N_ASKED - 2
     before.run("results/mini-own-model/indices/names.json")
     named = json.loads((before.root / "indices" / "names.json").read_text())["images"]["val"]
-    assert named == [path.name for path in asked(before)[2:]]
+    assert named == [path.name for path in query_files(before)[2:]]
     log = (before.root / "logs" / "data.log").read_text()
     assert truncated.name in log
     assert other.name in log
 
 
 def test_a_folder_without_sub_folders_has_no_classes_whatever_its_name(before):
-    folder = before.directory / "data" / "mini" / "asked"
+    folder = before.directory / "data" / "mini" / "queries"
     shutil.move(folder, folder.with_name("discs"))
     before.config["queries"]["folder"] = "data/mini/discs"
     before.run("results/mini-own-model/indices/names.json")

@@ -1,6 +1,6 @@
 """Scores that were computed elsewhere, in one `.npy` file (query, train) per split.
 
-A row is a query and a column a training image, in the order of the benchmark's `images/`. A split
+A row is a query and a column a training image, in the order of the benchmark's `samples/`. A split
 without a file gets no scores.
 """
 

@@ -20,7 +20,7 @@ from diffattr.diffusion.pipelines import Pipeline
 
 _CAPTIONS_AT_ONCE = 64
 Latents = Float32[np.ndarray, "image latent_channel latent_height latent_width"]
-Pictures = UInt8[np.ndarray, "image channel height width"]
+Images = UInt8[np.ndarray, "image channel height width"]
 
 
 class Vae:
@@ -46,13 +46,13 @@ class Vae:
         return 2 ** (len(self._vae.config.block_out_channels) - 1)
 
     @torch.inference_mode()
-    def encode(self, pictures: Pictures, shape: tuple[int, int, int]) -> Latents:
+    def encode(self, images: Images, shape: tuple[int, int, int]) -> Latents:
         """Return the latents of 8-bit images.
 
         Raises:
             ConfigError: the latents do not have the `shape` that the network expects.
         """
-        height, width = pictures.shape[2:]
+        height, width = images.shape[2:]
         found = (self._vae.config.latent_channels, height // self.factor, width // self.factor)
         if found != shape:
             raise ConfigError(
@@ -61,15 +61,14 @@ class Vae:
                 f" {' x '.join(map(str, shape))}; change data.resolution or sample_size"
             )
         encoded = []
-        for chosen in slices(len(pictures), self._batch_size, "encode"):
-            batch = torch.tensor(np.ascontiguousarray(pictures[chosen]))
-            images = batch.to(self._device).float() / 127.5 - 1
-            mode = self._vae.encode(images).latent_dist.mode()
+        for chosen in slices(len(images), self._batch_size, "encode"):
+            batch = torch.tensor(np.ascontiguousarray(images[chosen])).to(self._device)
+            mode = self._vae.encode(batch.float() / 127.5 - 1).latent_dist.mode()
             encoded.append((mode * self._vae.config.scaling_factor).cpu().numpy())
         return np.concatenate(encoded)
 
     @torch.inference_mode()
-    def decode(self, latents: Latents) -> Pictures:
+    def decode(self, latents: Latents) -> Images:
         """Return the 8-bit images of latents."""
         decoded = []
         for chosen in slices(len(latents), self._batch_size, "decode"):
