@@ -1,4 +1,4 @@
-"""The work of one job: one function per rule, in the module named after the rule's stage.
+"""The work of one job: one function per rule, in `models` up to the losses, then `attribution`.
 
 Snakemake uses it at every start, so nothing here loads torch.
 """
