@@ -20,7 +20,7 @@ try:
     requests = Requests(benchmark, kept_size(benchmark), Site())
 except ConfigError as error:
     raise SystemExit(str(error)) from error
-with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
     file.write(params.config)
     file.flush()
     jobs = read_jobs(params.snakefile, file.name, requests.work, params.rerun_triggers)

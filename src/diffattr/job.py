@@ -65,7 +65,11 @@ class Job:
         return msgspec.convert(self.config[name], kind)
 
     def array(self, name: str, chosen: Any = slice(None)) -> Any:
-        """Return some rows of an array that only some jobs have among their inputs, or None."""
+        """Return some rows of an array, None for a job without it.
+
+        `labels` (int64) are for text-conditioned networks; `mirrored` are the flipped training
+        images where flipping the array is not enough.
+        """
         path = self.input.get(name)
         return None if path is None else artifacts.read_array(path)[chosen]
 

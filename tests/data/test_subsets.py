@@ -57,7 +57,7 @@ def test_a_share_of_no_or_every_image_is_refused(fraction, n):
     with pytest.raises(DataError) as caught:
         subset(LABELS, fraction, 1, "lds", 0)
     assert "measurement.subsets.lds.fraction" in str(caught.value)
-    assert f"cannot draw {n} of 48" in str(caught.value)
+    assert f"subset of {n}, expected 1 to 47" in str(caught.value)
 
 
 def test_a_subset_with_fewer_images_than_classes_is_refused_by_the_key():

@@ -19,6 +19,8 @@ from diffattr.diffusion.pipelines import Pipeline
 from diffattr.plan.network import network_size
 from diffattr.plan.work import work_of
 
+P = {"kind": "sjlt", "k": 64}
+
 
 @pytest.mark.parametrize("name", OWN_MODELS)
 def test_a_config_that_ships_is_right(name, here, monkeypatch):
@@ -70,6 +72,19 @@ def test_a_config_of_five_lines_is_completed_from_its_files_and_the_defaults(her
     assert found.training is None
     assert found.measurement is None
     assert Benchmark(found).splits.queries == ["val"]
+
+
+def test_a_list_that_two_passes_share_is_completed_for_one(here):
+    shared = ["loss"]
+    passes = {
+        name: {"n_timesteps": 2, "noise": "common", "output_functions": shared, "projector": P}
+        for name in ("default", "other")
+    }
+    own = raw(name=OWN_MODEL) | {"features": passes}
+    own["methods"] = {"d-trak": {"method": "d-trak", "lambda": "rule"}}
+    found = read_config(own, schema(), "shared.yaml").features
+    assert found["default"].output_functions == ("loss", "mean-squared-l2-norm")
+    assert found["other"].output_functions == ("loss",)
 
 
 def test_a_completed_config_stands_for_the_same_benchmark(here):

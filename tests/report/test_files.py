@@ -1,13 +1,15 @@
 """The report reads exactly what its rule declares, and writes exactly what it declares."""
 
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from changed_config import benchmark
 
-from diffattr.artifacts import PROVENANCE_SUFFIX
+from diffattr.artifacts import PROVENANCE_SUFFIX, ArtifactError, read_array, write_array
 from diffattr.report.files import input_files, output_files
 from diffattr.report.write import write_report
 
@@ -53,6 +55,18 @@ def test_a_report_reads_its_inputs_and_no_other_artifact(make_folder, is_measure
     assert read == set(folder.roots) == {path for paths in declared for path in paths}
     written = {path for path in Path(report).iterdir() if not path.name.startswith(".")}
     assert written == {Path(path) for path in outputs.values()}
+
+
+@pytest.mark.parametrize(("kind", "key"), [("images", ("gen",)), ("labels", ("train",))])
+def test_files_that_describe_another_number_of_images_are_refused(make_folder, kind, key):
+    folder = make_folder()
+    path = input_files(folder.benchmark)[kind][key]
+    stored = read_array(path)
+    write_array(path, np.concatenate([stored, stored[:1]]))
+    message = f"{path}: found {len(stored) + 1} {kind} of split {key[0]}, expected {len(stored)}"
+    with pytest.raises(ArtifactError, match=re.escape(message)):
+        write_report(folder.benchmark, output_files(folder.benchmark))
+    assert not Path(output_files(folder.benchmark)["numbers"]).exists()
 
 
 def test_parts_of_the_report_are_there_where_they_apply(folder):

@@ -94,7 +94,7 @@ class Method(ABC):
     noises: ClassVar[bool] = False
     """Whether the method noises images itself, and so depends on the noise schedule."""
     has_maps: ClassVar[bool] = False
-    """Whether the method has `maps`, the share of each place of a query in its scores."""
+    """Whether the method has `top_maps`, as a `PatchMethod` does."""
 
     @property
     def has_lambda(self) -> bool:

@@ -127,5 +127,6 @@ def _add_passes(config: dict[str, Any]) -> None:
         if method.unit_gradients:
             chosen["unit_gradients"] = True
         if output_function not in chosen["output_functions"]:
-            chosen["output_functions"].append(output_function)
+            # A new list: by an anchor in the YAML, passes may share the old one.
+            chosen["output_functions"] = [*chosen["output_functions"], output_function]
         options["features"] = f"{name}/{output_function}"

@@ -128,7 +128,10 @@ class Training(Section, frozen=True):
         return self.epochs * math.ceil(n_images / self.batch_size)
 
     def learning_rate_factor(self, step: int, n_steps: int) -> float:
-        """Return the factor on the peak learning rate in a step, counted from 0."""
+        """Return the factor on the peak learning rate: linear warm-up, then a cosine to zero.
+
+        The first step is 0.
+        """
         warmup = math.ceil(self.warmup_fraction * n_steps)
         if step < warmup:
             return step / max(1, warmup)

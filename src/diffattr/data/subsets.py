@@ -75,6 +75,11 @@ def subset(
         random_state = rng.integer_seed(seed, "subset", group, index)
     everything, n = np.arange(len(labels)), round(fraction * len(labels))
     key = f"measurement.subsets.{group}.fraction"
+    if not 0 < n < len(labels):
+        raise DataError(
+            f"{key}: {fraction} of {len(labels)} training images is a subset of {n}, expected 1 to"
+            f" {len(labels) - 1}"
+        )
     return np.sort(sample(everything, labels, n, random_state, key, like_d_trak))
 
 

@@ -193,7 +193,13 @@ class EkFac:
         return torch.cat([b.rotated(layer.gradient(gradients)).flatten(1) for layer, b in pairs], 1)
 
     def identity(self) -> dict[str, Any]:
-        """Return the identity of the curvature."""
+        """Return the identity of the curvature.
+
+        Raises:
+            ValueError: it was not read from a file, so nothing tells it from another.
+        """
+        if not self.fitted:
+            raise ValueError("an EK-FAC projects only once it was read from its file")
         return {"kind": "curvature", **self.fitted}
 
     def write(self, path: str | Path, identity: Mapping[str, Any]) -> None:

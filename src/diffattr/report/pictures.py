@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from diffattr.data.image_files import to_uint8
+from diffattr.data.image_files import to_picture
 
 Pixels = Float[np.ndarray, "*_ channel height width"] | UInt8[np.ndarray, "*_ channel height width"]
 Images = Mapping[str, Pixels]
@@ -68,8 +68,7 @@ def write_sheets(
 
 def picture(image: Pixels) -> Image.Image:
     """Return an image, in [-1, 1] or 8-bit, as 8-bit pixels, scaled down if it is large."""
-    pixels = to_uint8(image).transpose(1, 2, 0)
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    picture = to_picture(image)
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     return picture
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from diffattr.artifacts import atomic_write, write_json, write_text
+from diffattr.artifacts import ArtifactError, atomic_write, write_json, write_text
 from diffattr.benchmark import Benchmark
 from diffattr.report import page, table
 from diffattr.report.files import Inputs, input_files
@@ -27,9 +27,10 @@ def write_report(benchmark: Benchmark, outputs: Mapping[str, str]) -> None:
     """
     inputs = Inputs(input_files(benchmark))
     report = gather(benchmark, inputs)
-    images = {
-        str(split): inputs.array("images", split, mmap=True) for (split,) in inputs.files["images"]
-    }
+    splits = ("train", *benchmark.splits.queries)
+    images = {split: inputs.array("images", split, mmap=True) for split in splits}
+    for split in splits:
+        _check_lengths(inputs, split, images[split])
     write_json(outputs["numbers"], msgspec.to_builtins(report))
     write_text(outputs["page"], page.html(report, images))
     write_proponents(outputs["proponents"], benchmark, inputs)
@@ -41,6 +42,20 @@ def write_report(benchmark: Benchmark, outputs: Mapping[str, str]) -> None:
     if (found := report.counterfactual) is not None:
         shown = {**images, **_redrawn(benchmark, inputs)}
         write_text(outputs["redrawn"], page.counterfactual_html(report, found, shown))
+
+
+def _check_lengths(inputs: Inputs, split: str, images: np.ndarray) -> None:
+    """Refuse files that do not describe as many images of a split as its indices."""
+    files, n = inputs.files, len(inputs.array("indices", split))
+    sized = {"images": images, "names": inputs.names.get(split), "labels": inputs.labels(split)}
+    for kind, values in sized.items():
+        if values is not None and len(values) != n:
+            path = files[kind][() if kind == "names" else (split,)]
+            raise ArtifactError(
+                f"{path}: found {len(values)} {kind} of split {split}, expected {n}, as in"
+                f" {files['indices'][split,]}; rebuild both: snakemake --force {path}"
+                f" {files['indices'][split,]}"
+            )
 
 
 def write_proponents(path: str | Path, benchmark: Benchmark, inputs: Inputs) -> None:

@@ -45,6 +45,7 @@ def train(
 
     Raises:
         ConfigError: the model does not fit the images, or cannot be trained in a stack.
+        ValueError: a step to keep is after the last step.
     """
     stacks = (subsets[i : i + models_per_stack] for i in range(0, len(subsets), models_per_stack))
     results = [
@@ -70,6 +71,8 @@ def _train_stack(
     """Train one stack from its saved state, if there is one; return the weights by step."""
     training, masks = recipe.training, membership(list(subsets), len(data.images))
     n_steps = training.n_steps(len(subsets[0]))
+    if late := [step for step in keep_steps if step > n_steps]:
+        raise ValueError(f"keep_steps: found {late[0]}, but training ends at step {n_steps}")
     keep = sorted({*keep_steps, n_steps})
     saved = TrainingState(scratch / fingerprint(data, masks, seed, recipe, keep))
     stack = Stack(recipe, seed, len(subsets), data.images.shape[1:], data.captions, device)

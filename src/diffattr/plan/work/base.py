@@ -106,8 +106,8 @@ def rule(kind: Kind, *more: str) -> Callable[[WorkFunction], WorkFunction]:
 def _registered(name: str) -> tuple[Kind, WorkFunction]:
     if name not in RULES:
         raise LookupError(
-            f"rule {name}: found no work function of this name; add one, with @rule, to the module"
-            " of its stage in src/diffattr/plan/work/"
+            f"rule {name}: found no work function of this name; add one, with @rule, to a module in"
+            " src/diffattr/plan/work/"
         )
     return RULES[name]
 
