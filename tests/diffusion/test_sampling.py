@@ -1,5 +1,7 @@
 """DDIM against its update written out."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,24 @@ def test_seeds_differ_and_the_global_random_state_changes_nothing(generated):
     torch.manual_seed(1)
     np.testing.assert_array_equal(sampler().images(range(3)), generated)
     assert not np.allclose(sampler(seed=SEED + 1).images([0]), generated[:1])
+
+
+def test_an_image_needs_no_step_but_the_last(monkeypatch):
+    steps, held = Sampler._steps, []
+
+    def watched(self, numbers):
+        made = []
+        for step in steps(self, numbers):
+            made.append(weakref.ref(step))
+            yield step
+            del step
+            held.append(sum(ref() is not None for ref in made))
+
+    monkeypatch.setattr(Sampler, "_steps", watched)
+    sampler().images(range(3))
+    assert len(held) == N_STEPS
+    # Snakemake's estimate of a job's memory does not grow with the steps.
+    assert max(held) <= 2
 
 
 def test_a_trajectory_ends_in_the_generated_image_and_has_a_step_per_timestep():

@@ -3,6 +3,7 @@
 Source: Song, Meng, Ermon, "Denoising diffusion implicit models" (ICLR 2021), eta = 0.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ class Sampler:
         """Return the images with these numbers, clipped to [-1, 1] if `sampling.clip_sample`."""
         drawn = []
         for steps in self._batches(numbers):
-            *_, last = steps
+            # Each step is let go before the next: all of a batch would fill the memory.
+            (last,) = deque(steps, maxlen=1)
             images = last.prev_sample
             images = images.clamp(-1, 1) if self._sampling.clip_sample else images
             drawn.append(images.cpu().numpy())
