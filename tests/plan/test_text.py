@@ -95,6 +95,16 @@ def test_more_cores_than_a_job_s_threads_divide_the_time(tmp_path, monkeypatch):
         assert f"About {time} with {at_once} at a time ({cores} core" in text
 
 
+def test_no_number_of_cores_is_faster_than_the_longest_chain(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    costs, jobs = unit_costs(jobs_of(), SIZE), jobs_of()
+    until = {}
+    for job in jobs:
+        own = costs[job.rule].seconds(job.work, SIZE)
+        until[job.name] = own + max((until[name] for name in job.waits_for), default=0)
+    assert f"About {duration(max(until.values()))} with 1,000 jobs" in text_of(cores=1000)
+
+
 def test_the_plan_of_a_benchmark_on_gpus_has_their_hours_and_the_longest_chain():
     text = text_of(CIFAR_CHANGES, size=CIFAR, gpus=8)
     # Work of all jobs through the network, in images' forward passes, and their number.

@@ -104,11 +104,13 @@ class Plan:
 
         seconds = self._measured_seconds
         at_once = max(1, self.cores // self.benchmark.config.jobs.threads)
+        chain = longest_chain(jobs, seconds)
+        wall = max(sum(map(seconds, jobs)) / at_once, sum(map(seconds, chain)))
         return [
             _table(jobs, {"core time": seconds}, source),
-            f"About {duration(sum(map(seconds, jobs)) / at_once)} with {_counted(at_once, 'job')}"
-            f" at a time ({_counted(self.cores, 'core')}), {_disk(jobs)}.",
-            _chain(longest_chain(jobs, seconds), seconds),
+            f"About {duration(wall)} with {_counted(at_once, 'job')} at a time"
+            f" ({_counted(self.cores, 'core')}), {_disk(jobs)}.",
+            _chain(chain, seconds),
         ]
 
     def _on_gpus(self, jobs: Jobs) -> list[str]:
