@@ -13,6 +13,7 @@ from diffattr.attribution import METHODS
 from diffattr.benchmark import Benchmark
 from diffattr.benchmark.paths import Paths
 from diffattr.benchmark.registries import REGISTRIES
+from diffattr.data import DATA_SOURCES
 from diffattr.features.embeddings import EMBEDDINGS
 from diffattr.features.output_functions import OUTPUT_FUNCTIONS
 from diffattr.features.projectors import PROJECTORS
@@ -121,15 +122,7 @@ def test_the_registries_are_those_of_the_packages():
     found = {name: sorted(registry) for name, registry in REGISTRIES.items()}
     assert found["methods"] == sorted(METHODS)
     assert found["projectors"] == sorted(PROJECTORS)
-    assert found["data-sources"] == [
-        "artbench",
-        "celeba",
-        "cifar10",
-        "digits",
-        "fashion-mnist",
-        "hub",
-        "images",
-    ]
+    assert found["data-sources"] == sorted(DATA_SOURCES)
     assert found["output-functions"] == sorted(OUTPUT_FUNCTIONS)
     assert found["embeddings"] == sorted(EMBEDDINGS)
 

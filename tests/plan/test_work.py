@@ -88,8 +88,9 @@ def test_methods_that_need_more_make_more_jobs():
     # 12 more models with one seed, in blocks of 4, evaluated on 12 + 10 + 4 queries.
     assert found["train_block"][0] == 2 * 2 + 3
     assert found["losses"] == (2 * 2 * 2 + 3 * 3, 0, 12 * 5 * (12 + 10) + 12 * 5 * 26, 0)
-    # Three quantities of the ground truth, the losses of the others.
-    assert found["measurements"][0] == 3 * 2 + 3
+    # The loss and what is measured beside it of the ground truth, the losses of the others.
+    beside = raw(name=EVERY)["measurement"]["lds"]["also_measured"]
+    assert found["measurements"][0] == (1 + len(beside)) * 2 + 3
     assert found["trajectories"] == (1, 0, 10 * 5, 0)
     assert found["embed"] == (4, 0, (48 + 12 + 10 + 4) * 2, 0)
     # t4 at full, steps 0 and 9, seed 43 and retrained models 0 and 1; t4-unit at full (both
