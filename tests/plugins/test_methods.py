@@ -184,6 +184,31 @@ oldest = Oldest()
 """
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("def inputs(self, reading, split, files):", "raised TypeError: .*'files'"),
+        ("def inputs(self, split, files):\n        return {'ages': 3}", "are not paths"),
+    ],
+)
+def test_inputs_that_break_the_contract_are_refused_with_the_plug_in_s_name(write, written, words):
+    write(OF_A_NEW_CONTRACT.replace("def inputs(self, split, files):", written))
+    made = benchmark({"methods.mine": {"method": "my_module:oldest"}})
+    with pytest.raises(PluginError, match=f"plug-in my_module:oldest: .*{words}"):
+        made.inputs.method("mine", "val")
+
+
+def test_errors_that_break_are_refused_with_the_plug_in_s_name(write):
+    write(OF_A_NEW_CONTRACT.replace("config.noise_schedule.n_timesteps", "config.timesteps"))
+    words = "plug-in my_module:oldest: raised AttributeError"
+    assert_refused(
+        benchmark,
+        {"methods.mine": {"method": "my_module:oldest"}},
+        key="methods.mine.method",
+        words=words,
+    )
+
+
 def test_a_contract_of_a_plug_in_answers_all_that_a_benchmark_asks(write, folder):
     write(OF_A_NEW_CONTRACT)
     changes = {"methods.mine": {"method": "my_module:oldest"}}

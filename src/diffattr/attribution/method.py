@@ -172,6 +172,13 @@ def with_options(method: M, options: Mapping[str, Any]) -> M:
         raise ConfigError(str(error)) from error
 
 
+def ask(method: Method, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of a method; whatever a plug-in's function raises becomes a PluginError."""
+    if method.plugin is None:
+        return function(*arguments)
+    return plugins.call(method.plugin, function, *arguments)
+
+
 def answer(
     method: Method, function: Callable[..., np.ndarray], *arguments: Any, shape: tuple[int, ...]
 ) -> np.ndarray:
@@ -180,7 +187,20 @@ def answer(
     Raises:
         PluginError: it raised an error, or did not return finite numbers of this shape.
     """
-    if method.plugin is None:
-        return function(*arguments)
-    found = plugins.call(method.plugin, function, *arguments)
-    return plugins.checked(method.plugin, found, shape)
+    found = ask(method, function, *arguments)
+    return found if method.plugin is None else plugins.checked(method.plugin, found, shape)
+
+
+def inputs_of(method: Method, split: str, files: Files) -> dict[str, str | list[str]]:
+    """Return a method's `inputs`.
+
+    Raises:
+        PluginError: the method is a plug-in, and raised or returned something else.
+    """
+    found = ask(method, method.inputs, split, files)
+    try:
+        return msgspec.convert(found, dict[str, str | list[str]])
+    except msgspec.ValidationError as error:
+        raise plugins.PluginError(
+            f"plug-in {method.plugin}: its inputs are not paths or lists of paths, by name: {error}"
+        ) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from diffattr.attribution.method import Files
+from diffattr.attribution.method import Files, inputs_of
 from diffattr.benchmark.counts import Counts, Splits
 from diffattr.benchmark.methods import PlannedMethod
 from diffattr.benchmark.models import Models
@@ -130,6 +130,7 @@ class Inputs:
 
         Raises:
             ConfigError: the method has no scores for this split.
+            PluginError: the method is a plug-in that cannot tell its files.
         """
         planned = self.methods[method]
         if split not in self.splits.of(method):
@@ -137,7 +138,7 @@ class Inputs:
                 f"methods.{method}: {planned.kind} {planned.method.unanswered(split)}; found split"
                 f" {split}, allowed: {', '.join(self.splits.of(method))}"
             )
-        return planned.method.inputs(split, self._files_of(planned))
+        return inputs_of(planned.method, split, self._files_of(planned))
 
     def _files_of(self, planned: PlannedMethod) -> Files:
         paths, follows = self.paths, planned.method.follows_trajectory

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from diffattr.attribution import method_of
 from diffattr.attribution.lambda_rule import named_lambda
-from diffattr.attribution.method import KEYS, Method, Needs, with_options
+from diffattr.attribution.method import KEYS, Method, Needs, ask, with_options
 from diffattr.benchmark.paths import FULL, checkpoint_model
 from diffattr.config import Config, ConfigError, MethodOptions, present
 from diffattr.plugins import PluginError
@@ -127,7 +127,10 @@ def method_errors(config: Config, name: str) -> Iterator[str]:
     except ConfigError as error:
         yield f"options.{error}"
     else:
-        yield from method.errors(options, config)
+        try:
+            yield from ask(method, lambda: list(method.errors(options, config)))
+        except PluginError as error:
+            yield f"method: {error}"
 
 
 def _lambda_errors(config: Config, options: MethodOptions, method: Method) -> Iterator[str]:
