@@ -14,6 +14,7 @@ from diffattr.cluster.site import placement, read_site
 from diffattr.config import ConfigError, extended
 from diffattr.counterfactual.removals import PATTERN as REMOVAL_PATTERN
 from diffattr.plan.network import NetworkSize, kept_size, known_size
+from diffattr.plugins import PluginError
 
 CONFIG_FILES = workflow.overwrite_configfiles or ["config.yaml"]
 SCHEMA = read_json(Path(workflow.basedir) / "schemas" / "config.schema.json")
@@ -62,7 +63,7 @@ workflow.register_resource("in_turn", 1)
 
 def one_of(names):
     """Return a pattern that matches each of some names, and nothing else."""
-    return "|".join(map(re.escape, names)) or "none"
+    return "|".join(map(re.escape, sorted(set(names)))) or "none"
 
 
 wildcard_constraints:
@@ -78,13 +79,9 @@ wildcard_constraints:
     embedding=one_of(benchmark.config.embeddings),
     gradient_pass=one_of(benchmark.config.features),
     output_function=one_of(
-        sorted(
-            {
-                function
-                for gradient_pass in benchmark.config.features.values()
-                for function in gradient_pass.output_functions
-            }
-        )
+        function
+        for gradient_pass in benchmark.config.features.values()
+        for function in gradient_pass.output_functions
     ),
     method=one_of(benchmark.config.methods),
     quantity=one_of(benchmark.models.quantities("lds")),
@@ -143,10 +140,10 @@ def grouped(rule):
 
 
 def refused(ask, *arguments):
-    """Return what the benchmark answers; a ConfigError becomes a WorkflowError."""
+    """Return what the benchmark answers; an error for people becomes a WorkflowError."""
     try:
         return ask(*arguments)
-    except ConfigError as error:
+    except (ConfigError, PluginError) as error:
         raise WorkflowError(str(error))
 
 

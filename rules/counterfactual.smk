@@ -129,23 +129,7 @@ rule compare_redrawn:
         **requested("compare_redrawn"),
         batch_size=benchmark.config.jobs.batch_size,
     params:
-        config=benchmark.params(
-            "counterfactual",
-            section=benchmark.counterfactual,
-            embeddings={
-                name: benchmark.config.embeddings[name]
-                for name in benchmark.counterfactual.embeddings
-            },
-            random=next(
-                name
-                for name in benchmark.counterfactual.methods
-                if benchmark.methods[name].kind == "random"
-            ),
-            n_train=benchmark.config.data.n_train,
-            n_timesteps=benchmark.measurement.losses.n_timesteps,
-            lds=benchmark.measurement.lds,
-            noise_schedule=benchmark.config.noise_schedule,
-            seed=benchmark.config.seed,
+        config=benchmark.params.comparison(
             blocks=[
                 [benchmark.counts.removal_queries[member] for member in members]
                 for members in benchmark.counts.blocks(

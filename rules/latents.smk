@@ -24,7 +24,7 @@ rule captions:
 
 
 rule encode:
-    """Encode the pixels of one split of real images as latents."""
+    """Encode the pixels of one split of real images, or its flipped images, as latents."""
     input:
         images=paths.images(),
     output:

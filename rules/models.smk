@@ -2,7 +2,7 @@ ruleorder: train_full > train_full_seed
 
 
 rule train_full:
-    """Train the full model and keep its checkpoints."""
+    """Train the full model of one seed; the one that is explained keeps its checkpoints."""
     input:
         **benchmark.inputs.training(),
     output:

@@ -13,6 +13,7 @@ from diffattr.benchmark.methods import PlannedMethod
 from diffattr.benchmark.paths import TRAJECTORY
 from diffattr.benchmark.registries import REGISTRIES
 from diffattr.config import Config, Recipe, present
+from diffattr.counterfactual.removals import is_random
 from diffattr.versions import RESULT_VERSION
 
 
@@ -103,6 +104,24 @@ class Params:
         if self.config.measurement is not None or not self.methods[name].has_lambda:
             return None
         return named_lambda(self.methods[name].kind, self.config.methods[name].lam)
+
+    def comparison(self, **values: Any) -> str:
+        """Return the params of the job that compares redrawn queries with the originals."""
+        config = self.config
+        chosen = present(config.counterfactual, "counterfactual")
+        measurement = present(config.measurement, "measurement")
+        return self(
+            "counterfactual",
+            section=chosen,
+            embeddings={name: config.embeddings[name] for name in chosen.embeddings},
+            random=next(name for name in chosen.methods if is_random(config, name)),
+            n_train=config.data.n_train,
+            n_timesteps=measurement.losses.n_timesteps,
+            lds=measurement.lds,
+            noise_schedule=config.noise_schedule,
+            seed=config.seed,
+            **values,
+        )
 
     def redrawing(self, **values: Any) -> str:
         """Return the params of a job that redraws queries or computes their losses."""
