@@ -74,6 +74,13 @@ def test_a_config_of_five_lines_is_completed_from_its_files_and_the_defaults(her
     assert Benchmark(found).splits.queries == ["val"]
 
 
+def test_an_empty_query_folder_is_named(here):
+    (here / "data/mini/empty").mkdir()
+    own = raw(name=OWN_MODEL) | {"queries": {"folder": "data/mini/empty"}}
+    with pytest.raises(ConfigError, match=r"queries\.folder: data/mini/empty holds no files"):
+        read_config(own, schema(), "own.yaml")
+
+
 def test_a_list_that_two_passes_share_is_completed_for_one(here):
     shared = ["loss"]
     passes = {

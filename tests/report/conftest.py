@@ -68,6 +68,7 @@ def pretrained() -> Benchmark:
     write_ddpm(Path("data/mini/ddpm"), seed=0)
     for folder in ("images", "queries"):
         Path("data/mini", folder).mkdir()
+        Path("data/mini", folder, "0.png").touch()
     changes = {
         "name": "made-up",
         "data.n_train": 12,

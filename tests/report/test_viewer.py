@@ -23,8 +23,8 @@ from made_viewer import (
 
 from diffattr import artifacts
 from diffattr.artifacts import Arrays
+from diffattr.attribution.scores import highest
 from diffattr.report import pictures
-from diffattr.report.queries import highest
 
 
 def test_the_listed_images_have_the_highest_and_lowest_scores(made, tmp_path):

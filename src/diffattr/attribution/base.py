@@ -26,6 +26,7 @@ from diffattr.attribution.scores import (
     QueryRows,
     Scores,
     TrainRows,
+    highest,
 )
 from diffattr.attribution.store import read_curvature, read_kernel, read_retrained, read_vectors
 from diffattr.config import Config, MethodOptions, NoiseSchedule
@@ -271,9 +272,7 @@ class PatchMethod(Method):
         Raises:
             PluginError: the method is a plug-in, and raised or broke its contract.
         """
-        top = min(top, len(train))
-        highest, lowest = (np.argsort(s, axis=1, kind="stable")[:, :top] for s in (-scores, scores))
-        positions = np.concatenate([highest, lowest], axis=1)
+        positions = np.hstack([highest(scores, top), highest(-scores, top)])
         shape = positions.shape[1], *queries.shape[2:]
         pairs = zip(tqdm(queries, desc="maps", mininterval=10), positions, strict=True)
         maps = [

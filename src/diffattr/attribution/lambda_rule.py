@@ -23,8 +23,9 @@ def named_lambda(method: str, lam: float | Literal["rule"] | None) -> float:
             )
         return RULE[method]
     if not isinstance(lam, (int, float)) or not lam > 0:
+        rule = ", or `rule`, whose evidence is in docs/own-model.md" if method in RULE else ""
         raise ConfigError(
-            f"lambda: found {lam!r}; {method} needs a positive number in units of the mean |phi|^2,"
-            " or `rule`, whose evidence is in docs/own-model.md"
+            f"lambda: found {lam!r}; {method} needs a positive number in units of the mean"
+            f" |phi|^2{rule}"
         )
     return float(lam)

@@ -79,3 +79,17 @@ class MeanAttribution(Attribution):
     def _mean(self, members: Sequence[np.ndarray]) -> np.ndarray:
         total = sum(w * member for w, member in zip(self.weights, members, strict=True))
         return np.asarray(total / sum(self.weights))
+
+
+def highest(scores: Float[np.ndarray, "query train"], count: int) -> Int64[np.ndarray, "query _"]:
+    """Return (query, count) positions, highest score first, the earlier position first in a tie.
+
+    The first `count` of a stable argsort, without sorting the rest.
+    """
+    count = min(count, scores.shape[1])
+    least = np.partition(scores, -count, axis=1)[:, -count]
+    rows = []
+    for row, bound in zip(scores, least, strict=True):
+        candidates = np.flatnonzero(row >= bound)
+        rows.append(candidates[np.argsort(-row[candidates], kind="stable")][:count])
+    return np.array(rows, np.int64).reshape(len(scores), count)

@@ -190,9 +190,9 @@ def _network_errors(config: Config) -> Iterator[str]:
             f"model.config.block_out_channels: {len(channels)} levels halve the image"
             f" {len(channels) - 1} times, which {resolution} pixels do not allow"
         )
-    blocks = [*model.get("down_block_types", []), *model.get("up_block_types", [])]
+    blocks = str([model.get("down_block_types"), model.get("up_block_types")])
     # diffusers puts attention into the middle block unless add_attention is false.
-    attends = model.get("add_attention", True) or any("Attn" in str(name) for name in blocks)
+    attends = model.get("add_attention", True) or "Attn" in blocks
     for found, kind in ((model.get("dropout"), "dropout"), (attends, "attention")):
         if found and config.jobs.models_per_stack > 1:
             yield (

@@ -80,7 +80,9 @@ def _default(section: dict[str, Any], key: str, value: Any) -> None:
 def _n_files(key: str, folder: str) -> int:
     if not Path(folder).is_dir():
         raise ConfigError(f"{key}: {folder} is not a folder; name the folder of your images")
-    return len(visible_files(Path(folder)))
+    if not (files := visible_files(Path(folder))):
+        raise ConfigError(f"{key}: {folder} holds no files; name the folder of your images")
+    return len(files)
 
 
 def _add_pipeline(config: dict[str, Any], model: Model) -> None:

@@ -17,9 +17,6 @@ from diffattr.evaluation.bootstrap import Interval, interval
 from diffattr.evaluation.result import LdsResult
 
 Verdict = Literal["higher", "lower", "undecided"]
-FEATURE_TOLERANCE = 1e-4
-"""Largest relative error at which features count as independent of batch size and order: float32
-sums over some hundred timesteps in another order differ by up to some 1e-5."""
 
 
 class Difference(Result, frozen=True):

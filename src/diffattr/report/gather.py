@@ -6,14 +6,21 @@ import msgspec
 
 from diffattr.benchmark import Benchmark
 from diffattr.counterfactual.result import CounterfactualResult
-from diffattr.evaluation.comparison import FEATURE_TOLERANCE, verdict, verdict_counts
+from diffattr.evaluation.comparison import verdict, verdict_counts
 from diffattr.evaluation.planted import Planted
 from diffattr.evaluation.result import LdsResult
 from diffattr.report import cost, published
 from diffattr.report.files import Inputs
 from diffattr.report.lds import lds_table
 from diffattr.report.queries import query_groups
-from diffattr.report.structs import Control, FeatureCheck, Method, QueryList, Report
+from diffattr.report.structs import (
+    FEATURE_TOLERANCE,
+    Control,
+    FeatureCheck,
+    Method,
+    QueryList,
+    Report,
+)
 from diffattr.report.sweeps import sweep_tables
 
 

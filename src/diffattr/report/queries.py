@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 
 from diffattr.artifacts import Result
+from diffattr.attribution.scores import highest
 from diffattr.benchmark import Benchmark
 from diffattr.evaluation.planted import Planted
 from diffattr.report.files import Inputs
@@ -143,20 +144,6 @@ def query_groups(
             for query in shown
         ]
         yield QueryGroup(split=split, n_queries=len(ids), queries=queries)
-
-
-def highest(scores: Float[np.ndarray, "query train"], count: int) -> Int64[np.ndarray, "query _"]:
-    """Return (query, count) positions, highest score first, the earlier position first in a tie.
-
-    The first `count` of a stable argsort, without sorting the rest.
-    """
-    count = min(count, scores.shape[1])
-    least = np.partition(scores, -count, axis=1)[:, -count]
-    rows = []
-    for row, bound in zip(scores, least, strict=True):
-        candidates = np.flatnonzero(row >= bound)
-        rows.append(candidates[np.argsort(-row[candidates], kind="stable")][:count])
-    return np.array(rows, np.int64).reshape(len(scores), count)
 
 
 def evenly_spaced(n: int, count: int) -> list[int]:

@@ -58,6 +58,11 @@ class Method(Result, frozen=True, rename={"lam": "lambda"}):
     cost: MethodCost
 
 
+FEATURE_TOLERANCE = 1e-4
+"""Largest relative error at which features count as independent of batch size and order: float32
+sums over some hundred timesteps in another order differ by up to some 1e-5."""
+
+
 class FeatureCheck(Result, frozen=True):
     """Whether the features of one gradient pass depend on batch size and order.
 

@@ -8,12 +8,12 @@ import msgspec
 import numpy as np
 
 from diffattr.artifacts import ArtifactError, atomic_write, write_json, write_text
+from diffattr.attribution.scores import highest
 from diffattr.benchmark import Benchmark
 from diffattr.report import page, table
 from diffattr.report.files import Inputs, input_files
 from diffattr.report.gather import gather
 from diffattr.report.pictures import Images
-from diffattr.report.queries import highest
 from diffattr.report.viewer import write_viewer
 
 

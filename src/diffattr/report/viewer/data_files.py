@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Int64
 
 from diffattr.artifacts import Arrays
+from diffattr.attribution.scores import highest
 from diffattr.report import formats
 from diffattr.report.files import Inputs
 from diffattr.report.pictures import LARGEST_SIDE
-from diffattr.report.queries import highest
 
 FILE_CHARACTERS = 100_000
 """A data file ends with the query that makes it longer than this."""
